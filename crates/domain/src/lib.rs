@@ -1,1 +1,30 @@
-//! domain
+//! The values Gavel is about: ids, money, time, the fields of a lead, outcomes and reasons.
+//!
+//! Nothing here does I/O, reads a clock or draws randomness; both arrive through [`Clock`] and
+//! [`Entropy`], which only the binary and the test kit implement.
+#![forbid(unsafe_code)]
+
+mod fields;
+mod id;
+mod money;
+mod name;
+mod payout;
+mod reason;
+mod reservation;
+mod source;
+mod time;
+mod track;
+
+pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
+pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};
+pub use money::{Currency, Micros, MoneyError, Ppm, split};
+pub use name::{
+    BuyerName, CampaignName, ContractName, FieldName, GoalName, LinkName, NameError, OfferName,
+    PublisherName,
+};
+pub use payout::Payout;
+pub use reason::{ContractReason, LeadReason, LeadStatus, LegState, SettledBy, Settlement};
+pub use reservation::{CapWindow, CounterUse, Reservation, ReservationId};
+pub use source::{Clock, Entropy};
+pub use time::{Mono, TimeError, Timestamp, Zone};
+pub use track::{ClickId, TrackError, TrackKey, VisitorId};
