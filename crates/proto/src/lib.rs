@@ -1,1 +1,18 @@
-//! proto
+//! The records of the log, generated from `proto/`, and their conversions to domain values.
+//!
+//! A record that was read may be damaged or from a newer version: conversions are checked and
+//! name the field that is wrong.
+
+mod convert;
+
+#[allow(clippy::all, missing_docs, unreachable_pub, reason = "generated code")]
+mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/gavel.v1.rs"));
+}
+
+pub use convert::RecordError;
+pub use lead_record::Body as LeadBody;
+pub use v1::*;
+pub use {event_record::Body as EventBody, journey_entry::Body as JourneyBody};
+
+pub use prost::Message;

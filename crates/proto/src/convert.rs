@@ -1,0 +1,199 @@
+//! From the bytes and numbers of a record to domain values.
+
+use domain::{
+    AuctionId, CapWindow, ClickId, CounterUse, EventId, LeadId, LeadReason, LeadStatus, LegState,
+    Reservation, ReservationId, Timestamp, VisitorId,
+};
+
+use crate::{Counter, EventRecord, JourneyEntry, LeadRecord, LeadState, Leg, Posting, Received};
+
+/// A record holds something that its field cannot mean.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Not a record of this schema at all.
+    #[error("not a record: {0}")]
+    Decode(String),
+    /// A field is out of range.
+    #[error("field {0} is out of range")]
+    Field(&'static str),
+}
+
+impl From<prost::DecodeError> for RecordError {
+    fn from(error: prost::DecodeError) -> Self {
+        Self::Decode(error.to_string())
+    }
+}
+
+fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], RecordError> {
+    bytes.try_into().map_err(|_| RecordError::Field(field))
+}
+
+fn click(bytes: &[u8]) -> Result<Option<ClickId>, RecordError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    fixed(bytes, "click_id").map(ClickId::from_bytes).map(Some)
+}
+
+impl LeadRecord {
+    /// The subject as a lead.
+    pub fn lead_id(&self) -> Result<LeadId, RecordError> {
+        fixed(&self.subject, "subject").map(LeadId::from_bytes)
+    }
+
+    /// The subject as an auction (of a quote).
+    pub fn auction_id(&self) -> Result<AuctionId, RecordError> {
+        fixed(&self.subject, "subject").map(AuctionId::from_bytes)
+    }
+
+    /// When it was made.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_micros(self.at_us)
+    }
+}
+
+impl Received {
+    /// The quote's auction, of a two-phase post.
+    pub fn auction_id(&self) -> Result<Option<AuctionId>, RecordError> {
+        if self.auction.is_empty() {
+            return Ok(None);
+        }
+        fixed(&self.auction, "auction")
+            .map(AuctionId::from_bytes)
+            .map(Some)
+    }
+
+    /// The click it came from.
+    pub fn click(&self) -> Result<Option<ClickId>, RecordError> {
+        click(&self.click_id)
+    }
+}
+
+impl LeadState {
+    /// The lead.
+    pub fn lead_id(&self) -> Result<LeadId, RecordError> {
+        fixed(&self.lead, "lead").map(LeadId::from_bytes)
+    }
+
+    /// Its status.
+    pub fn lead_status(&self) -> Result<LeadStatus, RecordError> {
+        number(self.status, LeadStatus::from_number, "status")
+    }
+
+    /// Why it is not sold; none if it is.
+    pub fn lead_reason(&self) -> Result<Option<LeadReason>, RecordError> {
+        if self.reason == 0 {
+            return Ok(None);
+        }
+        number(self.reason, LeadReason::from_number, "reason").map(Some)
+    }
+}
+
+impl Leg {
+    /// Where the leg stands.
+    pub fn leg_state(&self) -> Result<LegState, RecordError> {
+        number(self.state, LegState::from_number, "state")
+    }
+
+    /// Its number as ids use it.
+    pub fn number(&self) -> Result<u16, RecordError> {
+        u16::try_from(self.leg).map_err(|_| RecordError::Field("leg"))
+    }
+
+    /// The reservation it holds.
+    pub fn reservation(&self, lead: LeadId) -> Result<Reservation, RecordError> {
+        reservation(lead, self.leg, &self.counters)
+    }
+}
+
+impl Posting {
+    /// The reservation it was pinned under.
+    pub fn reservation(&self, lead: LeadId) -> Result<Reservation, RecordError> {
+        reservation(lead, self.leg, &self.counters)
+    }
+}
+
+fn reservation(lead: LeadId, leg: u32, counters: &[Counter]) -> Result<Reservation, RecordError> {
+    let leg = u16::try_from(leg).map_err(|_| RecordError::Field("leg"))?;
+    let counters = counters
+        .iter()
+        .map(CounterUse::try_from)
+        .collect::<Result<_, _>>()?;
+    Ok(Reservation {
+        id: ReservationId { lead, leg },
+        counters,
+    })
+}
+
+impl From<&CounterUse> for Counter {
+    fn from(counter: &CounterUse) -> Self {
+        Self {
+            counter: counter.counter.clone(),
+            window: counter.window.as_str().to_owned(),
+            amount: counter.amount,
+            limit: counter.limit,
+        }
+    }
+}
+
+impl TryFrom<&Counter> for CounterUse {
+    type Error = RecordError;
+
+    fn try_from(counter: &Counter) -> Result<Self, RecordError> {
+        let window = [CapWindow::Day, CapWindow::Total]
+            .into_iter()
+            .find(|window| window.as_str() == counter.window)
+            .ok_or(RecordError::Field("window"))?;
+        Ok(Self {
+            counter: counter.counter.clone(),
+            window,
+            amount: counter.amount,
+            limit: counter.limit,
+        })
+    }
+}
+
+impl EventRecord {
+    /// Its id.
+    pub fn event_id(&self) -> Result<EventId, RecordError> {
+        fixed(&self.id, "id").map(EventId::from_bytes)
+    }
+
+    /// The visitor, where known.
+    pub fn visitor_id(&self) -> Result<Option<VisitorId>, RecordError> {
+        if self.visitor.is_empty() {
+            return Ok(None);
+        }
+        fixed(&self.visitor, "visitor")
+            .map(VisitorId::from_bytes)
+            .map(Some)
+    }
+
+    /// The click it is, or names.
+    pub fn click(&self) -> Result<Option<ClickId>, RecordError> {
+        click(&self.click_id)
+    }
+
+    /// Event time.
+    pub fn ts(&self) -> Timestamp {
+        Timestamp::from_micros(self.ts_us)
+    }
+}
+
+impl JourneyEntry {
+    /// The event's id.
+    pub fn event_id(&self) -> Result<EventId, RecordError> {
+        fixed(&self.id, "id").map(EventId::from_bytes)
+    }
+}
+
+fn number<T>(
+    number: u32,
+    from: fn(u8) -> Option<T>,
+    field: &'static str,
+) -> Result<T, RecordError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(from)
+        .ok_or(RecordError::Field(field))
+}

@@ -1,0 +1,65 @@
+//! Caps: counters that are held, pinned and committed exactly, under any interleaving.
+//!
+//! At every instant reserved = committed + pinned + held, and committed never passes a cap.
+
+use std::future::Future;
+
+use domain::{CapWindow, Reservation, ReservationId, Settlement, Timestamp};
+
+use crate::StoreError;
+
+/// The answer to a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// All counters are reserved until the expiry.
+    Granted,
+    /// This cap is full; nothing is reserved.
+    Full(CapWindow),
+    /// The caller's clock is more than 2 s off the store's: its windows cannot be trusted.
+    ClockSkew,
+}
+
+/// The answer to a pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned {
+    /// It stays until it is settled.
+    Pinned,
+    /// The hold had expired: nothing is reserved.
+    Expired,
+}
+
+/// Caps. Every call is idempotent by the reservation's id.
+pub trait Caps: Send + Sync + 'static {
+    /// Reserves all counters of one contract in one step, until `expires`.
+    fn hold(
+        &self,
+        reservation: &Reservation,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> impl Future<Output = Result<Held, StoreError>> + Send;
+
+    /// Makes a hold permanent, before the post leaves.
+    fn pin(
+        &self,
+        id: ReservationId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Pinned, StoreError>> + Send;
+
+    /// Gives back a hold or a pin whose post never left.
+    fn release(&self, id: ReservationId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends a pin: committed or released. The router's call is provisional until the outcome is
+    /// acknowledged; the fold's call sets the final state whatever was set before, and carries the
+    /// reservation so that a store that never saw it can count it.
+    fn settle(
+        &self,
+        reservation: &Reservation,
+        settlement: Settlement,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What is reserved of each counter: a hint for eligibility, read in one call.
+    fn used(
+        &self,
+        counters: &[String],
+    ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
+}

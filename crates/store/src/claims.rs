@@ -1,0 +1,172 @@
+//! Claims: who holds which request, consumer and quote, and the state of every recent lead.
+//!
+//! The fence of an admission is one atomic step. A claim has a lease on the store's clock and a
+//! state: `admitted -> posting -> answered`, or `admitted -> closed`.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AuctionId, LeadId, Timestamp};
+use proto::{LeadRecord, LeadState};
+
+use crate::StoreError;
+
+/// Scope and idempotency key: `{publisher}/{campaign}/{endpoint}/{key}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClaimKey(pub String);
+
+/// SHA-256 of the canonical request: the same key with another body is a conflict.
+pub type Digest = [u8; 32];
+
+/// What is known of a key.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    /// Nothing.
+    Free,
+    /// Another body came with this key.
+    Conflict,
+    /// The key belongs to this lead, whatever its state.
+    Lead(LeadView),
+    /// The key belongs to a ping that was answered with these bytes.
+    Quote(Arc<[u8]>),
+}
+
+/// What a lead wants to claim, all or nothing.
+#[derive(Debug, Clone)]
+pub struct AdmitRequest {
+    /// The lead id a fresh claim gets.
+    pub lead: LeadId,
+    /// Scope and key.
+    pub key: ClaimKey,
+    /// Digest of the request.
+    pub digest: Digest,
+    /// The quote it uses.
+    pub quote: Option<AuctionId>,
+    /// How long the admission holds without a sign of life (deadline + 30 s).
+    pub lease: Duration,
+    /// Wall time of the caller.
+    pub now: Timestamp,
+}
+
+/// The fence's answer.
+#[derive(Debug, Clone)]
+pub enum Admission {
+    /// Everything is claimed for this lead: the fresh id, or the id of an admission whose lease
+    /// had lapsed and which is hereby taken over.
+    Granted(LeadId),
+    /// The key is held by this lead: replay or wait.
+    Held(LeadView),
+    /// The key is held with another body.
+    Conflict,
+    /// Another lead used the quote.
+    QuoteUsed,
+}
+
+/// The answer to the claim's compare-and-set before the first post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostingClaim {
+    /// The lead is this router's to post.
+    Yours,
+    /// It was taken over or closed: stop.
+    Lost,
+}
+
+/// What a router can tell about a lead.
+#[derive(Debug, Clone)]
+pub struct LeadView {
+    /// The lead.
+    pub lead: LeadId,
+    /// The fold of its records as far as the worker has come; none before it saw any.
+    pub state: Option<Arc<LeadState>>,
+    /// The final answer a router gave or would have given, sealed; set when the outcome is
+    /// acknowledged, before the worker folds it.
+    pub answer: Option<Arc<[u8]>>,
+}
+
+/// What folding a record did.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    /// The state after it.
+    pub state: Arc<LeadState>,
+    /// What changed; empty if the record had been folded before.
+    pub changes: Vec<crate::fold::Change>,
+}
+
+/// Claims and leads.
+pub trait Claims: Send + Sync + 'static {
+    /// What is known of a key.
+    fn lookup(
+        &self,
+        key: &ClaimKey,
+        digest: &Digest,
+    ) -> impl Future<Output = Result<Lookup, StoreError>> + Send;
+
+    /// The fence.
+    fn admit(
+        &self,
+        request: AdmitRequest,
+    ) -> impl Future<Output = Result<Admission, StoreError>> + Send;
+
+    /// Gives back an admission of which no record was written (the log refused it).
+    fn withdraw(&self, lead: LeadId) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// `admitted -> posting`, before the first pin. `instance` is the router's own: an admission
+    /// that another instance took over is lost to this one.
+    fn posting(
+        &self,
+        lead: LeadId,
+    ) -> impl Future<Output = Result<PostingClaim, StoreError>> + Send;
+
+    /// `-> answered`, after the outcome was acknowledged; wakes who waits.
+    fn answered(
+        &self,
+        lead: LeadId,
+        answer: Arc<[u8]>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Remembers the answer to a ping with a key.
+    fn quoted(
+        &self,
+        key: ClaimKey,
+        digest: Digest,
+        answer: Arc<[u8]>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// `admitted -> closed` if the lease has lapsed at `now` and no post can have left; the worker
+    /// then records the lead as interrupted. False if somebody may still work on it.
+    fn close(
+        &self,
+        lead: LeadId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// A lead.
+    fn lead(
+        &self,
+        lead: LeadId,
+    ) -> impl Future<Output = Result<Option<LeadView>, StoreError>> + Send;
+
+    /// Waits until the lead is not as the caller saw it: an answer appeared, or its state's
+    /// `applied` is above `seen`. Returns the view then, or after `wait` as it is.
+    fn changed(
+        &self,
+        lead: LeadId,
+        seen: u64,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Option<LeadView>, StoreError>> + Send;
+
+    /// Folds a record of partition order into its lead's state. Idempotent by offset.
+    fn fold(
+        &self,
+        offset: u64,
+        record: &LeadRecord,
+    ) -> impl Future<Output = Result<Folded, StoreError>> + Send;
+
+    /// Leads of a partition that have not ended, oldest first: what time may have to end.
+    fn open(
+        &self,
+        partition: u16,
+    ) -> impl Future<Output = Result<Vec<Arc<LeadState>>, StoreError>> + Send;
+}

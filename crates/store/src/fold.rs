@@ -1,0 +1,526 @@
+//! How records of topic `leads` become a lead's state. Pure, and the only such rule.
+//!
+//! A router's own records are a set: they carry all they need and may arrive in any order.
+//! Settlements, lapses and interruptions count in log order, and every record counts once: a state
+//! knows the offset up to which it is folded. `Settled` ends only a leg in doubt, the first wins.
+//!
+//! | leg | reply of the router | `Lapsed` | `Settled` |
+//! |---|---|---|---|
+//! | posting | as it says | in doubt | ignored: not in doubt |
+//! | in doubt | as it says | - | as it says |
+//! | ended | an accept that comes too late is `late_accept` | - | ignored: already settled |
+
+use std::time::Duration;
+
+use domain::{ContractReason, LeadId, LeadReason, LeadStatus, LegState, Settlement, Timestamp};
+use proto::{
+    LeadBody, LeadRecord, LeadState, Leg, LegReply, Outcome, Posting, RecordError, Settled,
+};
+
+/// How long after `reply_by` a leg without an answer is given up: its router, if it lives, records
+/// the leg as unclear at `reply_by` itself.
+pub const LAPSE_GRACE: Duration = Duration::from_secs(2);
+
+/// What folding one record changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The lead is known from now on.
+    Received,
+    /// A leg's post may have left: its reservation is pinned.
+    LegPinned(u16),
+    /// A leg is in doubt.
+    LegInDoubt(u16),
+    /// A leg ended: its reservation is committed or released.
+    LegEnded(u16, Settlement),
+    /// A settlement came for a leg that is settled, or not in doubt.
+    SettlementRefused(u16),
+    /// A buyer accepted a leg that had been settled as rejected: kept, never billed.
+    LateAccept(u16),
+    /// The lead's status is now this.
+    Status(LeadStatus),
+}
+
+/// What time has to do to a lead whose router is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing yet.
+    Nothing,
+    /// Record this leg as lapsed.
+    Lapse(u16),
+    /// Close its claim, then record it as interrupted.
+    Interrupt,
+}
+
+/// Folds `record`, found at `offset` of its partition, into `state` (none before the lead's first
+/// record). Returns no change for a record that was folded before.
+///
+/// # Errors
+/// The record names no lead, or holds a number that its field cannot mean.
+pub fn apply(
+    state: Option<LeadState>,
+    offset: u64,
+    record: &LeadRecord,
+) -> Result<(LeadState, Vec<Change>), RecordError> {
+    let lead = record.lead_id()?;
+    let mut state = state.unwrap_or_else(|| empty(lead));
+    let mut changes = Vec::new();
+    if offset < state.applied {
+        return Ok((state, changes));
+    }
+    match record.body.as_ref().ok_or(RecordError::Field("body"))? {
+        LeadBody::Received(received) => {
+            // A lead that was taken over is received again; what the first router read is void.
+            let known = state.received.is_some();
+            let mut received = received.clone();
+            received.sealed.clear();
+            if !known {
+                changes.push(Change::Received);
+                state.received_at_us = record.at_us;
+            }
+            if !known || state.legs.is_empty() {
+                state.received = Some(received);
+                state.instance = record.instance;
+            }
+        }
+        LeadBody::Posting(posting) => fold_posting(&mut state, record, posting, &mut changes)?,
+        LeadBody::Outcome(outcome) => fold_outcome(&mut state, record, outcome, &mut changes)?,
+        LeadBody::Settled(settled) => fold_settled(&mut state, record, settled, &mut changes)?,
+        LeadBody::Lapsed(lapsed) => {
+            let number = leg_number(lapsed.leg)?;
+            let leg = leg_mut(&mut state, lapsed.leg);
+            if leg.leg_state()? == LegState::Posting {
+                leg.state = LegState::InDoubt.number().into();
+                leg.reason = ContractReason::InDoubt.to_string();
+                changes.push(Change::LegInDoubt(number));
+            }
+        }
+        LeadBody::Interrupted(_) => {
+            if !state.ladder_ended && state.legs.is_empty() {
+                state.ladder_ended = true;
+                state.status = LeadStatus::Unsold.number().into();
+                state.reason = LeadReason::Interrupted.number().into();
+                state.ended_at_us = record.at_us;
+                changes.push(Change::Status(LeadStatus::Unsold));
+            }
+        }
+        LeadBody::Quoted(_) => {
+            return Err(RecordError::Field("body: a quote is not a lead's record"));
+        }
+    }
+    derive_status(&mut state, record.at_us, &mut changes)?;
+    state.applied = offset.saturating_add(1);
+    Ok((state, changes))
+}
+
+/// What time has to do to this lead at `now`. `Interrupt` is only a proposal: the claim decides.
+///
+/// # Errors
+/// The state holds a number that its field cannot mean.
+pub fn due(state: &LeadState, now: Timestamp) -> Result<Due, RecordError> {
+    for leg in &state.legs {
+        let lapses = Timestamp::from_micros(leg.reply_by_us).plus(LAPSE_GRACE);
+        if leg.leg_state()? == LegState::Posting && now > lapses {
+            return Ok(Due::Lapse(leg.number()?));
+        }
+    }
+    if !state.ladder_ended && state.legs.is_empty() && state.received.is_some() {
+        return Ok(Due::Interrupt);
+    }
+    Ok(Due::Nothing)
+}
+
+fn empty(lead: LeadId) -> LeadState {
+    LeadState {
+        lead: lead.as_bytes().to_vec(),
+        status: LeadStatus::Pending.number().into(),
+        reason: LeadReason::InProgress.number().into(),
+        ..LeadState::default()
+    }
+}
+
+fn leg_number(leg: u32) -> Result<u16, RecordError> {
+    u16::try_from(leg)
+        .ok()
+        .filter(|&leg| leg > 0)
+        .ok_or(RecordError::Field("leg"))
+}
+
+/// The leg of this number, made if a later record of the set came first.
+fn leg_mut(state: &mut LeadState, number: u32) -> &mut Leg {
+    let at = match state.legs.binary_search_by_key(&number, |leg| leg.leg) {
+        Ok(at) => at,
+        Err(at) => {
+            let state_number = LegState::Posting.number().into();
+            state.legs.insert(
+                at,
+                Leg {
+                    leg: number,
+                    state: state_number,
+                    ..Leg::default()
+                },
+            );
+            at
+        }
+    };
+    &mut state.legs[at]
+}
+
+fn fold_posting(
+    state: &mut LeadState,
+    record: &LeadRecord,
+    posting: &Posting,
+    changes: &mut Vec<Change>,
+) -> Result<(), RecordError> {
+    let number = leg_number(posting.leg)?;
+    let leg = leg_mut(state, posting.leg);
+    if leg.contract.is_empty() {
+        leg.contract.clone_from(&posting.contract);
+        leg.buyer.clone_from(&posting.buyer);
+        leg.price_micros = posting.price_micros;
+        leg.payout_micros = posting.payout_micros;
+        leg.currency.clone_from(&posting.currency);
+        leg.counters.clone_from(&posting.counters);
+        leg.reply_by_us = posting.reply_by_us;
+        leg.started_at_us = posting.started_at_us;
+        changes.push(Change::LegPinned(number));
+        // The reply came first: end the leg again, now that its reservation is known.
+        match leg.leg_state()? {
+            LegState::Accepted => changes.push(Change::LegEnded(number, Settlement::Accepted)),
+            LegState::Rejected => changes.push(Change::LegEnded(number, Settlement::Rejected)),
+            LegState::Posting | LegState::InDoubt => {}
+        }
+    }
+    fold_replies(state, record, &posting.replies, changes)
+}
+
+fn fold_replies(
+    state: &mut LeadState,
+    record: &LeadRecord,
+    replies: &[LegReply],
+    changes: &mut Vec<Change>,
+) -> Result<(), RecordError> {
+    for reply in replies {
+        let number = leg_number(reply.leg)?;
+        let said = proto_leg_state(reply.state)?;
+        let leg = leg_mut(state, reply.leg);
+        match (leg.leg_state()?, said) {
+            (LegState::Posting | LegState::InDoubt, said) => {
+                leg.state = said.number().into();
+                leg.reason.clone_from(&reply.reason);
+                leg.took_us = reply.took_us;
+                leg.http_status = reply.http_status;
+                leg.reference.clone_from(&reply.reference);
+                leg.ended_at_us = record.at_us;
+                match said {
+                    LegState::Accepted => {
+                        changes.push(Change::LegEnded(number, Settlement::Accepted))
+                    }
+                    LegState::Rejected => {
+                        changes.push(Change::LegEnded(number, Settlement::Rejected))
+                    }
+                    LegState::InDoubt => changes.push(Change::LegInDoubt(number)),
+                    LegState::Posting => {}
+                }
+            }
+            (LegState::Rejected, LegState::Accepted) => {
+                leg.reason = ContractReason::LateAccept.to_string();
+                leg.reference.clone_from(&reply.reference);
+                changes.push(Change::LateAccept(number));
+            }
+            (LegState::Accepted | LegState::Rejected, _) => {}
+        }
+    }
+    Ok(())
+}
+
+fn fold_outcome(
+    state: &mut LeadState,
+    record: &LeadRecord,
+    outcome: &Outcome,
+    changes: &mut Vec<Change>,
+) -> Result<(), RecordError> {
+    fold_replies(state, record, &outcome.replies, changes)?;
+    if state.ladder_ended {
+        return Ok(());
+    }
+    state.ladder_ended = true;
+    state.took_us = outcome.took_us;
+    state.status = outcome.status;
+    state.reason = outcome.reason;
+    let status = state.lead_status()?;
+    if status.is_final() {
+        state.ended_at_us = record.at_us;
+        state.sealed_answer.clone_from(&outcome.sealed_answer);
+        changes.push(Change::Status(status));
+    }
+    Ok(())
+}
+
+fn fold_settled(
+    state: &mut LeadState,
+    record: &LeadRecord,
+    settled: &Settled,
+    changes: &mut Vec<Change>,
+) -> Result<(), RecordError> {
+    let number = leg_number(settled.leg)?;
+    let Ok(at) = state.legs.binary_search_by_key(&settled.leg, |leg| leg.leg) else {
+        changes.push(Change::SettlementRefused(number));
+        return Ok(());
+    };
+    let leg = &mut state.legs[at];
+    let settlement = if settled.accepted {
+        Settlement::Accepted
+    } else {
+        Settlement::Rejected
+    };
+    match (leg.leg_state()?, settlement) {
+        (LegState::InDoubt, settlement) => {
+            leg.state = settlement.leg_state().number().into();
+            leg.reason = match settlement {
+                Settlement::Accepted => ContractReason::Won.to_string(),
+                Settlement::Rejected => ContractReason::BuyerRejected.to_string(),
+            };
+            leg.settled_by.clone_from(&settled.by);
+            leg.reference.clone_from(&settled.reference);
+            leg.ended_at_us = record.at_us;
+            state.settled.push(settled.clone());
+            changes.push(Change::LegEnded(number, settlement));
+        }
+        (LegState::Rejected, Settlement::Accepted) => {
+            leg.reason = ContractReason::LateAccept.to_string();
+            changes.push(Change::LateAccept(number));
+            changes.push(Change::SettlementRefused(number));
+        }
+        (LegState::Posting | LegState::Accepted | LegState::Rejected, _) => {
+            changes.push(Change::SettlementRefused(number));
+        }
+    }
+    Ok(())
+}
+
+/// A lead is sold as soon as a leg is, pending while one may still be, and unsold once none can.
+fn derive_status(
+    state: &mut LeadState,
+    at_us: i64,
+    changes: &mut Vec<Change>,
+) -> Result<(), RecordError> {
+    let mut open = None;
+    let mut accepted = false;
+    for leg in &state.legs {
+        match leg.leg_state()? {
+            LegState::Accepted => accepted = true,
+            LegState::InDoubt => open = Some(LeadReason::InDoubt),
+            LegState::Posting => open = open.or(Some(LeadReason::InProgress)),
+            LegState::Rejected => {}
+        }
+    }
+    let before = state.lead_status()?;
+    let all_ended = !state.legs.is_empty() && open.is_none();
+    // Without an outcome only a settlement can have ended the last leg: its router is gone.
+    let gone = state.ladder_ended
+        || state
+            .settled
+            .last()
+            .is_some_and(|last| Some(last.leg) == state.legs.last().map(|leg| leg.leg));
+    let (status, reason) = match open {
+        _ if accepted => (LeadStatus::Sold, 0),
+        Some(reason) => (LeadStatus::Pending, reason.number()),
+        None if all_ended && gone && before == LeadStatus::Pending => {
+            (LeadStatus::Unsold, LeadReason::AllRejected.number())
+        }
+        None => return Ok(()),
+    };
+    if status != before {
+        state.status = status.number().into();
+        state.ended_at_us = if status.is_final() { at_us } else { 0 };
+        changes.push(Change::Status(status));
+    }
+    state.reason = reason.into();
+    Ok(())
+}
+
+fn proto_leg_state(number: u32) -> Result<LegState, RecordError> {
+    u8::try_from(number)
+        .ok()
+        .and_then(LegState::from_number)
+        .ok_or(RecordError::Field("state"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::{Interrupted, Lapsed, Received};
+
+    fn record(n: u32, body: LeadBody) -> LeadRecord {
+        LeadRecord {
+            subject: vec![1; 16],
+            n,
+            at_us: i64::from(n) * 1000,
+            instance: 1,
+            body: Some(body),
+        }
+    }
+
+    fn posting(leg: u32, replies: Vec<LegReply>) -> LeadBody {
+        LeadBody::Posting(Posting {
+            leg,
+            contract: format!("c{leg}"),
+            reply_by_us: 5_000_000,
+            replies,
+            ..Posting::default()
+        })
+    }
+
+    fn reply(leg: u32, state: LegState) -> LegReply {
+        LegReply {
+            leg,
+            state: state.number().into(),
+            ..LegReply::default()
+        }
+    }
+
+    fn outcome(status: LeadStatus, replies: Vec<LegReply>) -> LeadBody {
+        LeadBody::Outcome(Outcome {
+            status: status.number().into(),
+            replies,
+            ..Outcome::default()
+        })
+    }
+
+    fn settled(leg: u32, accepted: bool) -> LeadBody {
+        LeadBody::Settled(Settled {
+            leg,
+            accepted,
+            by: "operator".into(),
+            ..Settled::default()
+        })
+    }
+
+    /// Folds records in this order; returns the state and the changes of the last.
+    fn fold(records: &[LeadRecord]) -> (LeadState, Vec<Change>) {
+        let mut folded = (None, Vec::new());
+        for (offset, record) in records.iter().enumerate() {
+            let (state, changes) = apply(folded.0, offset as u64, record).unwrap();
+            folded = (Some(state), changes);
+        }
+        (folded.0.unwrap(), folded.1)
+    }
+
+    #[test]
+    fn a_routers_records_are_a_set() {
+        let records = [
+            record(0, LeadBody::Received(Received::default())),
+            record(1, posting(1, vec![])),
+            record(2, posting(2, vec![reply(1, LegState::Rejected)])),
+            record(
+                3,
+                outcome(LeadStatus::Sold, vec![reply(2, LegState::Accepted)]),
+            ),
+        ];
+        let mut expected = None;
+        for order in permutations(records.len()) {
+            let shuffled: Vec<_> = order.iter().map(|&i| records[i].clone()).collect();
+            let (mut state, _) = fold(&shuffled);
+            state.ended_at_us = 0;
+            for leg in &mut state.legs {
+                leg.ended_at_us = 0;
+            }
+            assert_eq!(state.lead_status().unwrap(), LeadStatus::Sold, "{order:?}");
+            assert_eq!(
+                *expected.get_or_insert_with(|| state.clone()),
+                state,
+                "{order:?}"
+            );
+        }
+    }
+
+    fn permutations(n: usize) -> Vec<Vec<usize>> {
+        if n == 0 {
+            return vec![vec![]];
+        }
+        let mut all = Vec::new();
+        for shorter in permutations(n - 1) {
+            for at in 0..n {
+                let mut longer = shorter.clone();
+                longer.insert(at, n - 1);
+                all.push(longer);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_record_counts_once() {
+        let received = record(0, LeadBody::Received(Received::default()));
+        let (state, _) = apply(None, 7, &received).unwrap();
+        let (again, changes) = apply(Some(state.clone()), 7, &received).unwrap();
+        assert_eq!((again, changes), (state, vec![]));
+    }
+
+    #[test]
+    fn the_first_settlement_of_a_leg_in_doubt_wins() {
+        let dead = [
+            record(0, LeadBody::Received(Received::default())),
+            record(1, posting(1, vec![])),
+            record(0, settled(1, true)),
+        ];
+        let (state, changes) = fold(&dead);
+        assert_eq!(
+            changes,
+            vec![Change::SettlementRefused(1)],
+            "the router may still hear the buyer"
+        );
+        assert_eq!(
+            due(&state, Timestamp::from_micros(5_000_000)).unwrap(),
+            Due::Nothing
+        );
+        assert_eq!(
+            due(&state, Timestamp::from_micros(7_000_001)).unwrap(),
+            Due::Lapse(1)
+        );
+
+        let mut records = dead[..2].to_vec();
+        records.push(record(0, LeadBody::Lapsed(Lapsed { leg: 1 })));
+        assert_eq!(fold(&records).1, vec![Change::LegInDoubt(1)]);
+        records.push(record(0, settled(1, false)));
+        let (state, changes) = fold(&records);
+        assert_eq!(
+            changes,
+            vec![
+                Change::LegEnded(1, Settlement::Rejected),
+                Change::Status(LeadStatus::Unsold)
+            ]
+        );
+        assert_eq!(state.lead_reason().unwrap(), Some(LeadReason::AllRejected));
+        records.push(record(0, settled(1, true)));
+        assert_eq!(
+            fold(&records).1,
+            vec![Change::LateAccept(1), Change::SettlementRefused(1)]
+        );
+        records.push(record(
+            2,
+            outcome(LeadStatus::Sold, vec![reply(1, LegState::Accepted)]),
+        ));
+        assert_eq!(
+            fold(&records).0.legs[0].leg_state().unwrap(),
+            LegState::Rejected
+        );
+    }
+
+    #[test]
+    fn a_lead_without_a_post_is_interrupted_and_stays_so() {
+        let received = record(0, LeadBody::Received(Received::default()));
+        let (state, _) = fold(std::slice::from_ref(&received));
+        assert_eq!(
+            due(&state, Timestamp::from_micros(0)).unwrap(),
+            Due::Interrupt
+        );
+        let (state, changes) = fold(&[received, record(0, LeadBody::Interrupted(Interrupted {}))]);
+        assert_eq!(changes, vec![Change::Status(LeadStatus::Unsold)]);
+        assert_eq!(state.lead_reason().unwrap(), Some(LeadReason::Interrupted));
+        assert_eq!(
+            due(&state, Timestamp::from_micros(i64::MAX)).unwrap(),
+            Due::Nothing
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! The event log: partitioned, ordered per producer, key and path, read by one consumer group.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// The topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Clicks and conversions ([`proto::EventRecord`]), keyed by the visitor's shard.
+    Events,
+    /// What happens to leads ([`proto::LeadRecord`]), keyed by the lead.
+    Leads,
+    /// Accepted catalog generations, kept for ever.
+    Catalog,
+}
+
+impl Topic {
+    /// The topic's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Leads => "leads",
+            Self::Catalog => "catalog",
+        }
+    }
+}
+
+/// What an acknowledgement of an append means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// Handed to the kernel: survives `kill -9`, synced within 5 ms.
+    Kernel,
+    /// On disk, or replicated.
+    Durable,
+}
+
+/// Where a record landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The partition, from 0.
+    pub partition: u16,
+    /// The record's offset in it, from 0.
+    pub offset: u64,
+}
+
+/// A record as it is read.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its offset in the partition.
+    pub offset: u64,
+    /// What was appended.
+    pub payload: Bytes,
+}
+
+/// Why the log did not take a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The queue in front of it is full.
+    #[error("the log's queue is full")]
+    Full,
+    /// The disk is filled up to its reserve.
+    #[error("the log has no space left")]
+    NoSpace,
+    /// A record is larger than the log takes.
+    #[error("the record is too large for the log")]
+    TooLarge,
+    /// It cannot be reached or is shutting down.
+    #[error("the log is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// The log.
+pub trait EventLog: Send + Sync + 'static {
+    /// A member of a consumer group.
+    type Consumer: Consumer;
+
+    /// Appends a record. The record is queued before the future is returned, so one caller's
+    /// appends for one key keep their order even if their futures are awaited together; the future
+    /// resolves when the acknowledgement holds.
+    fn append(
+        &self,
+        topic: Topic,
+        key: u64,
+        record: Bytes,
+        ack: Ack,
+    ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static;
+
+    /// Joins the consumer group `group` on `topics`. The group's committed offsets outlive it.
+    fn subscribe(
+        &self,
+        group: &'static str,
+        topics: &[Topic],
+    ) -> impl Future<Output = Result<Self::Consumer, LogError>> + Send;
+
+    /// The next offset of each partition of a topic: what a consumer has to reach to have seen all.
+    fn ends(&self, topic: Topic) -> Vec<u64>;
+}
+
+/// What a consumer is handed.
+#[derive(Debug)]
+pub enum Delivery {
+    /// From now on this partition is the consumer's, starting at its committed offset.
+    Assigned {
+        /// The topic.
+        topic: Topic,
+        /// The partition.
+        partition: u16,
+    },
+    /// No longer; what was not committed will be delivered to another.
+    Revoked {
+        /// The topic.
+        topic: Topic,
+        /// The partition.
+        partition: u16,
+    },
+    /// Records of one partition, in order.
+    Records {
+        /// The topic.
+        topic: Topic,
+        /// The partition.
+        partition: u16,
+        /// The records.
+        records: Vec<Record>,
+    },
+}
+
+/// A member of a consumer group.
+pub trait Consumer: Send + 'static {
+    /// Waits for the next delivery, at most `wait`; none if nothing came.
+    fn next(
+        &mut self,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Option<Delivery>, LogError>> + Send;
+
+    /// Stores `next_offset` as the place where the group goes on after a restart.
+    fn commit(
+        &mut self,
+        topic: Topic,
+        partition: u16,
+        next_offset: u64,
+    ) -> impl Future<Output = Result<(), LogError>> + Send;
+}
