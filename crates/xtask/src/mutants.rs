@@ -1,0 +1,184 @@
+//! `cargo xtask mutants`: shows that the laws bite.
+//!
+//! `crates/*/mutants/NAME.patch` breaks one law on purpose and says in its head which test must see it:
+//! ```text
+//! # law: one outcome a lead
+//! # test: -p auction --test laws one_outcome_a_lead
+//! ```
+//! The tests of that target are run on the tree as it is, where all must pass, and then with the patch,
+//! where exactly the named one must fail. The tree is a clone of HEAD with a build folder of its own,
+//! kept between runs.
+
+mod patch;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use self::patch::Patch;
+use self::verdict::{Run, Verdict};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// A broken law may loop for ever; this is far above what a test target takes.
+const TEST_LIMIT: &str = "600s";
+
+/// Break each law by its committed patch and see exactly its test fail
+///
+/// Works on the committed HEAD, in a clone below the build folder. A patch that no longer applies or
+/// no longer builds is a failure too.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only the patch of this name (a file name without `.patch`)
+    #[arg(long)]
+    only: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let clone = Clone::of_head(&workspace)?;
+    let patches = clone.patches(args.only.as_deref())?;
+    if patches.is_empty() {
+        bail!("no patch to try: crates/*/mutants/*.patch");
+    }
+    let mut rows = Vec::new();
+    let mut sound: BTreeSet<Vec<String>> = BTreeSet::new();
+    for patch in &patches {
+        if !sound.contains(&patch.target) {
+            clone.expect_sound(patch)?;
+            sound.insert(patch.target.clone());
+        }
+        let started = Instant::now();
+        let verdict = clone.try_patch(patch)?;
+        eprintln!("mutants: {}: {verdict}", patch.name);
+        rows.push((patch, verdict, started.elapsed().as_secs_f64()));
+    }
+    println!("{:<34}{:>9}  {:<44}law", "mutant", "seconds", "verdict");
+    for (patch, verdict, seconds) in &rows {
+        println!(
+            "{:<34}{seconds:>9.1}  {:<44}{}",
+            patch.name,
+            verdict.to_string(),
+            patch.law
+        );
+    }
+    let survived = rows
+        .iter()
+        .filter(|(_, verdict, _)| *verdict != Verdict::Caught)
+        .count();
+    if survived > 0 {
+        bail!(
+            "{survived} of {} mutants were not caught as they should be",
+            rows.len()
+        );
+    }
+    println!("{} mutants, each caught by exactly its test", rows.len());
+    Ok(())
+}
+
+/// The tree that is broken and mended again, and where its builds go.
+struct Clone {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Clone {
+    /// Brings the kept clone to HEAD. Git rewrites only files that differ, so cargo builds only those.
+    fn of_head(workspace: &Workspace) -> Result<Self> {
+        let home = workspace.target().join("mutants");
+        let clone = Self {
+            tree: home.join("tree"),
+            target: home.join("target"),
+        };
+        let root = workspace.root();
+        if !clone.tree.join(".git").exists() {
+            std::fs::create_dir_all(&home)?;
+            let args = ["clone", "--quiet", "--shared", "--no-checkout", "."];
+            process::run(process::command(root, "git", args).arg(&clone.tree))?;
+        }
+        let head = process::read(&mut process::command(root, "git", ["rev-parse", "HEAD"]))?;
+        clone.git(&["fetch", "--quiet", "origin", "HEAD"])?;
+        clone.git(&["checkout", "--quiet", "--force", "--detach", head.trim()])?;
+        clone.git(&["clean", "--quiet", "-fdx"])?;
+        Ok(clone)
+    }
+
+    fn git(&self, args: &[&str]) -> Result<()> {
+        process::run(&mut process::command(&self.tree, "git", args))
+    }
+
+    fn patches(&self, only: Option<&str>) -> Result<Vec<Patch>> {
+        let args = ["ls-files", "-z", "--", "crates/*/mutants/*.patch"];
+        let listing = process::read(&mut process::command(&self.tree, "git", args))?;
+        let mut patches = Vec::new();
+        for path in listing.split('\0').filter(|path| !path.is_empty()) {
+            let file = self.tree.join(path);
+            let name = file
+                .file_stem()
+                .context("a patch without a name")?
+                .to_string_lossy();
+            if only.is_none_or(|only| only == name) {
+                let text = std::fs::read_to_string(&file)?;
+                patches.push(Patch::parse(&name, &file, &text).with_context(|| path.to_owned())?);
+            }
+        }
+        Ok(patches)
+    }
+
+    /// A failure means nothing where the tests fail without the patch, or where the named one is absent.
+    fn expect_sound(&self, patch: &Patch) -> Result<()> {
+        let run = self.tests(patch)?;
+        match run {
+            Run::Ended(ref tests) if tests.failed.is_empty() => Ok(()),
+            _ => bail!(
+                "`cargo test {}` does not pass without a patch",
+                patch.target.join(" ")
+            ),
+        }
+    }
+
+    fn try_patch(&self, patch: &Patch) -> Result<Verdict> {
+        let apply = |args: &[&str]| {
+            let mut git = process::command(&self.tree, "git", args);
+            process::run(git.arg(&patch.file))
+        };
+        if apply(&["apply", "--whitespace=nowarn"]).is_err() {
+            return Ok(Verdict::DoesNotApply);
+        }
+        let run = self.tests(patch);
+        self.git(&["checkout", "--quiet", "--force", "HEAD", "--", "."])?;
+        self.git(&["clean", "--quiet", "-fdx"])?;
+        Ok(Verdict::of(&run?, &patch.test))
+    }
+
+    /// Builds and runs all tests of the patch's target.
+    fn tests(&self, patch: &Patch) -> Result<Run> {
+        let build = self.cargo(patch, &["--no-run"]).status()?;
+        if !build.success() {
+            return Ok(Run::DidNotBuild);
+        }
+        let output = self.cargo(patch, &[]).stdout(Stdio::piped()).output()?;
+        Ok(Run::read(
+            &String::from_utf8_lossy(&output.stdout),
+            output.status.success(),
+        ))
+    }
+
+    fn cargo(&self, patch: &Patch, more: &[&str]) -> std::process::Command {
+        let mut command = process::command(&self.tree, "timeout", [TEST_LIMIT, "cargo", "test"]);
+        command.arg("--quiet").args(&patch.target).args(more);
+        // Without `--quiet` of the harness each test has a line of its own.
+        if more.is_empty() {
+            command.args(["--no-fail-fast", "--", "--format", "pretty"]);
+        }
+        eprintln!("$ {}", process::describe(&command));
+        command
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_INCREMENTAL", "1");
+        command
+    }
+}

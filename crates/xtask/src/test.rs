@@ -1,0 +1,109 @@
+//! `cargo xtask test`: everything that has to hold before a change lands. `.ci/run` calls it.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::leftovers::Leftovers;
+use crate::phases::Phases;
+use crate::tools::Presence;
+use crate::workspace::Workspace;
+use crate::{chaos, engine, process, tidy, tools};
+
+/// Rounds of the chaos run that every change goes through; the long run is `cargo xtask chaos`.
+const CHAOS_ROUNDS: u32 = 4;
+const CHAOS_SEED: u64 = 1;
+
+/// Check everything: tidy, lints, all tests on the real engine, a short chaos run, the docs
+///
+/// Installs or names what is missing, builds one profile, prints the seconds of each phase and leaves
+/// no process behind. With CI=true a missing part is a failure; elsewhere it says what it leaves out.
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_: &Args) -> Result<()> {
+    let mut phases = Phases::new();
+    let result = run_phases(&mut phases);
+    phases.summary();
+    result
+}
+
+fn run_phases(phases: &mut Phases) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let root = workspace.root();
+    let cargo = |args: &[&str]| process::run(&mut uniform(process::cargo(root, args)));
+
+    let mut presence = Presence::Complete;
+    phases.run("tools", || {
+        presence = tools::ensure(&[tools::NPM])?;
+        Ok(())
+    })?;
+    phases.run("tidy", || tidy::check(&workspace))?;
+    phases.run("clippy", || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    })?;
+    // One build with the features of the whole workspace: tests, chaos and engine fetch share it.
+    phases.run("build", || {
+        cargo(&[
+            "build",
+            "--profile",
+            "test",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+        ])
+    })?;
+    let engine = phases.run("engine", || {
+        engine::ensure(&workspace.debug_binary("gavel"), root)
+    });
+    match (engine, presence) {
+        (Ok(()), _) => tests_on_the_engine(phases, &workspace)?,
+        (Err(_), Presence::Lacking) => {
+            phases.skip(
+                "tests, chaos",
+                "they need the engine, and npm is missing to fetch it",
+            )?;
+        }
+        (Err(error), Presence::Complete) => return Err(error),
+    }
+    phases.run("docs", || {
+        let args = [
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ];
+        process::run(uniform(process::cargo(root, args)).env("RUSTDOCFLAGS", "-D warnings"))
+    })
+}
+
+fn tests_on_the_engine(phases: &mut Phases, workspace: &Workspace) -> Result<()> {
+    let root = workspace.root();
+    let leftovers = Leftovers::watch(workspace.target());
+    let tests = phases.run("tests", || {
+        let args = ["test", "--workspace", "--no-fail-fast"];
+        process::run(&mut uniform(process::cargo(root, args)))
+    });
+    let chaos = tests.and_then(|()| {
+        phases.run("chaos", || {
+            chaos::drive(workspace, CHAOS_ROUNDS, CHAOS_SEED, &[])
+        })
+    });
+    // Also after a failure: nothing may be left running.
+    let left = phases.run("leftovers", || leftovers.check());
+    chaos.and(left)
+}
+
+/// The same settings for every cargo call, so that no phase builds again what another has built.
+fn uniform(mut cargo: Command) -> Command {
+    cargo.env("CARGO_INCREMENTAL", "0");
+    cargo
+}

@@ -1,0 +1,85 @@
+//! Programs of the system that a command needs beside Rust: installed where we may, else named.
+//!
+//! The shipped binary never calls a package manager; this command does, and only as root on Debian.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::process;
+
+/// A program, and the Debian package that brings it.
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) needed_for: &'static str,
+}
+
+/// Fetches the ClickHouse engine as a package with a checked hash.
+pub(crate) const NPM: Tool = Tool {
+    program: "npm",
+    package: "npm",
+    needed_for: "fetching the embedded ClickHouse engine",
+};
+
+/// Makes a Debian root folder from nothing.
+pub(crate) const DEBOOTSTRAP: Tool = Tool {
+    program: "debootstrap",
+    package: "debootstrap",
+    needed_for: "making a clean room",
+};
+
+/// What the machine has after we tried.
+pub(crate) enum Presence {
+    /// Every tool is there.
+    Complete,
+    /// Some are not, and we may not install them; how to get them has been printed.
+    Lacking,
+}
+
+/// Makes sure that the tools are there: as root on Debian it installs what is missing, elsewhere it
+/// prints the line to type.
+pub(crate) fn ensure(tools: &[Tool]) -> Result<Presence> {
+    let missing: Vec<&Tool> = tools
+        .iter()
+        .filter(|tool| !process::installed(tool.program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(Presence::Complete);
+    }
+    for tool in &missing {
+        eprintln!(
+            "{} is missing: it is needed for {}",
+            tool.program, tool.needed_for
+        );
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    if !(is_root() && process::installed("apt-get")) {
+        eprintln!(
+            "type: sudo apt-get install -y --no-install-recommends {}",
+            packages.join(" ")
+        );
+        return Ok(Presence::Lacking);
+    }
+    apt_get(&["update", "-q"])?;
+    let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
+    install.extend(packages);
+    apt_get(&install)?;
+    Ok(Presence::Complete)
+}
+
+/// Whether we run as root: the kernel gives `/proc/self` to the effective user.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Its chatter goes to stderr, because the standard output of `demo --json` is for its object.
+fn apt_get(args: &[&str]) -> Result<()> {
+    let mut command = process::command(Path::new("/"), "apt-get", args);
+    process::run(
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(std::io::stderr()),
+    )
+}
