@@ -57,10 +57,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         eprintln!("mutants: {}: {verdict}", patch.name);
         rows.push((patch, verdict, started.elapsed().as_secs_f64()));
     }
-    println!("{:<34}{:>9}  {:<44}law", "mutant", "seconds", "verdict");
+    println!("{:<34}{:>9}  {:<44}  law", "mutant", "seconds", "verdict");
     for (patch, verdict, seconds) in &rows {
         println!(
-            "{:<34}{seconds:>9.1}  {:<44}{}",
+            "{:<34}{seconds:>9.1}  {:<44}  {}",
             patch.name,
             verdict.to_string(),
             patch.law

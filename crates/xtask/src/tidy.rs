@@ -34,7 +34,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         eprintln!("tidy: {problem}");
     }
     let root = workspace.root();
-    let formatted = process::run(&mut process::cargo(root, ["fmt", "--all", "--check"]));
+    let formatted = process::run(&mut process::cargo(
+        root,
+        ["fmt", "--all", "--check", "--", "-l"],
+    ));
     if process::installed("cargo-deny") {
         let deny = [
             "deny",
