@@ -1,1 +1,40 @@
-//! journal
+//! A durable log on one disk: records of bytes in, dense offsets out, nothing acknowledged is lost.
+//!
+//! A journal is one directory with one physical stream of segment files. Its records belong to
+//! **lanes**, each with offsets of its own that start at 0 and have no gaps, so that a batch for all
+//! lanes is one `write` and one `fdatasync`. Two threads serve it: the writer turns everything that
+//! is queued into one write, the syncer syncs whatever was written while it synced before (group
+//! commit without a timer). It knows no record type, no clock and no consumer.
+//!
+//! ```text
+//! append -> queue -> [writer] -> segment file -> [syncer] -> synced mark
+//!                        |                          |
+//!                   Ack::Kernel, readers       Ack::Durable
+//! ```
+//!
+//! On disk: `lock` (who has it open), `synced` (up to where the segments are known to be safe) and
+//! `<sequence>.seg`. What that promises after a crash is written down in the module `repair`.
+
+mod commit;
+mod error;
+mod frame;
+mod journal;
+mod lock;
+mod mark;
+mod options;
+mod progress;
+mod queue;
+mod reader;
+mod repair;
+mod segment;
+mod segments;
+mod shared;
+mod space;
+mod syncer;
+mod writer;
+
+pub use error::{AppendError, OpenError, ReadError};
+pub use journal::{Appended, Journal};
+pub use options::{Ack, OnFailure, Options, Space};
+pub use reader::{Reader, Record};
+pub use repair::Opened;

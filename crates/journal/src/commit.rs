@@ -1,0 +1,148 @@
+//! What the writer hands to the syncer: everything written since the last commit began.
+//!
+//! The state is one summary, not a list of batches, so a commit covers whatever was written while
+//! the one before it ran. The writer waits only when a slow disk has let too much pile up.
+
+use std::fs::File;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::segment::Segment;
+
+/// Most bytes written and not yet synced.
+const MOST_UNSYNCED: u64 = 64 << 20;
+
+/// A file with unsynced bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Dirty {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) file: Arc<File>,
+}
+
+/// One write.
+#[derive(Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) segment: &'a Arc<Segment>,
+    pub(crate) file: &'a Arc<File>,
+    /// Length of the file after it.
+    pub(crate) position: u64,
+    /// Records written so far.
+    pub(crate) ticket: u64,
+    pub(crate) bytes: u64,
+    pub(crate) urgency: Urgency,
+}
+
+/// Whether somebody waits for the sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Urgency {
+    #[default]
+    Soon,
+    Now,
+}
+
+/// Work for one commit.
+#[derive(Debug, Default)]
+pub(crate) struct Commit {
+    /// Oldest first; the last one is the segment of `position`.
+    pub(crate) files: Vec<Dirty>,
+    pub(crate) position: u64,
+    pub(crate) ticket: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Commits {
+    state: Mutex<State>,
+    work: Condvar,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: Commit,
+    urgency: Urgency,
+    /// Bytes of the commit that is running.
+    running: u64,
+    ended: bool,
+    failed: bool,
+}
+
+impl Commits {
+    /// Takes note of a write.
+    pub(crate) fn written(&self, written: &Written<'_>) {
+        let mut state = self.state.lock();
+        let was_clean = state.next.files.is_empty();
+        let known = state
+            .next
+            .files
+            .last()
+            .is_some_and(|last| Arc::ptr_eq(&last.segment, written.segment));
+        if !known {
+            let segment = Arc::clone(written.segment);
+            state.next.files.push(Dirty {
+                segment,
+                file: Arc::clone(written.file),
+            });
+        }
+        state.next.position = written.position;
+        state.next.ticket = written.ticket;
+        state.next.bytes += written.bytes;
+        state.urgency = state.urgency.max(written.urgency);
+        // A syncer that waits out its 5 ms is left alone unless somebody waits for it.
+        if was_clean || written.urgency == Urgency::Now {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits while too much is unsynced.
+    pub(crate) fn wait_for_room(&self) {
+        self.room.wait_while(&mut self.state.lock(), |state| {
+            state.next.bytes + state.running > MOST_UNSYNCED && !state.failed
+        });
+    }
+
+    /// The writer has written its last.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+        self.work.notify_one();
+    }
+
+    /// Nothing will be synced any more.
+    pub(crate) fn fail(&self) {
+        let mut state = self.state.lock();
+        state.failed = true;
+        state.ended = true;
+        drop(state);
+        self.work.notify_one();
+        self.room.notify_one();
+    }
+
+    /// The next commit: at once if somebody waits for it, else `patience` after there is something
+    /// to sync. Asking says that the commit before is done; it comes back in for its memory. Gives
+    /// none after the end.
+    pub(crate) fn take(&self, mut commit: Commit, patience: Duration) -> Option<Commit> {
+        commit.files.clear();
+        commit.bytes = 0;
+        let mut state = self.state.lock();
+        state.running = 0;
+        self.room.notify_one();
+        self.work.wait_while(&mut state, |state| {
+            state.next.files.is_empty() && !state.ended
+        });
+        self.work.wait_while_for(
+            &mut state,
+            |state| state.urgency == Urgency::Soon && !state.ended,
+            patience,
+        );
+        if state.next.files.is_empty() || state.failed {
+            return None;
+        }
+        state.urgency = Urgency::Soon;
+        state.running = state.next.bytes;
+        mem::swap(&mut state.next, &mut commit);
+        Some(commit)
+    }
+}

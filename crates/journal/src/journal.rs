@@ -1,0 +1,297 @@
+//! The handle: open, append, read, trim, close.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::thread::{Builder, JoinHandle};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::commit::Commits;
+use crate::error::{AppendError, OpenError, ReadError};
+use crate::frame::MAX_LANES;
+use crate::lock::DirLock;
+use crate::options::{Ack, Options, Space};
+use crate::progress::Progress;
+use crate::queue::{Place, Queue};
+use crate::reader::Reader;
+use crate::repair::{Opened, repair};
+use crate::segments::Segments;
+use crate::shared::Shared;
+use crate::space::SpaceGate;
+use crate::syncer::{Syncer, sync_dir};
+use crate::writer::Writer;
+
+/// An open journal. Dropping it closes it.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    writer: JoinHandle<()>,
+    syncer: JoinHandle<()>,
+    _lock: DirLock,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, or makes one, and repairs what a crash left behind. Reads files
+    /// for some tens of milliseconds: not for an async worker.
+    pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), OpenError> {
+        if !(1..=MAX_LANES).contains(&options.lanes) {
+            return Err(OpenError::LaneCount { max: MAX_LANES });
+        }
+        let io = |source| OpenError::Io {
+            file: dir.to_owned(),
+            source,
+        };
+        fs::create_dir_all(dir).map_err(io)?;
+        let lock = DirLock::take(dir)?;
+        let repaired = repair(dir, options.lanes)?;
+        let ends: Box<[u64]> = repaired.opened.ends.as_slice().into();
+        let named = repaired.last.sequence;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(options.queue_records, options.queue_bytes, ends.clone()),
+            commits: Commits::default(),
+            segments: Segments::new(repaired.segments),
+            space: SpaceGate::open(dir, options.reserve_bytes).map_err(io)?,
+            ends: ends.iter().map(|end| AtomicU64::new(*end)).collect(),
+            synced: AtomicU64::new(named),
+            written: Progress::default(),
+            durable: Progress::default(),
+            appended: Notify::new(),
+            closed: AtomicBool::new(false),
+            options,
+        });
+        let file = Arc::new(repaired.file);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            dir.to_owned(),
+            repaired.last,
+            file,
+            ends,
+        );
+        let syncer = Syncer {
+            shared: Arc::clone(&shared),
+            dir: dir.to_owned(),
+            mark: repaired.mark,
+            named,
+            woken: Vec::new(),
+        };
+        let topic = dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let writer = Builder::new()
+            .name(format!("jwrite-{topic}"))
+            .spawn(move || writer.run())
+            .map_err(io)?;
+        let syncer = match Builder::new()
+            .name(format!("jsync-{topic}"))
+            .spawn(move || syncer.run())
+        {
+            Ok(syncer) => syncer,
+            Err(source) => {
+                shared.queue.end(AppendError::Closed);
+                let _ = writer.join();
+                return Err(io(source));
+            }
+        };
+        let running = Mutex::new(Some(Running {
+            writer,
+            syncer,
+            _lock: lock,
+        }));
+        Ok((
+            Self {
+                shared,
+                dir: dir.to_owned(),
+                running,
+            },
+            repaired.opened,
+        ))
+    }
+
+    /// Queues one record. Queueing is done when this returns, in the order of the calls; the answer
+    /// resolves to the record's offset once it is acknowledged, and may be dropped unheard.
+    pub fn append(
+        &self,
+        lane: u16,
+        payload: Bytes,
+        ack: Ack,
+        space: Space,
+    ) -> Result<Appended, AppendError> {
+        let bytes = self.check(lane, &payload, space)?;
+        let place = self
+            .shared
+            .queue
+            .push([(lane, payload)].into_iter(), bytes, ack)?;
+        Ok(self.appended(place, ack))
+    }
+
+    /// Queues several records as one: next to each other, acknowledged together, and after a crash
+    /// all there or none. Resolves to the offset of the last one.
+    pub fn append_all(
+        &self,
+        records: Vec<(u16, Bytes)>,
+        ack: Ack,
+        space: Space,
+    ) -> Result<Appended, AppendError> {
+        if records.is_empty() {
+            return Err(AppendError::Empty);
+        }
+        let mut bytes = 0;
+        for (lane, payload) in &records {
+            bytes += self.check(*lane, payload, space)?;
+        }
+        let place = self.shared.queue.push(records.into_iter(), bytes, ack)?;
+        Ok(self.appended(place, ack))
+    }
+
+    fn check(&self, lane: u16, payload: &Bytes, space: Space) -> Result<usize, AppendError> {
+        if lane >= self.shared.options.lanes {
+            return Err(AppendError::NoLane);
+        }
+        if payload.len() > self.shared.options.largest_record() {
+            return Err(AppendError::TooLarge);
+        }
+        if !self.shared.space.allows(space) {
+            return Err(AppendError::NoSpace);
+        }
+        Ok(payload.len())
+    }
+
+    fn appended(&self, place: Place, ack: Ack) -> Appended {
+        Appended {
+            shared: Arc::clone(&self.shared),
+            place,
+            ack,
+        }
+    }
+
+    /// Whether there is disk space for `space`, as last measured: for a shell that wants to refuse
+    /// work before it begins.
+    pub fn has_space(&self, space: Space) -> bool {
+        self.shared.space.allows(space)
+    }
+
+    /// A reader that gives the records of each lane from that lane's offset on. A lane at `u64::MAX`
+    /// (or past the end of `from`) is left out; an offset past the end is waited for.
+    pub fn reader(&self, from: Vec<u64>) -> Result<Reader, ReadError> {
+        Reader::open(Arc::clone(&self.shared), from)
+    }
+
+    /// First offset kept per lane.
+    pub fn starts(&self) -> Vec<u64> {
+        self.shared.segments.starts()
+    }
+
+    /// Next offset per lane: readers can read up to it now.
+    pub fn ends(&self) -> Vec<u64> {
+        self.shared
+            .ends
+            .iter()
+            .map(|end| end.load(Ordering::Acquire))
+            .collect()
+    }
+
+    /// Deletes whole segments, oldest first, whose records are all below `upto` of their lane and
+    /// whose last append is older than `older_than` (microseconds since 1970). Gives how many. The
+    /// caller knows who still needs what. The segment being written always stays.
+    pub fn trim(&self, upto: &[u64], older_than: i64) -> io::Result<usize> {
+        let synced = self.shared.synced.load(Ordering::Acquire);
+        let gone = self.shared.segments.trim(upto, older_than, synced)?;
+        if gone > 0 {
+            sync_dir(&self.dir)?;
+        }
+        Ok(gone)
+    }
+
+    /// Takes no more appends, writes and syncs what is queued, ends both threads and lets go of the
+    /// directory. Waits for the disk. Readers get what is left, then `None`.
+    pub fn close(&self) {
+        let mut running = self.running.lock();
+        self.shared.queue.end(AppendError::Closed);
+        if let Some(running) = running.take() {
+            // A thread that panicked has already failed the journal.
+            let _ = running.writer.join();
+            let _ = running.syncer.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An append on its way: resolves to its offset once it is acknowledged.
+#[derive(Debug)]
+#[must_use = "an append counts only once it is acknowledged"]
+pub struct Appended {
+    shared: Arc<Shared>,
+    place: Place,
+    ack: Ack,
+}
+
+impl Future for Appended {
+    type Output = Result<u64, AppendError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let progress = self.shared.progress(self.ack);
+        progress
+            .poll(self.place.ticket, context)
+            .map_ok(|()| self.place.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::commit::{Urgency, Written};
+    use crate::options::OnFailure;
+    use crate::segment::Segment;
+
+    /// A device file cannot be synced: the kernel says EINVAL, as a real file would say EIO.
+    #[tokio::test]
+    async fn after_a_failed_sync_nothing_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            on_failure: OnFailure::Stop,
+            ..Options::default()
+        };
+        let (journal, _) = Journal::open(dir.path(), options).unwrap();
+        let append = |ack| journal.append(0, Bytes::from_static(b"x"), ack, Space::Admit);
+        assert_eq!(append(Ack::Durable).unwrap().await, Ok(0));
+
+        journal.shared.commits.written(&Written {
+            segment: &Arc::new(Segment::new(dir.path(), 2, [0; 4].into())),
+            file: &Arc::new(File::open("/dev/null").unwrap()),
+            position: 0,
+            ticket: 1,
+            bytes: 1,
+            urgency: Urgency::Now,
+        });
+        let mut reader = journal.reader(vec![1; 4]).unwrap();
+        // Ends because the journal does.
+        while reader.next(1000).await.unwrap().is_some() {}
+        for ack in [Ack::Kernel, Ack::Durable] {
+            assert_eq!(append(ack).unwrap_err(), AppendError::Failed);
+        }
+        journal.close();
+    }
+}

@@ -1,0 +1,198 @@
+//! The bounded queue in front of the writer.
+//!
+//! Policy for "full": the append is refused at once, so that the caller sheds load instead of
+//! waiting for a disk. A record counts until it is written, and its ticket and offset are given out
+//! here, under the lock that also fixes its place.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::AppendError;
+use crate::frame::Group;
+use crate::options::Ack;
+
+/// One record on its way to the writer.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) payload: Bytes,
+    pub(crate) lane: u16,
+    pub(crate) ack: Ack,
+    pub(crate) group: Group,
+}
+
+/// Where an append will be: known when it is queued, true once it is acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) ticket: u64,
+    pub(crate) offset: u64,
+}
+
+/// What the writer found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Entries,
+    /// Nothing for as long as it cared to wait.
+    Nothing,
+    /// Nothing, and there never will be.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    most_records: usize,
+    most_bytes: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    entries: VecDeque<Entry>,
+    records: usize,
+    bytes: usize,
+    ticket: u64,
+    /// Next offset per lane.
+    next: Box<[u64]>,
+    ended: Option<AppendError>,
+}
+
+impl Queue {
+    pub(crate) fn new(most_records: usize, most_bytes: usize, next: Box<[u64]>) -> Self {
+        let state = State {
+            entries: VecDeque::new(),
+            records: 0,
+            bytes: 0,
+            ticket: 0,
+            next,
+            ended: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            most_records,
+            most_bytes,
+        }
+    }
+
+    /// Queues all of `records` next to one another, or none. Gives the place of the last one. The
+    /// caller has checked that there is one and that its lanes exist.
+    pub(crate) fn push(
+        &self,
+        records: impl ExactSizeIterator<Item = (u16, Bytes)>,
+        bytes: usize,
+        ack: Ack,
+    ) -> Result<Place, AppendError> {
+        let count = records.len();
+        if count > self.most_records || bytes > self.most_bytes {
+            return Err(AppendError::TooLarge);
+        }
+        let mut state = self.state.lock();
+        if let Some(error) = state.ended {
+            return Err(error);
+        }
+        if state.records + count > self.most_records || state.bytes + bytes > self.most_bytes {
+            return Err(AppendError::Full);
+        }
+        state.records += count;
+        state.bytes += bytes;
+        let mut offset = 0;
+        for (index, (lane, payload)) in records.enumerate() {
+            if let Some(next) = state.next.get_mut(usize::from(lane)) {
+                offset = *next;
+                *next += 1;
+            }
+            let group = if index + 1 == count {
+                Group::Last
+            } else {
+                Group::More
+            };
+            state.entries.push_back(Entry {
+                payload,
+                lane,
+                ack,
+                group,
+            });
+        }
+        state.ticket += count as u64;
+        let ticket = state.ticket - 1;
+        drop(state);
+        self.filled.notify_one();
+        Ok(Place { ticket, offset })
+    }
+
+    /// Swaps everything queued into `into`, which is empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<Entry>, patience: Duration) -> Taken {
+        let mut state = self.state.lock();
+        if state.entries.is_empty() && state.ended.is_none() {
+            self.filled.wait_for(&mut state, patience);
+        }
+        if !state.entries.is_empty() {
+            mem::swap(&mut state.entries, into);
+            Taken::Entries
+        } else if state.ended.is_some() {
+            Taken::End
+        } else {
+            Taken::Nothing
+        }
+    }
+
+    /// Makes room for as many again.
+    pub(crate) fn release(&self, records: usize, bytes: usize) {
+        let mut state = self.state.lock();
+        state.records = state.records.saturating_sub(records);
+        state.bytes = state.bytes.saturating_sub(bytes);
+    }
+
+    /// Refuses every later append with `error`. The first reason stays.
+    pub(crate) fn end(&self, error: AppendError) {
+        self.state.lock().ended.get_or_insert(error);
+        self.filled.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(queue: &Queue, records: usize) -> Result<Place, AppendError> {
+        let records = vec![(0, Bytes::from_static(b"four")); records];
+        let bytes = 4 * records.len();
+        queue.push(records.into_iter(), bytes, Ack::Kernel)
+    }
+
+    #[test]
+    fn a_full_queue_refuses_until_something_is_written() {
+        for (most_records, most_bytes) in [(4, 1000), (1000, 16)] {
+            let queue = Queue::new(most_records, most_bytes, [7].into());
+            assert_eq!(push(&queue, 5).unwrap_err(), AppendError::TooLarge);
+            assert_eq!(push(&queue, 3).unwrap().offset, 9);
+            assert_eq!(push(&queue, 2).unwrap_err(), AppendError::Full);
+            assert_eq!(push(&queue, 1).unwrap().offset, 10);
+            assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Full);
+
+            let mut taken = VecDeque::new();
+            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Entries);
+            assert_eq!(taken.len(), 4);
+            assert_eq!(
+                push(&queue, 1).unwrap_err(),
+                AppendError::Full,
+                "taken is not written"
+            );
+            queue.release(1, 4);
+            let place = push(&queue, 1).unwrap();
+            assert_eq!((place.ticket, place.offset), (4, 11));
+
+            queue.end(AppendError::Closed);
+            queue.end(AppendError::Failed);
+            assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Closed);
+            taken.clear();
+            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Entries);
+            taken.clear();
+            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::End);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The thread that writes: everything queued becomes one `write` per batch.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::mem;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::commit::{Urgency, Written};
+use crate::error::Failure;
+use crate::frame::{self, Group};
+use crate::options::Ack;
+use crate::queue::{Entry, Taken};
+use crate::segment::Segment;
+use crate::shared::{Shared, Watch};
+
+/// A batch ends with the append that reaches this.
+const BATCH_BYTES: usize = 1 << 20;
+/// Free space is measured after as many batches or bytes, and when nothing was written for a while.
+const MEASURE_BATCHES: u32 = 64;
+const MEASURE_BYTES: u64 = 8 << 20;
+const MEASURE_IDLE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    segment: Arc<Segment>,
+    file: Arc<File>,
+    position: u64,
+    /// Next offset per lane.
+    next: Box<[u64]>,
+    ticket: u64,
+    pending: VecDeque<Entry>,
+    batch: Batch,
+    woken: Vec<Waker>,
+    unmeasured: (u32, u64),
+}
+
+/// Frames of one write; its memory is kept from batch to batch.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    records: usize,
+    payload: usize,
+    urgency: Urgency,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        dir: PathBuf,
+        segment: Arc<Segment>,
+        file: Arc<File>,
+        next: Box<[u64]>,
+    ) -> Self {
+        Self {
+            shared,
+            dir,
+            position: segment.length(),
+            segment,
+            file,
+            next,
+            ticket: 0,
+            pending: VecDeque::new(),
+            batch: Batch::default(),
+            woken: Vec::new(),
+            unmeasured: (0, 0),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _watch = Watch(&shared);
+        loop {
+            match shared.queue.take(&mut self.pending, MEASURE_IDLE) {
+                Taken::Entries => {
+                    while !self.pending.is_empty() {
+                        if let Err(failure) = self.write_batch() {
+                            shared.fail(&failure);
+                            return;
+                        }
+                    }
+                }
+                Taken::Nothing => shared.space.measure(),
+                Taken::End => break,
+            }
+        }
+        shared.commits.end();
+        shared.close();
+    }
+
+    fn write_batch(&mut self) -> Result<(), Failure> {
+        if self.position >= self.shared.options.segment_bytes {
+            self.roll()?;
+        }
+        self.batch.fill(&mut self.pending, &mut self.next);
+        self.file
+            .write_all_at(&self.batch.bytes, self.position)
+            .map_err(|source| Failure {
+                during: "write of",
+                file: self.segment.path.clone(),
+                source,
+            })?;
+        self.position += self.batch.bytes.len() as u64;
+        self.ticket += self.batch.records as u64;
+        self.announce();
+        self.measure();
+        Ok(())
+    }
+
+    /// Closes the segment and begins the next one. The syncer makes both last.
+    fn roll(&mut self) -> Result<(), Failure> {
+        let sequence = self.segment.sequence + 1;
+        let segment = Arc::new(Segment::new(&self.dir, sequence, self.next.clone()));
+        let file = segment.create().map_err(|source| Failure {
+            during: "creation of",
+            file: segment.path.clone(),
+            source,
+        })?;
+        self.shared.segments.push(Arc::clone(&segment));
+        self.position = segment.length();
+        self.segment = segment;
+        self.file = Arc::new(file);
+        Ok(())
+    }
+
+    /// Tells readers, waiting appends and the syncer.
+    fn announce(&mut self) {
+        let shared = &self.shared;
+        self.segment.remember(self.position, &self.next);
+        for (end, next) in shared.ends.iter().zip(&self.next) {
+            end.store(*next, Ordering::Release);
+        }
+        self.segment.publish(self.position);
+        shared.queue.release(self.batch.records, self.batch.payload);
+        shared.commits.written(&Written {
+            segment: &self.segment,
+            file: &self.file,
+            position: self.position,
+            ticket: self.ticket,
+            bytes: self.batch.bytes.len() as u64,
+            urgency: self.batch.urgency,
+        });
+        shared.written.advance(self.ticket, &mut self.woken);
+        shared.appended.notify_waiters();
+        shared.commits.wait_for_room();
+    }
+
+    fn measure(&mut self) {
+        self.unmeasured.0 += 1;
+        self.unmeasured.1 += self.batch.bytes.len() as u64;
+        if self.unmeasured.0 >= MEASURE_BATCHES || self.unmeasured.1 >= MEASURE_BYTES {
+            self.unmeasured = (0, 0);
+            self.shared.space.measure();
+        }
+    }
+}
+
+impl Batch {
+    /// Moves whole appends from `pending` into frames until the batch is large enough.
+    fn fill(&mut self, pending: &mut VecDeque<Entry>, next: &mut [u64]) {
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * BATCH_BYTES);
+        self.records = 0;
+        self.payload = 0;
+        self.urgency = Urgency::Soon;
+        while let Some(entry) = pending.pop_front() {
+            let Some(next) = next.get_mut(usize::from(entry.lane)) else {
+                continue;
+            };
+            let offset = mem::replace(next, *next + 1);
+            frame::encode(
+                &mut self.bytes,
+                entry.lane,
+                offset,
+                entry.group,
+                &entry.payload,
+            );
+            self.records += 1;
+            self.payload += entry.payload.len();
+            if entry.ack == Ack::Durable {
+                self.urgency = Urgency::Now;
+            }
+            if self.bytes.len() >= BATCH_BYTES && entry.group == Group::Last {
+                break;
+            }
+        }
+    }
+}
