@@ -1,1 +1,27 @@
-//! auction
+//! The auction: who may buy a lead, who is asked, who is posted, and what each answer means.
+//!
+//! Everything here is sans-IO. [`screen`] applies the standing orders of a [`Book`] to a lead,
+//! [`PingRound`] turns pings into a ladder of prices, [`PostLadder`] climbs it until somebody has
+//! bought the lead. The machines are fed inputs with the time they came at and polled for effects;
+//! the same inputs give the same effects, bit for bit. A post, and the end, are withheld inside
+//! the machine until the record that must precede them is acknowledged.
+//!
+//! The auction knows no HTTP, no JSON and no buyer format.
+#![forbid(unsafe_code)]
+
+mod book;
+mod ladder;
+mod round;
+mod screen;
+mod select;
+mod waterfall;
+
+pub use book::{Book, Cap, PingMode, Price, Promise, Rules, Slot, Sources, Terms};
+pub use ladder::{
+    Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder, PostReply,
+    Sold,
+};
+pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
+pub use screen::{Context, Facts, LeadView, Screened, screen};
+pub use select::{Bid, Rung};
+pub use waterfall::{PingResult, PingRow, Row, Waterfall};

@@ -1,0 +1,158 @@
+//! A campaign's book: the standing orders of its contracts, compiled from a catalog generation.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::{BuyerName, CapWindow, ContractName, Currency, Micros, Payout, PublisherName, Zone};
+use filter::Filter;
+
+/// All contracts of one campaign. A contract is known inside an auction by its [`Slot`].
+#[derive(Debug, Clone, Default)]
+pub struct Book {
+    /// The contracts, in the catalog's order.
+    pub terms: Vec<Terms>,
+}
+
+/// The place of a contract in its book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub usize);
+
+impl Book {
+    /// The contract in a slot.
+    pub fn get(&self, slot: Slot) -> Option<&Terms> {
+        self.terms.get(slot.0)
+    }
+
+    /// The slot of a contract, by name.
+    pub fn find(&self, contract: &ContractName) -> Option<Slot> {
+        self.terms
+            .iter()
+            .position(|terms| terms.contract == *contract)
+            .map(Slot)
+    }
+
+    /// All contracts with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &Terms)> {
+        self.terms
+            .iter()
+            .enumerate()
+            .map(|(at, terms)| (Slot(at), terms))
+    }
+}
+
+/// One buyer's standing order.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The contract.
+    pub contract: ContractName,
+    /// Who buys.
+    pub buyer: BuyerName,
+    /// Whether contract and buyer are switched on.
+    pub on: bool,
+    /// Whether it takes test leads (and only those) instead of live ones.
+    pub testing: bool,
+    /// Breaks ties of price: higher first.
+    pub priority: i32,
+    /// How it hears of a lead.
+    pub ping: PingMode,
+    /// What it pays.
+    pub price: Price,
+    /// Which leads it takes.
+    pub filter: Filter,
+    /// Whose leads it takes.
+    pub sources: Sources,
+    /// How many leads it takes; at most one cap per window.
+    pub caps: Vec<Cap>,
+    /// The zone of its calendar windows.
+    pub zone: Zone,
+    /// No post starts with less time than this left.
+    pub min_post_time: Duration,
+    /// A post is read for this long, whatever the publisher's deadline says.
+    pub post_timeout: Duration,
+}
+
+/// How a contract hears of a lead before the post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PingMode {
+    /// Not at all: it takes part with its fixed price.
+    None,
+    /// It is asked for a price.
+    Bid,
+}
+
+/// What a contract pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Price {
+    /// Always this.
+    Fixed(Micros),
+    /// What it bids, inside these bounds: a bid below `min` is no bid, one above `max` is cut to it.
+    Bid {
+        /// Least.
+        min: Micros,
+        /// Most.
+        max: Micros,
+    },
+}
+
+/// Whose leads a contract takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// Everybody's.
+    All,
+    /// Only these publishers'.
+    Only(BTreeSet<PublisherName>),
+    /// Everybody's but these.
+    Except(BTreeSet<PublisherName>),
+}
+
+impl Sources {
+    /// Whether leads of this publisher are taken.
+    pub fn allow(&self, publisher: &PublisherName) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(these) => these.contains(publisher),
+            Self::Except(these) => !these.contains(publisher),
+        }
+    }
+}
+
+/// A cap in leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cap {
+    /// Over which window.
+    pub window: CapWindow,
+    /// How many.
+    pub leads: i64,
+}
+
+/// What a campaign, for one publisher, lays down for its auctions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// All amounts are in this currency.
+    pub currency: Currency,
+    /// How the publisher's payout follows from the revenue.
+    pub payout: Payout,
+    /// The least margin (revenue - payout) of a sale.
+    pub min_margin: Micros,
+    /// How long pings are awaited at most.
+    pub ping_timeout: Duration,
+    /// Kept free before the publisher's deadline to answer it.
+    pub answer_reserve: Duration,
+    /// A quote lives at most this long.
+    pub quote_ttl: Duration,
+    /// At most this many posts per lead.
+    pub max_posts: u16,
+    /// What a quote promises.
+    pub quote_promise: Promise,
+    /// What a direct post promises.
+    pub direct_promise: Promise,
+}
+
+/// When a lead may go on to the next contract after a reject, and what the publisher is then paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    /// While revenue - `min_margin` >= quote; the quote is paid exactly.
+    BreakEven,
+    /// While the payout is at least the publisher's floor; the acceptor's normal payout is paid.
+    Reprice,
+}

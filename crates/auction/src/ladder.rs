@@ -1,0 +1,660 @@
+//! `PostLadder`: from a ladder of prices to one sale, or none, or a post that is in doubt.
+//!
+//! ```text
+//! rung: Hold -> Pin -> Record(posting) -> Post -> accepted | rejected | unclear
+//!         |       |         |                        |          |          |
+//!         |       |     failed: end,             Record      next rung   Record
+//!        full:  expired: next;  nothing sent    (outcome)   (reply rides (outcome:
+//!        next   claim lost: stop                    |       on its record) pending)
+//!                                              Commit, Release, Done
+//! ```
+//!
+//! A reservation is released only after the record that carries the reject is acknowledged: a
+//! crash can then never have given the same unit to two leads.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    BuyerKey, CapWindow, ContractReason, FullLead, LeadId, LeadReason, LeadStatus, LegState,
+    Micros, Mono, Reservation, ReservationId, Timestamp,
+};
+
+use crate::{Book, Context, LeadView, Promise, Row, Rules, Rung, Slot, Terms, Waterfall, screen};
+
+/// How much longer than the post's own time a hold lives: the time to pin it.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// All a ladder starts from.
+#[derive(Debug, Clone)]
+pub struct Climb {
+    /// The lead.
+    pub lead: LeadId,
+    /// All its fields: contracts are checked again with them before each post.
+    pub fields: Arc<FullLead>,
+    /// The book in force now.
+    pub book: Arc<Book>,
+    /// The rules in force now.
+    pub rules: Rules,
+    /// Who sent the lead, and when.
+    pub context: Context,
+    /// The ladder, best first.
+    pub rungs: Vec<Rung>,
+    /// What a quote promised the publisher; none for a direct post.
+    pub quote: Option<Micros>,
+    /// The publisher takes no payout below this.
+    pub min_payout: Micros,
+    /// What happened so far, of a direct post; empty after a quote.
+    pub waterfall: Waterfall,
+    /// Monotonic time that belongs to `context.wall`.
+    pub now: Mono,
+    /// When the publisher stops waiting: no post starts later than `min_post_time` before it.
+    pub deadline: Mono,
+}
+
+/// What a ladder is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderInput {
+    /// The hold was granted.
+    Held(ReservationId),
+    /// This cap is full.
+    HoldFull(ReservationId, CapWindow),
+    /// The store could not say, or does not trust our clock.
+    HoldFailed(ReservationId),
+    /// The pin stands, and the claim is ours to post.
+    Pinned(ReservationId),
+    /// The hold had expired.
+    PinExpired(ReservationId),
+    /// The store could not say.
+    PinFailed(ReservationId),
+    /// Somebody else has the lead now.
+    ClaimLost,
+    /// Record `n` is acknowledged, and everything the log has of this lead before it.
+    Recorded(u32),
+    /// Record `n` was not taken, or nobody knows.
+    RecordFailed(u32),
+    /// The post of this leg was answered, or failed.
+    Reply {
+        /// The leg.
+        leg: u16,
+        /// How.
+        reply: PostReply,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// A buyer's answer to a post, in the auction's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostReply {
+    /// It bought.
+    Accepted {
+        /// The buyer's reference.
+        reference: Option<String>,
+        /// What it says it pays: noted, the bid is booked.
+        price: Option<Micros>,
+        /// Where to send the consumer.
+        redirect_url: Option<String>,
+    },
+    /// It did not take the lead.
+    Rejected,
+    /// It had the consumer before.
+    Duplicate,
+    /// It asked us to slow down; it did not take the lead.
+    Throttled,
+    /// A byte was sent and no answer can be relied on.
+    Unclear,
+    /// It will say later.
+    Pending,
+    /// Nothing was sent at all.
+    NotSent,
+}
+
+/// How a leg ended on the ladder, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReply {
+    /// The leg.
+    pub leg: u16,
+    /// Accepted, rejected or in doubt.
+    pub state: LegState,
+    /// The contract's reason.
+    pub reason: ContractReason,
+    /// From the post to its answer.
+    pub took: Duration,
+    /// The buyer's reference.
+    pub reference: Option<String>,
+    /// What the buyer said it pays.
+    pub answered: Option<Micros>,
+}
+
+/// What has to be in the log before the next effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderRecord {
+    /// A post is about to leave.
+    Posting {
+        /// The leg.
+        leg: u16,
+        /// The contract's place in the book.
+        slot: Slot,
+        /// What the buyer pays.
+        price: Micros,
+        /// What the publisher gets.
+        payout: Micros,
+        /// What is pinned for it.
+        reservation: Reservation,
+        /// When it starts.
+        started_at: Timestamp,
+        /// When it is in doubt without an answer.
+        reply_by: Timestamp,
+        /// How the legs before it ended, as far as not recorded yet.
+        replies: Vec<LegReply>,
+    },
+    /// The router's last word.
+    Outcome {
+        /// How it ended.
+        ended: Ended,
+        /// How legs ended, as far as not recorded yet.
+        replies: Vec<LegReply>,
+    },
+}
+
+/// How a ladder ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Sold, unsold or pending.
+    pub status: LeadStatus,
+    /// Why not sold.
+    pub reason: Option<LeadReason>,
+    /// The sale.
+    pub sold: Option<Sold>,
+    /// What happened to every contract.
+    pub waterfall: Waterfall,
+    /// Whether the publisher's deadline had passed: it heard `pending`.
+    pub told_pending: bool,
+}
+
+/// The leg that was sold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sold {
+    /// The leg.
+    pub leg: u16,
+    /// The contract's place in the book.
+    pub slot: Slot,
+    /// What the buyer pays.
+    pub price: Micros,
+    /// What the publisher gets.
+    pub payout: Micros,
+    /// Where to send the consumer.
+    pub redirect_url: Option<String>,
+}
+
+/// The end of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The outcome is acknowledged: it may be told.
+    Recorded,
+    /// The outcome is not acknowledged: the publisher may only hear `pending`.
+    Unrecorded,
+    /// Somebody else has the lead: tell its state, record nothing.
+    Lost,
+}
+
+/// What a ladder wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderEffect {
+    /// Reserve, until the expiry.
+    Hold {
+        /// What.
+        reservation: Reservation,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Make it permanent; with the first pin of a lead goes the claim's move to `posting`.
+    Pin {
+        /// Which.
+        id: ReservationId,
+        /// Whether it is the first of the lead.
+        first: bool,
+    },
+    /// Append durably, then say `Recorded`.
+    Record {
+        /// The router's count of records; 0 is `received`.
+        n: u32,
+        /// What.
+        record: LadderRecord,
+    },
+    /// Post the lead.
+    Post {
+        /// The leg.
+        leg: u16,
+        /// To whom.
+        slot: Slot,
+        /// The same for every repetition of this post.
+        key: BuyerKey,
+        /// At which price.
+        price: Micros,
+        /// The buyer's name for its bid.
+        bid_id: Option<String>,
+        /// Its answer is read until then.
+        until: Mono,
+    },
+    /// The leg is sold for good.
+    Commit(Reservation),
+    /// The leg took nothing.
+    Release(Reservation),
+    /// Send a tick then.
+    WakeAt(Mono),
+    /// Over.
+    Done(Fate),
+}
+
+/// The leg that is being worked on.
+struct Attempt {
+    leg: u16,
+    rung: usize,
+    slot: Slot,
+    price: Micros,
+    payout: Micros,
+    reservation: Reservation,
+    posted_at: Mono,
+    until: Mono,
+}
+
+enum State {
+    Holding(Attempt),
+    Pinning(Attempt),
+    Recording(Attempt),
+    Posting(Attempt),
+    /// Waiting for the outcome's acknowledgement; then this is committed.
+    Closing(Option<Reservation>),
+    Over,
+}
+
+/// The machine. See the module's head.
+pub struct PostLadder {
+    climb: Climb,
+    rows: Vec<Option<ContractReason>>,
+    next: usize,
+    legs: u16,
+    posts: u16,
+    pinned: bool,
+    n: u32,
+    state: State,
+    /// Ended legs whose end is not in a record yet.
+    replies: Vec<LegReply>,
+    /// Reservations to give back once the record that carries their end is acknowledged.
+    to_release: Vec<Reservation>,
+    effects: VecDeque<LadderEffect>,
+}
+
+impl PostLadder {
+    /// Opens a ladder and starts at its first rung.
+    pub fn open(climb: Climb) -> Self {
+        let mut ladder = Self {
+            rows: vec![None; climb.rungs.len()],
+            climb,
+            next: 0,
+            legs: 0,
+            posts: 0,
+            pinned: false,
+            n: 0,
+            state: State::Over,
+            replies: Vec::new(),
+            to_release: Vec::new(),
+            effects: VecDeque::new(),
+        };
+        ladder.step(ladder.climb.now);
+        ladder
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<LadderEffect> {
+        self.effects.pop_front()
+    }
+
+    /// Tells the ladder something. What does not belong to the step it is at changes nothing.
+    pub fn on(&mut self, now: Mono, input: LadderInput) {
+        let state = std::mem::replace(&mut self.state, State::Over);
+        self.state = match (state, input) {
+            (State::Holding(at), LadderInput::Held(id)) if id == at.reservation.id => {
+                self.effects.push_back(LadderEffect::Pin {
+                    id,
+                    first: !self.pinned,
+                });
+                State::Pinning(at)
+            }
+            (State::Holding(at), LadderInput::HoldFull(id, window)) if id == at.reservation.id => {
+                return self.pass(now, &at, ContractReason::Cap(window));
+            }
+            (State::Holding(at), LadderInput::HoldFailed(id)) if id == at.reservation.id => {
+                return self.pass(now, &at, ContractReason::PostError);
+            }
+            (State::Pinning(at), LadderInput::Pinned(id)) if id == at.reservation.id => {
+                self.pinned = true;
+                self.record_posting(now, at)
+            }
+            (State::Pinning(at), LadderInput::PinExpired(id)) if id == at.reservation.id => {
+                return self.pass(now, &at, ContractReason::NoTime);
+            }
+            (State::Pinning(at), LadderInput::PinFailed(id)) if id == at.reservation.id => {
+                self.effects
+                    .push_back(LadderEffect::Release(at.reservation.clone()));
+                return self.pass(now, &at, ContractReason::PostError);
+            }
+            (State::Pinning(at), LadderInput::ClaimLost) => {
+                self.effects
+                    .push_back(LadderEffect::Release(at.reservation));
+                self.effects.push_back(LadderEffect::Done(Fate::Lost));
+                State::Over
+            }
+            (State::Recording(at), LadderInput::Recorded(n)) if n == self.n => self.post(now, at),
+            (State::Recording(at), LadderInput::RecordFailed(n)) if n == self.n => {
+                // The record may be in the log all the same, so the outcome says that nothing was
+                // sent, and the pin stays until that is acknowledged.
+                return self.never_sent(now, at);
+            }
+            (State::Posting(at), LadderInput::Reply { leg, reply }) if leg == at.leg => {
+                return self.replied(now, at, reply);
+            }
+            (State::Posting(at), LadderInput::Tick) if now >= at.until => {
+                return self.replied(now, at, PostReply::Unclear);
+            }
+            (State::Closing(sold), LadderInput::Recorded(n)) if n == self.n => {
+                self.release_recorded();
+                self.effects.extend(sold.map(LadderEffect::Commit));
+                self.effects.push_back(LadderEffect::Done(Fate::Recorded));
+                State::Over
+            }
+            (State::Closing(_), LadderInput::RecordFailed(n)) if n == self.n => {
+                self.effects.push_back(LadderEffect::Done(Fate::Unrecorded));
+                State::Over
+            }
+            (state, _) => state,
+        };
+    }
+
+    /// This contract is passed over; the next rung.
+    fn pass(&mut self, now: Mono, at: &Attempt, reason: ContractReason) {
+        self.set_reason(at.rung, reason);
+        self.step(now);
+    }
+
+    /// Goes to the next rung that may be posted, or ends.
+    fn step(&mut self, now: Mono) {
+        while let Some(rung) = self.climb.rungs.get(self.next).cloned() {
+            let at = self.next;
+            self.next += 1;
+            match self.may_post(now, &rung) {
+                Err(reason) => self.set_reason(at, reason),
+                Ok((slot, payout)) => return self.hold(now, at, slot, rung.price, payout),
+            }
+        }
+        let tried = |reason: &ContractReason| {
+            matches!(
+                reason,
+                ContractReason::BuyerRejected | ContractReason::BuyerSaysDuplicate
+            )
+        };
+        let reason = if self.rows.iter().flatten().any(tried) {
+            LeadReason::AllRejected
+        } else if !self.climb.rungs.is_empty() {
+            LeadReason::LadderEnded
+        } else if self.climb.waterfall.rows.is_empty() {
+            LeadReason::NoEligibleContract
+        } else {
+            LeadReason::NoBid
+        };
+        self.close(now, LeadStatus::Unsold, Some(reason), None);
+    }
+
+    /// The checks before a post, with the whole lead and the terms of now; then what is paid for it.
+    fn may_post(&self, now: Mono, rung: &Rung) -> Result<(Slot, Micros), ContractReason> {
+        let climb = &self.climb;
+        let wall = self.wall(now);
+        let slot = climb
+            .book
+            .find(&rung.contract)
+            .ok_or(ContractReason::Paused)?;
+        let terms = climb.book.get(slot).ok_or(ContractReason::Paused)?;
+        if rung.expires.is_some_and(|expires| wall >= expires) {
+            return Err(ContractReason::BidExpired);
+        }
+        let payout = self.promised(rung).ok_or(ContractReason::BelowFloor)?;
+        if self.posts >= climb.rules.max_posts {
+            return Err(ContractReason::PostLimit);
+        }
+        let context = Context {
+            wall,
+            ..climb.context.clone()
+        };
+        screen::check(terms, &context, LeadView::Full(&climb.fields))?;
+        let least = terms.min_post_time.max(climb.rules.answer_reserve);
+        if now.plus(least) > climb.deadline {
+            return Err(ContractReason::NoTime);
+        }
+        Ok((slot, payout))
+    }
+
+    /// What the publisher is paid for this rung under the promise; none if it cannot be kept.
+    fn promised(&self, rung: &Rung) -> Option<Micros> {
+        let climb = &self.climb;
+        let rules = &climb.rules;
+        let (promise, payout) = match climb.quote {
+            Some(quote) => (rules.quote_promise, quote),
+            None => (rules.direct_promise, rung.payout),
+        };
+        match promise {
+            Promise::BreakEven => {
+                let margin = rung.price.minus(payout).ok()?;
+                (margin >= rules.min_margin).then_some(payout)
+            }
+            Promise::Reprice => (rung.payout >= climb.min_payout).then_some(rung.payout),
+        }
+    }
+
+    fn hold(&mut self, now: Mono, rung: usize, slot: Slot, price: Micros, payout: Micros) {
+        let Some(terms) = self.climb.book.get(slot) else {
+            return;
+        };
+        self.legs += 1;
+        let wall = self.wall(now);
+        let reservation = screen::reservation(terms, self.climb.lead, self.legs, wall);
+        self.effects.push_back(LadderEffect::Hold {
+            reservation: reservation.clone(),
+            until: wall.plus(HOLD),
+        });
+        self.state = State::Holding(Attempt {
+            leg: self.legs,
+            rung,
+            slot,
+            price,
+            payout,
+            reservation,
+            posted_at: now,
+            until: now,
+        });
+    }
+
+    fn record_posting(&mut self, now: Mono, mut at: Attempt) -> State {
+        let timeout = self
+            .terms(at.slot)
+            .map_or(Duration::ZERO, |terms| terms.post_timeout);
+        at.until = now.plus(timeout);
+        let record = LadderRecord::Posting {
+            leg: at.leg,
+            slot: at.slot,
+            price: at.price,
+            payout: at.payout,
+            reservation: at.reservation.clone(),
+            started_at: self.wall(now),
+            reply_by: self.wall(at.until),
+            replies: std::mem::take(&mut self.replies),
+        };
+        self.n += 1;
+        self.effects
+            .push_back(LadderEffect::Record { n: self.n, record });
+        State::Recording(at)
+    }
+
+    /// The posting is in the log: now the post may leave, and what it reported as over is free.
+    fn post(&mut self, now: Mono, mut at: Attempt) -> State {
+        self.replies.clear();
+        self.release_recorded();
+        self.posts += 1;
+        at.posted_at = now;
+        self.effects.push_back(LadderEffect::Post {
+            leg: at.leg,
+            slot: at.slot,
+            key: BuyerKey {
+                lead: self.climb.lead,
+                leg: at.leg,
+            },
+            price: at.price,
+            bid_id: self
+                .climb
+                .rungs
+                .get(at.rung)
+                .and_then(|rung| rung.bid_id.clone()),
+            until: at.until,
+        });
+        self.effects.push_back(LadderEffect::WakeAt(at.until));
+        State::Posting(at)
+    }
+
+    /// The log did not take the posting: the post stays here, and so does everything after it.
+    fn never_sent(&mut self, now: Mono, at: Attempt) {
+        self.set_reason(at.rung, ContractReason::PostError);
+        self.replies.push(LegReply {
+            leg: at.leg,
+            state: LegState::Rejected,
+            reason: ContractReason::PostError,
+            took: Duration::ZERO,
+            reference: None,
+            answered: None,
+        });
+        self.to_release.push(at.reservation);
+        self.close(now, LeadStatus::Unsold, Some(LeadReason::LadderEnded), None);
+    }
+
+    fn replied(&mut self, now: Mono, at: Attempt, reply: PostReply) {
+        let (state, reason) = match &reply {
+            PostReply::Accepted { .. } => (LegState::Accepted, ContractReason::Won),
+            PostReply::Rejected => (LegState::Rejected, ContractReason::BuyerRejected),
+            PostReply::Duplicate => (LegState::Rejected, ContractReason::BuyerSaysDuplicate),
+            PostReply::Throttled => (LegState::Rejected, ContractReason::Throttled),
+            PostReply::NotSent => (LegState::Rejected, ContractReason::PostError),
+            PostReply::Unclear | PostReply::Pending => (LegState::InDoubt, ContractReason::InDoubt),
+        };
+        self.set_reason(at.rung, reason.clone());
+        let (reference, answered, redirect_url) = match reply {
+            PostReply::Accepted {
+                reference,
+                price,
+                redirect_url,
+            } => (reference, price, redirect_url),
+            _ => (None, None, None),
+        };
+        let took = now.since(at.posted_at);
+        self.replies.push(LegReply {
+            leg: at.leg,
+            state,
+            reason,
+            took,
+            reference,
+            answered,
+        });
+        match state {
+            LegState::Accepted => {
+                let sold = Sold {
+                    leg: at.leg,
+                    slot: at.slot,
+                    price: at.price,
+                    payout: at.payout,
+                    redirect_url,
+                };
+                self.close(now, LeadStatus::Sold, None, Some((sold, at.reservation)));
+            }
+            LegState::InDoubt => {
+                self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None)
+            }
+            LegState::Rejected | LegState::Posting => {
+                self.to_release.push(at.reservation);
+                self.step(now);
+            }
+        }
+    }
+
+    fn close(
+        &mut self,
+        now: Mono,
+        status: LeadStatus,
+        reason: Option<LeadReason>,
+        sold: Option<(Sold, Reservation)>,
+    ) {
+        let (sold, reservation) = sold.unzip();
+        let ended = Ended {
+            status,
+            reason,
+            sold,
+            waterfall: self.waterfall(),
+            told_pending: now > self.climb.deadline,
+        };
+        let record = LadderRecord::Outcome {
+            ended,
+            replies: std::mem::take(&mut self.replies),
+        };
+        self.n += 1;
+        self.effects
+            .push_back(LadderEffect::Record { n: self.n, record });
+        self.state = State::Closing(reservation);
+    }
+
+    fn release_recorded(&mut self) {
+        self.effects
+            .extend(self.to_release.drain(..).map(LadderEffect::Release));
+    }
+
+    fn set_reason(&mut self, rung: usize, reason: ContractReason) {
+        if let Some(row) = self.rows.get_mut(rung) {
+            *row = Some(reason);
+        }
+    }
+
+    /// The rows of a round go on with how the ladder ended for them; after a quote they begin here.
+    fn waterfall(&self) -> Waterfall {
+        let mut waterfall = self.climb.waterfall.clone();
+        for (rung, reason) in self.climb.rungs.iter().zip(&self.rows) {
+            let reason = reason.clone().unwrap_or(ContractReason::NotNeeded);
+            let at = waterfall
+                .rows
+                .iter()
+                .position(|row| row.contract == rung.contract);
+            match at.and_then(|at| waterfall.rows.get_mut(at)) {
+                Some(row) => row.post_reason = Some(reason),
+                None => {
+                    let terms = self
+                        .climb
+                        .book
+                        .find(&rung.contract)
+                        .and_then(|slot| self.terms(slot));
+                    if let Some(terms) = terms {
+                        let mut row = Row::new(terms, false);
+                        row.price = Some(rung.price);
+                        row.post_reason = Some(reason);
+                        waterfall.rows.push(row);
+                    }
+                }
+            }
+        }
+        waterfall
+    }
+
+    fn terms(&self, slot: Slot) -> Option<&Terms> {
+        self.climb.book.get(slot)
+    }
+
+    fn wall(&self, now: Mono) -> Timestamp {
+        self.climb.context.wall.plus(now.since(self.climb.now))
+    }
+}

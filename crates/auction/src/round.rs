@@ -1,0 +1,415 @@
+//! `PingRound`: pings in parallel under a hard window, to a ladder of prices.
+//!
+//! ```text
+//! open -> Ping* , WakeAt(window end)
+//! Reply(slot) ... -> (nothing until the last)
+//! last reply, or Tick at the window's end -> Cancel*, Done
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{ContractReason, Micros, Mono, Timestamp};
+
+use crate::select::{admissible, highest};
+use crate::{
+    Bid, Book, Context, Facts, PingMode, PingResult, PingRow, Price, Row, Rules, Rung, Screened,
+    Slot, Terms, Waterfall, screen,
+};
+
+/// What a round is for: a quote, or a post that goes straight on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A publisher's ping: the whole deadline is for pinging.
+    Ping,
+    /// A direct post: half of the deadline is kept for posting.
+    Direct,
+}
+
+/// All a round starts from.
+#[derive(Debug, Clone)]
+pub struct RoundOpening {
+    /// The campaign's contracts.
+    pub book: Arc<Book>,
+    /// The campaign's rules for this publisher.
+    pub rules: Rules,
+    /// Who sent the lead, and when.
+    pub context: Context,
+    /// What the static part let pass.
+    pub screened: Screened,
+    /// Dynamic values.
+    pub facts: Facts,
+    /// Quote or direct post.
+    pub kind: Kind,
+    /// The publisher takes no payout below this.
+    pub min_payout: Micros,
+    /// Monotonic time that belongs to `context.wall`.
+    pub now: Mono,
+    /// When the publisher stops waiting.
+    pub deadline: Mono,
+}
+
+/// What a round is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PingInput {
+    /// A ping was answered, or failed.
+    Reply {
+        /// Whose.
+        slot: Slot,
+        /// How.
+        reply: PingReply,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// A buyer's answer to a ping, in the auction's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PingReply {
+    /// A price.
+    Bid {
+        /// What it pays.
+        price: Micros,
+        /// Its name for the bid.
+        bid_id: Option<String>,
+        /// How long the bid stands, from now.
+        expires_in: Option<Duration>,
+    },
+    /// No interest.
+    NoBid,
+    /// It asked us to slow down.
+    Throttled,
+    /// Something unreadable.
+    Bad,
+    /// Refused, reset, an HTTP error.
+    Error,
+}
+
+/// What a round wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PingEffect {
+    /// Ping this contract; its answer counts until `until`.
+    Ping {
+        /// Whom.
+        slot: Slot,
+        /// The end of the window.
+        until: Mono,
+    },
+    /// Nobody waits for this ping any more.
+    Cancel {
+        /// Whose.
+        slot: Slot,
+    },
+    /// Send a tick then.
+    WakeAt(Mono),
+    /// The round is over: take it with [`PingRound::finish`].
+    Done,
+}
+
+/// The result of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Admissible prices, best first; the first is what a quote quotes.
+    pub rungs: Vec<Rung>,
+    /// What happened.
+    pub waterfall: Waterfall,
+}
+
+enum State {
+    Asked,
+    Bid(Bid),
+    Out,
+}
+
+struct Entry {
+    slot: Slot,
+    state: State,
+    row: Row,
+    ping: Option<PingRow>,
+}
+
+/// The machine. See the module's head.
+pub struct PingRound {
+    opening: RoundOpening,
+    window_end: Mono,
+    entries: Vec<Entry>,
+    outstanding: usize,
+    over: bool,
+    effects: VecDeque<PingEffect>,
+}
+
+impl PingRound {
+    /// Opens a round: asks all contracts that want to be asked and have room.
+    pub fn open(opening: RoundOpening) -> Self {
+        let whole = opening.deadline.since(opening.now);
+        let for_posts = match opening.kind {
+            Kind::Ping => Duration::ZERO,
+            Kind::Direct => whole / 2,
+        };
+        let kept = opening.rules.answer_reserve + for_posts;
+        let window = opening.rules.ping_timeout.min(whole.saturating_sub(kept));
+        let window_end = opening.now.plus(window);
+        let mut round = Self {
+            window_end,
+            entries: Vec::with_capacity(opening.screened.passed.len()),
+            outstanding: 0,
+            over: false,
+            effects: VecDeque::new(),
+            opening,
+        };
+        let book = Arc::clone(&round.opening.book);
+        for at in 0..round.opening.screened.passed.len() {
+            let Some(&(slot, deferred)) = round.opening.screened.passed.get(at) else {
+                break;
+            };
+            if let Some(terms) = book.get(slot) {
+                let entry = round.enter(slot, terms, deferred);
+                round.entries.push(entry);
+            }
+        }
+        if round.outstanding == 0 {
+            round.end(round.opening.now);
+        } else {
+            round.effects.push_back(PingEffect::WakeAt(window_end));
+        }
+        round
+    }
+
+    fn enter(&mut self, slot: Slot, terms: &Terms, deferred: bool) -> Entry {
+        let mut row = Row::new(terms, deferred);
+        let opening = &self.opening;
+        let reach = match terms.price {
+            Price::Fixed(price) => price,
+            Price::Bid { max, .. } => max,
+        };
+        let refusal = screen::room(terms, &opening.context, &opening.facts)
+            .err()
+            .or_else(|| {
+                admissible(&opening.rules, opening.min_payout, reach)
+                    .is_none()
+                    .then_some(ContractReason::BelowFloor)
+            });
+        if refusal.is_some() {
+            row.ping_reason = refusal;
+            return Entry {
+                slot,
+                state: State::Out,
+                row,
+                ping: None,
+            };
+        }
+        match (terms.ping, terms.price) {
+            (PingMode::None, Price::Fixed(price)) => {
+                row.price = Some(price);
+                let bid = bid(slot, terms, price, None, None);
+                Entry {
+                    slot,
+                    state: State::Bid(bid),
+                    row,
+                    ping: None,
+                }
+            }
+            (PingMode::Bid, _) if self.window_end > opening.now => {
+                self.effects.push_back(PingEffect::Ping {
+                    slot,
+                    until: self.window_end,
+                });
+                self.outstanding += 1;
+                let ping = PingRow {
+                    contract: terms.contract.clone(),
+                    buyer: terms.buyer.clone(),
+                    result: PingResult::Timeout,
+                    started_at: opening.context.wall,
+                    took: Duration::ZERO,
+                    bid: None,
+                };
+                Entry {
+                    slot,
+                    state: State::Asked,
+                    row,
+                    ping: Some(ping),
+                }
+            }
+            // Nobody can be asked in a window of no length, and a price that is only bid is unknown.
+            (PingMode::Bid, _) | (PingMode::None, Price::Bid { .. }) => {
+                row.ping_reason = Some(ContractReason::NoTime);
+                Entry {
+                    slot,
+                    state: State::Out,
+                    row,
+                    ping: None,
+                }
+            }
+        }
+    }
+
+    /// Tells the round something. What comes after the end, or twice, changes nothing.
+    pub fn on(&mut self, now: Mono, input: PingInput) {
+        if self.over {
+            return;
+        }
+        if now < self.window_end
+            && let PingInput::Reply { slot, reply } = input
+        {
+            self.replied(now, slot, reply);
+        }
+        if self.outstanding == 0 || now >= self.window_end {
+            self.end(now);
+        }
+    }
+
+    fn replied(&mut self, now: Mono, slot: Slot, reply: PingReply) {
+        let wall = self.wall(now);
+        let opened = self.opening.now;
+        let Some(terms) = self.opening.book.get(slot) else {
+            return;
+        };
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.slot == slot) else {
+            return;
+        };
+        if !matches!(entry.state, State::Asked) {
+            return;
+        }
+        self.outstanding -= 1;
+        let (result, offered) = match &reply {
+            PingReply::Bid { price, .. } => (PingResult::Bid, Some(*price)),
+            PingReply::NoBid => (PingResult::NoBid, None),
+            PingReply::Throttled | PingReply::Bad | PingReply::Error => (PingResult::Failed, None),
+        };
+        if let Some(ping) = &mut entry.ping {
+            ping.result = result;
+            ping.took = now.since(opened);
+            ping.bid = offered;
+        }
+        match reply {
+            PingReply::Bid {
+                price,
+                bid_id,
+                expires_in,
+            } => match bounded(terms.price, price) {
+                Some(price) => {
+                    entry.row.price = Some(price);
+                    let expires = expires_in.map(|span| wall.plus(span));
+                    entry.state = State::Bid(bid(slot, terms, price, bid_id, expires));
+                }
+                None => {
+                    entry.row.price = Some(price);
+                    entry.row.ping_reason = Some(ContractReason::BelowFloor);
+                    entry.state = State::Out;
+                }
+            },
+            other => {
+                entry.row.ping_reason = Some(match other {
+                    PingReply::NoBid | PingReply::Bid { .. } => ContractReason::NoBid,
+                    PingReply::Throttled => ContractReason::Throttled,
+                    PingReply::Bad => ContractReason::BadResponse,
+                    PingReply::Error => ContractReason::PingError,
+                });
+                entry.state = State::Out;
+            }
+        }
+    }
+
+    fn end(&mut self, now: Mono) {
+        self.over = true;
+        for entry in &mut self.entries {
+            if matches!(entry.state, State::Asked) {
+                entry.state = State::Out;
+                entry.row.ping_reason = Some(ContractReason::PingTimeout);
+                if let Some(ping) = &mut entry.ping {
+                    ping.took = now.since(self.opening.now);
+                }
+                self.effects
+                    .push_back(PingEffect::Cancel { slot: entry.slot });
+            }
+        }
+        self.effects.push_back(PingEffect::Done);
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<PingEffect> {
+        self.effects.pop_front()
+    }
+
+    /// The result, after [`PingEffect::Done`]. Prices that are not admissible fall out here.
+    pub fn finish(self) -> Round {
+        let RoundOpening {
+            rules,
+            min_payout,
+            screened,
+            ..
+        } = self.opening;
+        let mut waterfall = Waterfall {
+            excluded: screened.excluded,
+            ..Waterfall::default()
+        };
+        let mut bids = Vec::new();
+        for mut entry in self.entries {
+            if let State::Bid(bid) = entry.state {
+                if admissible(&rules, min_payout, bid.price).is_some() {
+                    bids.push(bid);
+                } else {
+                    entry.row.ping_reason = Some(ContractReason::BelowFloor);
+                }
+            }
+            waterfall.pings.extend(entry.ping);
+            waterfall.rows.push(entry.row);
+        }
+        highest(&mut bids);
+        let rungs: Vec<Rung> = bids
+            .into_iter()
+            .map(|bid| Rung {
+                contract: bid.contract,
+                price: bid.price,
+                payout: rules.payout.of(bid.price),
+                bid_id: bid.bid_id,
+                expires: bid.expires,
+            })
+            .collect();
+        for row in &mut waterfall.rows {
+            if row.ping_reason.is_none() {
+                let best = rungs
+                    .first()
+                    .is_some_and(|rung| rung.contract == row.contract);
+                row.ping_reason = Some(if best {
+                    ContractReason::Won
+                } else {
+                    ContractReason::LostToHigher
+                });
+            }
+        }
+        Round { rungs, waterfall }
+    }
+
+    fn wall(&self, now: Mono) -> Timestamp {
+        self.opening.context.wall.plus(now.since(self.opening.now))
+    }
+}
+
+fn bid(
+    slot: Slot,
+    terms: &Terms,
+    price: Micros,
+    bid_id: Option<String>,
+    expires: Option<Timestamp>,
+) -> Bid {
+    Bid {
+        slot,
+        contract: terms.contract.clone(),
+        priority: terms.priority,
+        price,
+        bid_id,
+        expires,
+    }
+}
+
+/// A bid inside the contract's bounds: cut to the most it pays, none if below the least.
+fn bounded(terms: Price, offered: Micros) -> Option<Micros> {
+    match terms {
+        Price::Fixed(price) => Some(price),
+        Price::Bid { min, max } => {
+            (offered >= min && offered > Micros::ZERO).then(|| offered.min(max))
+        }
+    }
+}
