@@ -9,6 +9,7 @@ mod caps;
 mod claims;
 pub mod fold;
 mod journeys;
+pub mod key;
 mod log;
 mod seal;
 mod vault;
@@ -17,7 +18,7 @@ pub use caps::{Caps, Held, Pinned};
 pub use claims::{
     Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
 };
-pub use journeys::{Journey, JourneyUpdate, Journeys};
+pub use journeys::{Identity, Journey, JourneyUpdate, Journeys};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
 pub use vault::Vault;

@@ -91,7 +91,9 @@ impl Sealer {
     /// A keyed hash (HMAC-SHA-256 cut to 128 bits) of something personal, apart by `domain`.
     pub fn hash(&self, domain: &str, clear: &[u8]) -> [u8; 16] {
         let mut out = [0; 16];
-        if let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.hashing.as_slice()) {
+        if let Ok(mut mac) =
+            <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.hashing.as_slice())
+        {
             mac.update(domain.as_bytes());
             mac.update(&[0]);
             mac.update(clear);
