@@ -122,7 +122,9 @@ fn steps(
         } else {
             &args.lines[..]
         } {
-            timed(line, &mut || room.enter(host, "/srv/gavel", line))?;
+            timed(line.lines().next().unwrap_or_default(), &mut || {
+                room.enter(host, "/srv/gavel", line)
+            })?;
         }
     }
     Ok(())

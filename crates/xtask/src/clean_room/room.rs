@@ -47,6 +47,7 @@ impl Room {
             .args(["debootstrap", "--variant=minbase", RELEASE])
             .arg(self.root());
         command.args(host.mirror());
+        eprintln!("$ {}", process::describe(&command));
         self.interrupt.run(&mut command)
     }
 
@@ -66,6 +67,7 @@ impl Room {
             host.cargo_bin.clone(),
         ]);
         command.args([dir, line]).args(host.environment());
+        eprintln!("room:{dir}# {line}");
         self.interrupt.run(&mut command)
     }
 
@@ -141,7 +143,6 @@ impl Interrupt {
     }
 
     fn run(&self, command: &mut Command) -> Result<()> {
-        eprintln!("$ {}", process::describe(command));
         let mut child = command.spawn().context("cannot start unshare")?;
         let before = self.step.swap(child.id(), Ordering::SeqCst);
         if before == INTERRUPTED {
