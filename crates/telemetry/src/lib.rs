@@ -1,1 +1,13 @@
-//! telemetry
+//! What operators see: metrics, all named in one place, log lines, and a wrapper that keeps
+//! personal values out of both.
+#![forbid(unsafe_code)]
+
+mod logs;
+mod metric;
+mod metrics;
+mod redact;
+
+pub use logs::{LogFormat, LogsError, init_logs};
+pub use metric::*;
+pub use metrics::Metrics;
+pub use redact::Redacted;

@@ -1,0 +1,140 @@
+//! Every metric of the service, by name.
+//!
+//! How to add one: write a line into the table below, then emit it through the constant it makes:
+//! `metrics.count(telemetry::EDGE_CLICKS, ["logged"])`. Names are
+//! `gavel_<component>_<noun>_<unit>[_total]`, in seconds and bytes. The number of labels is part of
+//! the constant's type, and a label's value is a `&'static str`, so what a client sent can be none.
+
+/// What a metric measures with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts into buckets with these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// How a counter with `N` labels is named in code.
+#[derive(Debug, Clone, Copy)]
+pub struct Counter<const N: usize>(pub(crate) Metric);
+
+/// How a gauge with `N` labels is named in code.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge<const N: usize>(pub(crate) Metric);
+
+/// How a histogram with `N` labels is named in code.
+#[derive(Debug, Clone, Copy)]
+pub struct Histogram<const N: usize>(pub(crate) Metric);
+
+/// Time the service itself takes: from 0.25 ms, so that a good service shows in more than one
+/// bucket.
+pub const OVERHEAD_BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.000_75, 0.001, 0.001_5, 0.002, 0.003, 0.005, 0.007_5, 0.01, 0.02, 0.05,
+    0.1, 0.25, 1.0,
+];
+
+/// Time of whole requests, waits for others included.
+pub const REQUEST_BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0,
+];
+
+macro_rules! metrics {
+    ($($kind:ident$(($buckets:expr))? $constant:ident $variant:ident $name:literal
+       [$($label:literal),*] $help:literal;)*) => {
+        /// A metric.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Metric {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl Metric {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its name outside.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it says, for a person.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)* }
+            }
+
+            /// What it measures with.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind$(($buckets))?,)* }
+            }
+
+            /// The names of its labels.
+            pub const fn labels(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => &[$($label),*],)* }
+            }
+        }
+
+        $(#[doc = $help]
+        pub const $constant: $kind<{ <[&str]>::len(&[$($label),*]) }> = $kind(Metric::$variant);)*
+    };
+}
+
+metrics! {
+    Counter HTTP_REQUESTS HttpRequests "gavel_http_requests_total" ["listener", "status"]
+        "Requests answered, by listener and class of status.";
+    Histogram(REQUEST_BUCKETS) HTTP_REQUEST_SECONDS HttpRequestSeconds
+        "gavel_http_request_seconds" ["listener"]
+        "Time from a request's head to its answer.";
+    Gauge HTTP_CONNECTIONS HttpConnections "gavel_http_connections" ["listener"]
+        "Connections open now.";
+    Counter HTTP_REFUSED HttpRefused "gavel_http_connections_refused_total" ["listener"]
+        "Connections turned away because too many were open.";
+    Counter HTTP_PANICS HttpPanics "gavel_http_panics_total" ["listener"]
+        "Requests whose handler panicked.";
+
+    Counter EDGE_CLICKS EdgeClicks "gavel_edge_clicks_total" ["result"]
+        "Clicks redirected to their destination: logged, flagged (logged, but no person) or unlogged.";
+    Counter EDGE_FALLBACKS EdgeFallbacks "gavel_edge_fallbacks_total" ["reason", "target"]
+        "Clicks that did not reach a destination, by why, and by where they were sent.";
+    Counter EDGE_POSTBACKS EdgePostbacks "gavel_edge_postbacks_total" ["result"]
+        "Postbacks answered.";
+
+    Histogram(OVERHEAD_BUCKETS) AUCTION_OVERHEAD AuctionOverhead "gavel_auction_overhead_seconds"
+        ["endpoint"]
+        "Time of a ping or post less the time in which an awaited buyer call was outstanding.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_follow_the_rule() {
+        let mut seen = BTreeSet::new();
+        for metric in Metric::ALL {
+            let name = metric.name();
+            assert!(seen.insert(name), "{name} twice");
+            assert!(name.starts_with("gavel_"), "{name}");
+            assert!(metric.help().ends_with('.'), "{name}");
+            let counts = matches!(metric.kind(), Kind::Counter);
+            assert_eq!(name.ends_with("_total"), counts, "{name}");
+            if let Kind::Histogram(buckets) = metric.kind() {
+                assert!(
+                    name.ends_with("_seconds") || name.ends_with("_bytes"),
+                    "{name}"
+                );
+                assert!(buckets.is_sorted(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn overhead_is_seen_from_a_quarter_of_a_millisecond() {
+        let Kind::Histogram(buckets) = Metric::AuctionOverhead.kind() else {
+            panic!("not a histogram");
+        };
+        assert_eq!(buckets.first(), Some(&0.000_25));
+    }
+}
