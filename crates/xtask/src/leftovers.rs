@@ -23,15 +23,15 @@ impl Leftovers {
         }
     }
 
-    /// Waits a little for stragglers, then ends what is left and fails, naming it.
-    pub(crate) fn check(&self) -> Result<()> {
-        let patience = Instant::now();
+    /// Waits `patience` for stragglers, then ends what is left and fails, naming it.
+    pub(crate) fn check(&self, patience: Duration) -> Result<()> {
+        let started = Instant::now();
         let left = loop {
             let left = self.new_ones();
             if left.is_empty() {
                 return Ok(());
             }
-            if patience.elapsed() > Duration::from_secs(5) {
+            if started.elapsed() > patience {
                 break left;
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -66,4 +66,38 @@ fn running_from(folder: &Path) -> BTreeMap<u32, PathBuf> {
         .filter_map(|(pid, entry)| Some((pid, std::fs::read_link(entry.join("exe")).ok()?)))
         .filter(|(_, program)| program.starts_with(folder))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_forgotten_is_named_and_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().canonicalize().unwrap();
+        let program = target.join("forgotten");
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let sleep = |before: &str| {
+            process::command(&target, &program, [before])
+                .spawn()
+                .unwrap()
+        };
+
+        let mut older = sleep("60");
+        let watch = Leftovers::watch(&target);
+        watch.check(Duration::ZERO).unwrap();
+
+        let mut forgotten = sleep("60");
+        // Until the kernel has put the program in its place it is still ours.
+        while !running_from(&target).contains_key(&forgotten.id()) {
+            std::thread::yield_now();
+        }
+        let error = watch.check(Duration::ZERO).unwrap_err();
+        assert!(error.to_string().contains("1 process(es)"), "{error}");
+        assert!(!forgotten.wait().unwrap().success(), "it was to be killed");
+        assert!(older.try_wait().unwrap().is_none(), "it was there before");
+        older.kill().unwrap();
+        older.wait().unwrap();
+    }
 }

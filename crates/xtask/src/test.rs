@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold before a change lands. `.ci/run` calls it.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -13,6 +14,9 @@ use crate::{chaos, engine, process, tidy, tools};
 /// Rounds of the chaos run that every change goes through; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
 const CHAOS_SEED: u64 = 1;
+
+/// How long a process may take to end after those who started it have.
+const STRAGGLERS: Duration = Duration::from_secs(5);
 
 /// Check everything: tidy, lints, all tests on the real engine, a short chaos run, the docs
 ///
@@ -98,7 +102,7 @@ fn tests_on_the_engine(phases: &mut Phases, workspace: &Workspace) -> Result<()>
         })
     });
     // Also after a failure: nothing may be left running.
-    let left = phases.run("leftovers", || leftovers.check());
+    let left = phases.run("leftovers", || leftovers.check(STRAGGLERS));
     chaos.and(left)
 }
 
