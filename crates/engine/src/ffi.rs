@@ -3,7 +3,10 @@
 //! The library is opened at run time and never closed: the engine keeps threads of its own and may
 //! start only once per process. Every call blocks, so callers run on threads made for blocking.
 
-#![expect(unsafe_code, reason = "the engine is a C library; nothing outside this module is unsafe")]
+#![expect(
+    unsafe_code,
+    reason = "the engine is a C library; nothing outside this module is unsafe"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -29,14 +32,14 @@ pub struct EngineError(pub String);
 
 /// What the engine's own parser says about a statement, without running it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Analysis {
+pub(crate) struct Analysis {
     /// 0 when the text does not parse.
     pub statements: u32,
     pub class: QueryClass,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryClass {
+pub(crate) enum QueryClass {
     ReadOnly,
     Mutating,
     Control,
@@ -45,7 +48,7 @@ pub enum QueryClass {
 
 /// Rows and bytes a statement moved, for `X-ClickHouse-Summary`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
+pub(crate) struct Stats {
     pub read_rows: u64,
     pub read_bytes: u64,
     pub written_rows: u64,
@@ -53,7 +56,7 @@ pub struct Stats {
 }
 
 /// Query parameters for `{name:Type}` placeholders.
-pub type Params = [(String, String)];
+pub(crate) type Params = [(String, String)];
 
 type RawResult = *mut c_void;
 type RawConnection = *mut c_void;
@@ -118,13 +121,13 @@ struct Symbols {
 
 /// The loaded library. It lives until the process ends.
 #[derive(Clone, Copy)]
-pub struct Library {
+pub(crate) struct Library {
     symbols: &'static Symbols,
 }
 
 impl Library {
     /// Opens `libchdb.so` and switches its signal handlers off, so that SIGTERM stays ours.
-    pub fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         // SAFETY: loading runs the library's initialisers, which is what the operator asked for by
         // naming it; the file is the pinned build, checked against its sha512 when it was fetched.
         let library: &'static libloading::Library =
@@ -153,8 +156,8 @@ impl Library {
             result_buffer: symbol!(b"chdb_result_buffer\0"),
             result_length: symbol!(b"chdb_result_length\0"),
             result_error: symbol!(b"chdb_result_error\0"),
-            result_rows_read: symbol!(b"chdb_result_rows_read\0"),
-            result_bytes_read: symbol!(b"chdb_result_bytes_read\0"),
+            result_rows_read: symbol!(b"chdb_result_storage_rows_read\0"),
+            result_bytes_read: symbol!(b"chdb_result_storage_bytes_read\0"),
             result_rows_written: symbol!(b"chdb_result_rows_written\0"),
             result_bytes_written: symbol!(b"chdb_result_bytes_written\0"),
             classify: symbol!(b"chdb_classify_query_n\0"),
@@ -168,13 +171,15 @@ impl Library {
 
     /// Opens a connection. The first one boots the engine and keeps its server options; further
     /// ones must name the same `--path`.
-    pub fn connect(&self, arguments: &[String]) -> Result<Connection, LoadError> {
+    pub(crate) fn connect(&self, arguments: &[String]) -> Result<Connection, LoadError> {
         let arguments: Vec<CString> = std::iter::once("clickhouse".to_owned())
             .chain(arguments.iter().cloned())
             .map(|argument| CString::new(argument).map_err(|_| LoadError::Argument))
             .collect::<Result<_, _>>()?;
-        let mut pointers: Vec<*mut c_char> =
-            arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
+        let mut pointers: Vec<*mut c_char> = arguments
+            .iter()
+            .map(|argument| argument.as_ptr().cast_mut())
+            .collect();
         let count = c_int::try_from(pointers.len()).map_err(|_| LoadError::Argument)?;
         // SAFETY: `pointers` holds `count` NUL-terminated strings that outlive the call; the
         // engine copies what it keeps and does not write through them.
@@ -184,18 +189,21 @@ impl Library {
         if unsafe { *handle.as_ptr() }.is_null() {
             return Err(LoadError::Connect);
         }
-        Ok(Connection { symbols: self.symbols, handle })
+        Ok(Connection {
+            symbols: self.symbols,
+            handle,
+        })
     }
 
     /// Stops the engine's threads. Says whether they are all gone: not while a connection is open.
-    pub fn shutdown(&self) -> bool {
+    pub(crate) fn shutdown(&self) -> bool {
         // SAFETY: no arguments; the engine itself refuses while connections are open.
         unsafe { (self.symbols.shutdown)() == SUCCESS }
     }
 }
 
 /// One session of the engine. It runs one statement at a time, which `&mut self` says.
-pub struct Connection {
+pub(crate) struct Connection {
     symbols: &'static Symbols,
     handle: NonNull<RawConnection>,
 }
@@ -217,11 +225,15 @@ impl Connection {
         format: &str,
         params: &Params,
     ) -> *mut c_void {
-        let names: Vec<*const c_char> =
-            params.iter().map(|(name, _)| name.as_ptr().cast()).collect();
+        let names: Vec<*const c_char> = params
+            .iter()
+            .map(|(name, _)| name.as_ptr().cast())
+            .collect();
         let name_lens: Vec<usize> = params.iter().map(|(name, _)| name.len()).collect();
-        let values: Vec<*const c_char> =
-            params.iter().map(|(_, value)| value.as_ptr().cast()).collect();
+        let values: Vec<*const c_char> = params
+            .iter()
+            .map(|(_, value)| value.as_ptr().cast())
+            .collect();
         let value_lens: Vec<usize> = params.iter().map(|(_, value)| value.len()).collect();
         // SAFETY: every pointer comes with its length and outlives the call (the engine copies
         // them); the four arrays have `params.len()` members each.
@@ -242,13 +254,18 @@ impl Connection {
     }
 
     /// Runs a statement and holds its whole result: for statements with small ones.
-    pub fn query(&mut self, sql: &[u8], format: &str, params: &Params) -> Result<Chunk, EngineError> {
+    pub(crate) fn query(
+        &mut self,
+        sql: &[u8],
+        format: &str,
+        params: &Params,
+    ) -> Result<Chunk, EngineError> {
         let raw = self.start(self.symbols.query, sql, format, params);
         Chunk::checked(self.symbols, raw)
     }
 
     /// Starts a statement whose result is fetched in chunks.
-    pub fn stream(
+    pub(crate) fn stream(
         &mut self,
         sql: &[u8],
         format: &str,
@@ -256,11 +273,15 @@ impl Connection {
     ) -> Result<ResultStream<'_>, EngineError> {
         let raw = self.start(self.symbols.stream_query, sql, format, params);
         let handle = Chunk::checked(self.symbols, raw)?;
-        Ok(ResultStream { connection: self, handle, ended: false })
+        Ok(ResultStream {
+            connection: self,
+            handle,
+            ended: false,
+        })
     }
 
     /// Starts an INSERT whose rows follow in chunks; `sql` has neither FORMAT nor data.
-    pub fn insert(
+    pub(crate) fn insert(
         &mut self,
         sql: &[u8],
         format: &str,
@@ -269,7 +290,10 @@ impl Connection {
         let raw = self.start(self.symbols.insert, sql, format, params);
         let raw = NonNull::new(raw)
             .ok_or_else(|| EngineError("the engine gave no insert stream".to_owned()))?;
-        let stream = InsertStream { connection: self, raw };
+        let stream = InsertStream {
+            connection: self,
+            raw,
+        };
         match stream.error() {
             Some(error) => Err(error),
             None => Ok(stream),
@@ -277,7 +301,7 @@ impl Connection {
     }
 
     /// Asks the engine's parser what `sql` is. Text that does not parse is `Unknown`.
-    pub fn analyse(&mut self, sql: &[u8]) -> Analysis {
+    pub(crate) fn analyse(&mut self, sql: &[u8]) -> Analysis {
         let mut report = RawAnalysis {
             struct_size: size_of::<RawAnalysis>() as u32,
             statement_count: 0,
@@ -297,7 +321,10 @@ impl Connection {
             )
         };
         if state != SUCCESS {
-            return Analysis { statements: 0, class: QueryClass::Unknown };
+            return Analysis {
+                statements: 0,
+                class: QueryClass::Unknown,
+            };
         }
         let class = match report.query_class {
             0 => QueryClass::ReadOnly,
@@ -305,7 +332,10 @@ impl Connection {
             3 => QueryClass::Control,
             _ => QueryClass::Unknown,
         };
-        Analysis { statements: report.statement_count, class }
+        Analysis {
+            statements: report.statement_count,
+            class,
+        }
     }
 }
 
@@ -317,7 +347,7 @@ impl Drop for Connection {
 }
 
 /// A result, or one chunk of one.
-pub struct Chunk {
+pub(crate) struct Chunk {
     symbols: &'static Symbols,
     raw: NonNull<c_void>,
 }
@@ -335,7 +365,7 @@ impl Chunk {
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: the result is live; its buffer has `length` bytes and goes only with the result.
         unsafe {
             let length = (self.symbols.result_length)(self.raw.as_ptr());
@@ -347,7 +377,7 @@ impl Chunk {
         }
     }
 
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let raw = self.raw.as_ptr();
         // SAFETY: plain getters on a live result.
         unsafe {
@@ -369,7 +399,7 @@ impl Drop for Chunk {
 }
 
 /// A running statement. Dropped before its end, it is cancelled.
-pub struct ResultStream<'c> {
+pub(crate) struct ResultStream<'c> {
     connection: &'c mut Connection,
     handle: Chunk,
     ended: bool,
@@ -377,7 +407,7 @@ pub struct ResultStream<'c> {
 
 impl ResultStream<'_> {
     /// The next chunk; `None` at the end.
-    pub fn fetch(&mut self) -> Result<Option<Chunk>, EngineError> {
+    pub(crate) fn fetch(&mut self) -> Result<Option<Chunk>, EngineError> {
         if self.ended {
             return Ok(None);
         }
@@ -411,7 +441,7 @@ impl Drop for ResultStream<'_> {
 }
 
 /// A running INSERT. Dropped before `finish`, it is cancelled: rows not yet committed are gone.
-pub struct InsertStream<'c> {
+pub(crate) struct InsertStream<'c> {
     connection: &'c mut Connection,
     raw: NonNull<c_void>,
 }
@@ -424,7 +454,7 @@ impl InsertStream<'_> {
 
     /// Hands over a chunk, cut anywhere; blocks while the engine is behind. `false`: the insert
     /// has failed, and `finish` says why.
-    pub fn append(&mut self, data: &[u8]) -> bool {
+    pub(crate) fn append(&mut self, data: &[u8]) -> bool {
         // SAFETY: the engine copies `data` before it returns.
         let state = unsafe {
             (self.connection.symbols.insert_append)(
@@ -437,7 +467,7 @@ impl InsertStream<'_> {
     }
 
     /// Ends the data and waits for the commit.
-    pub fn finish(self) -> Result<Stats, EngineError> {
+    pub(crate) fn finish(self) -> Result<Stats, EngineError> {
         let symbols = self.connection.symbols;
         // SAFETY: the stream is live; its handle is freed by `drop` after this.
         let raw = unsafe { (symbols.insert_done)(self.raw.as_ptr()) };
@@ -462,6 +492,8 @@ fn text(pointer: *const c_char) -> Option<EngineError> {
         return None;
     }
     // SAFETY: a non-null error is a NUL-terminated string owned by a live handle; copied here.
-    let text = unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned();
+    let text = unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned();
     (!text.is_empty()).then_some(EngineError(text))
 }

@@ -1,5 +1,23 @@
 //! The embedded ClickHouse: libchdb behind ClickHouse's HTTP interface.
+//!
+//! Worker and console know only that interface, so an embedded engine and a server are the same to
+//! them. `fetch` gets the library, `server` serves it; `ffi` is the only unsafe code.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
-pub mod ffi;
+mod answer;
+mod body;
+mod host;
+mod exception;
+pub mod fetch;
+mod ffi;
+mod format;
+mod handler;
+mod job;
+mod lock;
+mod request;
+pub mod server;
+mod statement;
+pub mod users;
+
+pub use request::Access;

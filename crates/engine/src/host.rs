@@ -1,0 +1,219 @@
+//! The booted engine of this process: how a request gets a connection, and how one is stopped.
+//!
+//! Each request has a connection of its own, as it has a session of its own on the server: `SET`
+//! and `USE` end with it, and requests run in parallel. The engine makes its own query ids, so each
+//! connection carries a number of ours in a setting that means nothing inside the engine; by it a
+//! running query is found in `system.processes` and killed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::exception::{Code, Exception};
+use crate::ffi::{Connection, EngineError, Library, LoadError};
+
+/// Used by the server's HTTP handler alone, so free to carry a connection's number here.
+pub(crate) const MARK: &str = "http_headers_progress_interval_ms";
+/// Far from any value somebody would write in a query.
+const FIRST_MARK: u64 = 1_000_000_000_000;
+/// How often a kill is repeated until its query has ended: it may not have started yet.
+const KILL_EVERY: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Why the engine did not start.
+#[derive(Debug, Error)]
+pub enum BootError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the engine does not answer: {0}")]
+    Query(#[from] EngineError),
+    #[error("the engine answered with {0:?} when asked for its version")]
+    Answer(String),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What every answer tells about the engine.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) version: String,
+    pub(crate) timezone: String,
+    /// Sixteen letters made at boot: they frame an error in the middle of a result.
+    pub(crate) exception_tag: String,
+    /// A UUID made at boot; query ids are it with their own last part.
+    boot_id: String,
+}
+
+pub(crate) struct Host {
+    library: Library,
+    arguments: Vec<String>,
+    next_mark: AtomicU64,
+    pub(crate) identity: Identity,
+    kills: SyncSender<Arc<Ticket>>,
+}
+
+/// Where one request's query stands, shared by its job, its answer and the killer.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) mark: u64,
+    gone: AtomicBool,
+    killable: AtomicBool,
+    done: AtomicBool,
+}
+
+impl Ticket {
+    /// The client is gone: what has not started need not.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// The query only reads, so that ending it loses nothing.
+    pub(crate) fn set_killable(&self) {
+        self.killable.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_done(&self) {
+        self.done.store(true, Ordering::Release);
+    }
+}
+
+/// Held by whoever waits for a query: dropped before its end, the query is stopped.
+pub(crate) struct Interest {
+    ticket: Arc<Ticket>,
+    kills: SyncSender<Arc<Ticket>>,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if self.ticket.done.load(Ordering::Acquire) {
+            return;
+        }
+        self.ticket.gone.store(true, Ordering::Release);
+        // Full: more queries than may run have been left; the job still sees `gone`.
+        if self.kills.try_send(Arc::clone(&self.ticket)).is_err() {
+            tracing::warn!(mark = self.ticket.mark, "no room to ask for a kill");
+        }
+    }
+}
+
+impl Host {
+    /// Loads the library and opens `data`. The thread ends, and with it the engine's last
+    /// connection, when the host and every `Interest` are gone.
+    pub(crate) fn boot(
+        library: &Path,
+        data: &Path,
+        most_queries: usize,
+    ) -> Result<(Self, JoinHandle<()>), BootError> {
+        let library = Library::open(library)?;
+        let arguments = vec![
+            format!("--path={}", data.display()),
+            // An acknowledged INSERT is a written one, unless the client asks for less work.
+            "--async_insert=0".to_owned(),
+            // As on the server: these differ in the embedded build.
+            "--implicit_select=0".to_owned(),
+            "--allow_introspection_functions=0".to_owned(),
+            // The engine shares its machine with the service it belongs to.
+            "--max_server_memory_usage_to_ram_ratio=0.5".to_owned(),
+        ];
+        let mut keeper = library.connect(&arguments)?;
+        let identity = identify(&mut keeper)?;
+        let (kills, queue) = sync_channel(most_queries.max(1));
+        let thread = std::thread::Builder::new()
+            .name("engine-kill".to_owned())
+            .spawn(move || kill_left_queries(keeper, &queue))?;
+        let next_mark = AtomicU64::new(FIRST_MARK);
+        Ok((
+            Self {
+                library,
+                arguments,
+                next_mark,
+                identity,
+                kills,
+            },
+            thread,
+        ))
+    }
+
+    /// A ticket for a new query.
+    pub(crate) fn admit(&self) -> (Arc<Ticket>, Interest) {
+        let ticket = Arc::new(Ticket {
+            mark: self.next_mark.fetch_add(1, Ordering::Relaxed),
+            gone: AtomicBool::new(false),
+            killable: AtomicBool::new(false),
+            done: AtomicBool::new(false),
+        });
+        (
+            Arc::clone(&ticket),
+            Interest {
+                ticket,
+                kills: self.kills.clone(),
+            },
+        )
+    }
+
+    /// An id for a query whose client gave none.
+    pub(crate) fn query_id(&self, ticket: &Ticket) -> String {
+        let prefix = self.identity.boot_id.get(..24).unwrap_or_default();
+        format!("{prefix}{:012x}", ticket.mark)
+    }
+
+    pub(crate) fn connect(&self, ticket: &Ticket) -> Result<Connection, Exception> {
+        let mut arguments = self.arguments.clone();
+        arguments.push(format!("--{MARK}={}", ticket.mark));
+        self.library
+            .connect(&arguments)
+            .map_err(|error| Exception::new(Code::UnknownException, error.to_string()))
+    }
+
+    pub(crate) fn library(&self) -> Library {
+        self.library
+    }
+}
+
+fn identify(connection: &mut Connection) -> Result<Identity, BootError> {
+    let asked = b"SELECT version(), timezone(), toString(generateUUIDv4()), \
+        arrayStringConcat(arrayMap(n -> char(97 + rand(n) % 26), range(16)))";
+    let answer = connection.query(asked, "TabSeparated", &[])?;
+    let answer = String::from_utf8_lossy(answer.bytes()).into_owned();
+    let fields: Vec<&str> = answer.trim_end().split('\t').collect();
+    match fields.as_slice() {
+        [version, timezone, boot_id, tag] => Ok(Identity {
+            version: (*version).to_owned(),
+            timezone: (*timezone).to_owned(),
+            exception_tag: (*tag).to_owned(),
+            boot_id: (*boot_id).to_owned(),
+        }),
+        _ => Err(BootError::Answer(answer)),
+    }
+}
+
+/// Ends queries that nobody waits for. Always by the ASYNC form: the SYNC one hangs.
+fn kill_left_queries(mut connection: Connection, queue: &Receiver<Arc<Ticket>>) {
+    let mut left: Vec<Arc<Ticket>> = Vec::new();
+    loop {
+        let wait = if left.is_empty() { IDLE } else { KILL_EVERY };
+        match queue.recv_timeout(wait) {
+            Ok(ticket) => left.push(ticket),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        left.retain(|ticket| !ticket.done.load(Ordering::Acquire));
+        for ticket in left
+            .iter()
+            .filter(|ticket| ticket.killable.load(Ordering::Acquire))
+        {
+            let kill = format!(
+                "KILL QUERY WHERE Settings['{MARK}'] = '{}' ASYNC",
+                ticket.mark
+            );
+            if let Err(error) = connection.query(kill.as_bytes(), "Null", &[]) {
+                tracing::warn!(%error, "a query that nobody waits for could not be killed");
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `gavel clickhouse`: the embedded engine as a process that speaks ClickHouse's HTTP interface.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::host::{BootError, Host};
+use crate::handler::{Shared, answer};
+use crate::lock::{DataLock, LockError};
+use crate::users::Users;
+
+/// What `serve` is to serve.
+#[derive(Debug)]
+pub struct Options {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    /// `libchdb.so`, as `fetch::locate` found it.
+    pub library: PathBuf,
+    pub users: Users,
+    pub limits: Limits,
+}
+
+/// Every bound there is.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Queries at once; one more gets TOO_MANY_SIMULTANEOUS_QUERIES.
+    pub queries: usize,
+    /// Connections at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// A statement, without the rows of an INSERT.
+    pub query_bytes: usize,
+    /// A request's body, decoded.
+    pub body_bytes: u64,
+    /// Read and thrown away after a refusal, so that the client can read why.
+    pub drain_bytes: u64,
+    /// Of a result, held back before the first byte of the answer.
+    pub hold_bytes: usize,
+    /// Of a result held back whole for `wait_end_of_query=1`.
+    pub wait_end_bytes: usize,
+    /// How long a client may neither send nor read.
+    pub patience: Duration,
+    /// How long to wait for the data directory's lock.
+    pub lock_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queries: 64,
+            connections: 512,
+            query_bytes: 4 << 20,
+            body_bytes: 16 << 30,
+            drain_bytes: 64 << 20,
+            hold_bytes: 1 << 20,
+            wait_end_bytes: 64 << 20,
+            patience: Duration::from_secs(60),
+            lock_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How to end: running queries get this long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    pub grace: Duration,
+}
+
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("without users the engine listens on loopback only, and {0} is not: name a users file")]
+    NotLoopback(SocketAddr),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+}
+
+/// Whether the engine's threads are all gone, so that the process may end in the usual way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Clean,
+    /// A query did not stop in time: the process must end without the library's clean-up.
+    Forced,
+}
+
+/// Serves until `shutdown` resolves. `ready` hears the address once queries are answered.
+pub async fn serve(
+    options: Options,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = Shutdown>,
+) -> Result<Ended, ServeError> {
+    let Options {
+        listen,
+        data,
+        library,
+        users,
+        limits,
+    } = options;
+    if users == Users::Open && !listen.ip().is_loopback() {
+        return Err(ServeError::NotLoopback(listen));
+    }
+    let _lock = DataLock::take(&data, limits.lock_wait).await?;
+    let (host, killer) = {
+        let most = limits.queries;
+        let booting = tokio::task::spawn_blocking(move || Host::boot(&library, &data, most));
+        booting
+            .await
+            .map_err(|error| BootError::Thread(io::Error::other(error)))??
+    };
+    let listened = |source| ServeError::Listen {
+        address: listen,
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(listened)?;
+    ready(listener.local_addr().map_err(listened)?);
+
+    let library = host.library();
+    let queries = Arc::new(Semaphore::new(limits.queries));
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let most_queries = u32::try_from(limits.queries).unwrap_or(u32::MAX);
+    let shared = Arc::new(Shared {
+        host,
+        users,
+        limits,
+        queries: Arc::clone(&queries),
+    });
+    let (stop, stopped) = watch::channel(());
+    let mut open: JoinSet<()> = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let how = loop {
+        let accepted = async {
+            // Never closed, so there is always a permit to come.
+            let permit = Arc::clone(&connections).acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        tokio::select! {
+            how = &mut shutdown => break how,
+            Some(_) = open.join_next() => {}
+            (accepted, permit) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let serving = connection(Arc::clone(&shared), stream, stopped.clone());
+                    open.spawn(async move {
+                        serving.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    };
+    drop(listener);
+    drop(stop);
+    let drained = tokio::time::timeout(how.grace, async {
+        while open.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        tracing::warn!("queries were still running at the end of the grace period");
+    }
+    // Clients that are still there are cut off, and what they asked for is stopped.
+    open.shutdown().await;
+    let quiet = tokio::time::timeout(Duration::from_secs(2), queries.acquire_many(most_queries));
+    let quiet = quiet.await.is_ok();
+    drop(shared);
+    let ended =
+        tokio::task::spawn_blocking(move || quiet && killer.join().is_ok() && library.shutdown());
+    Ok(if ended.await.unwrap_or(false) {
+        Ended::Clean
+    } else {
+        Ended::Forced
+    })
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::Receiver<()>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let patience = shared.limits.patience;
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(shared, request).await) }
+    });
+    let mut connection = pin!(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        // The sender is dropped, never used: that is the signal.
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
