@@ -1,1 +1,24 @@
-//! catalog
+//! Configuration and catalog: files, environment and flags -> one [`Config`] and one [`Snapshot`].
+//!
+//! The only crate that reads configuration. Everything that is wrong is reported at once, each
+//! problem with its file, line and path.
+#![forbid(unsafe_code)]
+
+mod config;
+mod destination;
+mod key;
+mod load;
+mod problem;
+mod snapshot;
+
+pub use config::{
+    CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
+};
+pub use destination::{Destination, Macro, Piece};
+pub use key::{KeyDigest, Owner};
+pub use load::{Overrides, load, load_catalog};
+pub use problem::Problem;
+pub use snapshot::{
+    Buyer, Campaign, Delivery, Disclosure, Goal, Link, LinkStatus, Offer, Payee, Pool, Publisher,
+    PublisherTerms, Snapshot, Tmax,
+};

@@ -1,0 +1,231 @@
+//! One generation of the catalog, compiled: immutable, shared, known by the hash of its content.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{Book, Rules, Slot};
+use buyer::NotTaken;
+use domain::{
+    BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, Micros, OfferName,
+    PublisherName,
+};
+use intake::Schema;
+use url::Url;
+
+use crate::{Destination, KeyDigest, Owner};
+
+/// Everything the service knows about campaigns and partners.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Hash of [`Self::canonical`]: 16 bytes of SHA-256 as hex.
+    pub generation: String,
+    /// The catalog in one spelling, as it is appended to the log. [`crate::load_catalog`] reads it.
+    pub canonical: Vec<u8>,
+    /// By name.
+    pub campaigns: BTreeMap<CampaignName, Arc<Campaign>>,
+    /// By name.
+    pub publishers: BTreeMap<PublisherName, Arc<Publisher>>,
+    /// By name.
+    pub buyers: BTreeMap<BuyerName, Arc<Buyer>>,
+    /// By name.
+    pub offers: BTreeMap<OfferName, Arc<Offer>>,
+    /// By name.
+    pub links: BTreeMap<LinkName, Arc<Link>>,
+    pub(crate) keys: HashMap<KeyDigest, Owner>,
+}
+
+impl Snapshot {
+    /// Whose key this is.
+    pub fn authenticate(&self, key: &str) -> Option<&Owner> {
+        self.keys.get(&KeyDigest::of(key))
+    }
+}
+
+/// What is sold, by which rules, to whom.
+#[derive(Debug)]
+pub struct Campaign {
+    /// Its name.
+    pub name: CampaignName,
+    /// Whether it takes leads.
+    pub on: bool,
+    /// The fields of its leads.
+    pub schema: Arc<Schema>,
+    /// Its contracts, for the auction.
+    pub book: Arc<Book>,
+    /// How each contract of the book is reached: parallel to `book.terms`.
+    pub deliveries: Vec<Delivery>,
+    /// All its amounts are in this currency.
+    pub currency: Currency,
+    /// Publishers' deadlines.
+    pub tmax: Tmax,
+    /// What a publisher is told about single contracts.
+    pub disclosure: Disclosure,
+    /// What counts as a conversion.
+    pub goals: BTreeMap<GoalName, Goal>,
+    /// Clicks look back this far, unless a goal says otherwise.
+    pub click_window: Duration,
+    /// Where clicks of paused links go.
+    pub fallback_url: Option<Url>,
+    /// The publishers it takes leads from.
+    pub publishers: BTreeMap<PublisherName, PublisherTerms>,
+}
+
+impl Campaign {
+    /// The auction's rules for leads of a publisher; none if it is not allowed here.
+    pub fn rules_for(&self, publisher: &PublisherName) -> Option<&Rules> {
+        self.publishers.get(publisher).map(|terms| &terms.rules)
+    }
+
+    /// How a contract is reached.
+    pub fn delivery(&self, slot: Slot) -> Option<&Delivery> {
+        self.deliveries.get(slot.0)
+    }
+}
+
+/// One publisher on one campaign.
+#[derive(Debug, Clone)]
+pub struct PublisherTerms {
+    /// The auction's rules.
+    pub rules: Rules,
+    /// Who is paid for its leads.
+    pub payee: Payee,
+}
+
+/// Who is paid for a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payee {
+    /// The publisher that posted it.
+    Poster,
+    /// The publisher whose click led to it.
+    ClickOwner,
+}
+
+/// Deadlines of a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tmax {
+    /// Where the publisher names none.
+    pub default: Duration,
+    /// A longer one is cut to this.
+    pub ceiling: Duration,
+}
+
+impl Tmax {
+    /// The deadline of a request.
+    pub fn of(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(self.default).min(self.ceiling)
+    }
+}
+
+/// What a publisher is told about single contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disclosure {
+    /// Nothing.
+    None,
+    /// Counts by reason code.
+    Code,
+    /// The waterfall, without buyers' names.
+    Full,
+}
+
+/// What counts as a conversion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// Its name; `lead_sold` is made by the service itself.
+    pub name: GoalName,
+    /// To the publisher; none: as the conversion says.
+    pub payout: Option<Micros>,
+    /// From the advertiser; none: as the conversion says.
+    pub revenue: Option<Micros>,
+    /// Clicks look back this far.
+    pub window: Duration,
+}
+
+/// How a contract is reached.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Where pings go; none for a contract that is not pinged.
+    pub ping_url: Option<Url>,
+    /// Where posts go.
+    pub post_url: Url,
+    /// Sent with every ping and post.
+    pub headers: Vec<(String, String)>,
+    /// Statuses that mean "not taken" here.
+    pub not_taken: NotTaken,
+    /// Sensitive fields its pings carry.
+    pub sensitive: BTreeSet<FieldName>,
+    /// Its buyer's connections.
+    pub pool: Pool,
+}
+
+/// Connections to one buyer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// At most this many.
+    pub connections: usize,
+    /// To establish one.
+    pub connect_timeout: Duration,
+    /// An idle one is used for a post only if it was idle for less than this.
+    pub idle_timeout: Duration,
+    /// Largest answer that is read.
+    pub answer_bytes: usize,
+}
+
+/// Who sends leads.
+#[derive(Debug, Clone)]
+pub struct Publisher {
+    /// Its name.
+    pub name: PublisherName,
+    /// Whether it may send leads.
+    pub on: bool,
+}
+
+/// Who buys leads.
+#[derive(Debug, Clone)]
+pub struct Buyer {
+    /// Its name.
+    pub name: BuyerName,
+    /// Whether it buys.
+    pub on: bool,
+    /// Connections to it.
+    pub pool: Pool,
+}
+
+/// Landing pages of a campaign.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// Its name.
+    pub name: OfferName,
+    /// The campaign.
+    pub campaign: CampaignName,
+    /// Where links may lead.
+    pub landing_pages: Vec<Url>,
+}
+
+/// One publisher on one offer.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name, as in `/c/{link}`.
+    pub name: LinkName,
+    /// Whose link.
+    pub publisher: PublisherName,
+    /// The offer.
+    pub offer: OfferName,
+    /// The offer's campaign.
+    pub campaign: CampaignName,
+    /// Where a click goes.
+    pub destination: Destination,
+    /// Whether it counts clicks.
+    pub status: LinkStatus,
+    /// Where a click goes while the link is paused; none: the campaign's, then the service's.
+    pub fallback_url: Option<Url>,
+}
+
+/// Whether a link counts clicks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// It does.
+    Active,
+    /// It leads to a fallback.
+    Paused,
+}
