@@ -12,8 +12,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::mpsc::Receiver;
 
-use crate::host::Interest;
 use crate::exception::Exception;
+use crate::host::Interest;
 use crate::job::Reply;
 
 /// The level ClickHouse uses.

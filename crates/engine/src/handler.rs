@@ -15,10 +15,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::answer::{Answer, ExceptionFrame, State, Stream, encoder, joined};
 use crate::body::Body;
-use crate::host::{Host, Interest, MARK};
 use crate::exception::{Code, Exception};
 use crate::ffi::Stats;
 use crate::format::describe;
+use crate::host::{Host, Interest, MARK};
 use crate::job::{self, Job, Replies, Reply, Rows, Session, Work};
 use crate::request::{Access, Query};
 use crate::server::Limits;

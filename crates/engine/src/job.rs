@@ -7,10 +7,10 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use crate::host::{Host, Ticket};
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, QueryClass, Stats};
 use crate::format::{Framing, Joiner, framing};
+use crate::host::{Host, Ticket};
 use crate::request::Access;
 use crate::statement::{Insert, has_words, is_select};
 

@@ -7,12 +7,12 @@
 
 mod answer;
 mod body;
-mod host;
 mod exception;
 pub mod fetch;
 mod ffi;
 mod format;
 mod handler;
+mod host;
 mod job;
 mod lock;
 mod request;
@@ -20,4 +20,5 @@ pub mod server;
 mod statement;
 pub mod users;
 
+pub use ffi::exit_at_once;
 pub use request::Access;

@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::host::{BootError, Host};
 use crate::handler::{Shared, answer};
+use crate::host::{BootError, Host};
 use crate::lock::{DataLock, LockError};
 use crate::users::Users;
 

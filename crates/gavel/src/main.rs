@@ -1,1 +1,41 @@
-fn main() {}
+//! `gavel`: the one shipped binary. This file only says which subcommands there are and what their
+//! exit codes mean: 0 good, 1 a check or the work failed, 2 wrong usage or configuration.
+
+mod cmd;
+mod env;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Ping/post lead auctions and conversion attribution, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "gavel", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The embedded ClickHouse engine: get it.
+    Engine(cmd::engine::Args),
+    /// Run the embedded ClickHouse engine behind ClickHouse's HTTP interface.
+    Clickhouse(cmd::clickhouse::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::init_logs(telemetry::LogFormat::Text, &env::log_filter()) {
+        eprintln!("gavel: {error}");
+        return ExitCode::from(2);
+    }
+    let outcome = match cli.command {
+        Command::Engine(args) => cmd::engine::run(args),
+        Command::Clickhouse(args) => cmd::clickhouse::run(args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,33 @@
+//! The environment: every variable Gavel reads, read here and nowhere else.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+
+use std::path::PathBuf;
+
+/// `GAVEL_LOG`: which log lines to show (`info`, `info,edge=debug`).
+pub(crate) fn log_filter() -> String {
+    std::env::var("GAVEL_LOG").unwrap_or_else(|_| "info".to_owned())
+}
+
+/// `GAVEL_LIBCHDB`: the operator's own `libchdb.so`.
+pub(crate) fn own_engine() -> Option<PathBuf> {
+    std::env::var_os("GAVEL_LIBCHDB")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Where fetched engines are kept: `$XDG_DATA_HOME/gavel/engine`, else
+/// `~/.local/share/gavel/engine`.
+pub(crate) fn engine_cache() -> Option<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let data = absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
+    Some(data.join("gavel/engine"))
+}
