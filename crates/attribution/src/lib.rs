@@ -1,1 +1,24 @@
-//! attribution
+//! Who gets credit for a conversion: journeys, windows, one file per model, exact splitting.
+//!
+//! Everything is decided over the whole set of a journey's events, so neither the order in which
+//! they arrived nor how often each came can change a result. Nothing here does I/O or reads a clock.
+//!
+//! ```text
+//! touches, conversion events -> Journey -> Conversion (one per key) -> Credit (per model)
+//! ```
+#![forbid(unsafe_code)]
+
+mod conversion;
+mod credit;
+mod journey;
+mod key;
+pub mod model;
+mod touch;
+mod version;
+
+pub use conversion::{Conversion, ConversionEvent, ConversionStatus};
+pub use credit::{Credit, CreditPart, WHOLE};
+pub use journey::{Journey, Windows};
+pub use key::ConversionKey;
+pub use touch::Touch;
+pub use version::{CreditVersion, RULE};

@@ -101,12 +101,14 @@ pub trait EventLog: Send + Sync + 'static {
 /// What a consumer is handed.
 #[derive(Debug)]
 pub enum Delivery {
-    /// From now on this partition is the consumer's, starting at its committed offset.
+    /// From now on this partition is the consumer's.
     Assigned {
         /// The topic.
         topic: Topic,
         /// The partition.
         partition: u16,
+        /// Where it starts: the group's committed offset, or the oldest record the log has.
+        next_offset: u64,
     },
     /// No longer; what was not committed will be delivered to another.
     Revoked {

@@ -1,0 +1,188 @@
+//! Conversions: events with one key, folded in (event time, id) order.
+//!
+//! The first event is the conversion; a later one with another status, amount or currency restates
+//! it, any other is a duplicate. So a pixel and a postback of one order count once, and a later
+//! `rejected` takes effect.
+
+use domain::{ClickId, ConversionId, Currency, EventId, LeadId, Micros, Timestamp, VisitorId};
+
+use crate::ConversionKey;
+
+/// How far a conversion has been approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConversionStatus {
+    /// Waits for the advertiser.
+    Pending,
+    /// Counts.
+    Approved,
+    /// Waits for its hold to end.
+    Held,
+    /// The advertiser refused it.
+    Rejected,
+    /// It was taken back.
+    Reversed,
+}
+
+/// Not a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not pending, approved, held, rejected or reversed")]
+pub struct StatusError;
+
+impl ConversionStatus {
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Held,
+        Self::Rejected,
+        Self::Reversed,
+    ];
+
+    /// The word in answers and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+            Self::Reversed => "reversed",
+        }
+    }
+
+    /// Whether a conversion of this status is worth credit.
+    pub const fn counts(self) -> bool {
+        !matches!(self, Self::Rejected | Self::Reversed)
+    }
+}
+
+impl std::str::FromStr for ConversionStatus {
+    type Err = StatusError;
+
+    fn from_str(text: &str) -> Result<Self, StatusError> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(StatusError)
+    }
+}
+
+/// One report of a conversion. Ordered by event time, then id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConversionEvent {
+    /// Event time.
+    pub at: Timestamp,
+    /// The event.
+    pub id: EventId,
+    /// The click it names.
+    pub click: Option<ClickId>,
+    /// The visitor it names.
+    pub visitor: Option<VisitorId>,
+    /// The campaign.
+    pub campaign: String,
+    /// The goal.
+    pub goal: String,
+    /// The order, as the advertiser counts them.
+    pub txid: Option<String>,
+    /// The status it reports.
+    pub status: ConversionStatus,
+    /// The value it reports, if any.
+    pub amount: Option<Micros>,
+    /// The value's currency.
+    pub currency: Option<Currency>,
+    /// `postback` or `lead`.
+    pub source: String,
+    /// The lead it comes from.
+    pub lead: Option<LeadId>,
+    /// Who is paid, where the event says so itself.
+    pub payee: Option<String>,
+    /// What the payee gets.
+    pub payout: Micros,
+    /// It carries a macro that nobody expanded: kept, matched with nothing.
+    pub invalid_macro: bool,
+}
+
+/// A conversion as its events make it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversion {
+    /// Derived from the key.
+    pub id: ConversionId,
+    /// The key.
+    pub key: ConversionKey,
+    /// Time of the first event.
+    pub at: Timestamp,
+    /// The click that was named.
+    pub click: Option<ClickId>,
+    /// The visitor that was named.
+    pub visitor: Option<VisitorId>,
+    /// The campaign.
+    pub campaign: String,
+    /// The goal.
+    pub goal: String,
+    /// The order.
+    pub txid: Option<String>,
+    /// The last status.
+    pub status: ConversionStatus,
+    /// The last value that was said.
+    pub amount: Micros,
+    /// The value's currency.
+    pub currency: Option<Currency>,
+    /// `postback` or `lead`.
+    pub source: String,
+    /// The lead it comes from.
+    pub lead: Option<LeadId>,
+    /// Who is paid, where an event says so.
+    pub payee: Option<String>,
+    /// What the payee gets.
+    pub payout: Micros,
+    /// It carries a macro that nobody expanded.
+    pub invalid_macro: bool,
+    /// How often it was restated.
+    pub restated: u32,
+}
+
+impl Conversion {
+    pub(crate) fn begin(key: ConversionKey, event: &ConversionEvent) -> Self {
+        Self {
+            id: key.id(),
+            key,
+            at: event.at,
+            click: event.click,
+            visitor: event.visitor,
+            campaign: event.campaign.clone(),
+            goal: event.goal.clone(),
+            txid: event.txid.clone(),
+            status: event.status,
+            amount: event.amount.unwrap_or_default(),
+            currency: event.currency,
+            source: event.source.clone(),
+            lead: event.lead,
+            payee: event.payee.clone(),
+            payout: event.payout,
+            invalid_macro: event.invalid_macro,
+            restated: 0,
+        }
+    }
+
+    /// Folds a later event of the same key.
+    pub(crate) fn restate(&mut self, event: &ConversionEvent) {
+        self.click = self.click.or(event.click);
+        self.visitor = self.visitor.or(event.visitor);
+        let amount = event.amount.unwrap_or(self.amount);
+        let currency = event.currency.or(self.currency);
+        if (event.status, amount, currency) == (self.status, self.amount, self.currency) {
+            return;
+        }
+        self.status = event.status;
+        self.amount = amount;
+        self.currency = currency;
+        if event.payee.is_some() {
+            self.payee.clone_from(&event.payee);
+            self.payout = event.payout;
+        }
+        self.restated += 1;
+    }
+
+    /// Whether somebody may be paid for it: it has a key of its own and counts.
+    pub fn payable(&self) -> bool {
+        self.status.counts() && !matches!(self.key, ConversionKey::Unkeyed(_))
+    }
+}

@@ -1,0 +1,179 @@
+//! Keys, restatements and windows, case by case.
+
+use std::time::Duration;
+
+use attribution::{ConversionEvent, ConversionStatus, Journey, Touch, Windows};
+use domain::{ClickId, Currency, EventId, Micros, Timestamp, VisitorId};
+
+const DAY: i64 = 86_400_000_000;
+
+fn touch(n: u8, at: i64) -> Touch {
+    Touch {
+        at: Timestamp::from_micros(at),
+        id: EventId::from_bytes([n; 16]),
+        click: Some(ClickId::from_bytes([n; 24])),
+        publisher: format!("p{n}"),
+        link: "l".into(),
+        campaign: "auto-us".into(),
+    }
+}
+
+fn event(n: u8, at: i64, clicked: Option<u8>, txid: Option<&str>) -> ConversionEvent {
+    ConversionEvent {
+        at: Timestamp::from_micros(at),
+        id: EventId::from_bytes([n; 16]),
+        click: clicked.map(|c| ClickId::from_bytes([c; 24])),
+        visitor: None,
+        campaign: "auto-us".into(),
+        goal: "bound".into(),
+        txid: txid.map(str::to_owned),
+        status: ConversionStatus::Approved,
+        amount: Some(Micros::new(10_000_000)),
+        currency: Some(Currency::USD),
+        source: "postback".into(),
+        lead: None,
+        payee: None,
+        payout: Micros::ZERO,
+        invalid_macro: false,
+    }
+}
+
+/// How many conversions these events are.
+fn count<const N: usize>(events: [ConversionEvent; N]) -> usize {
+    Journey::new([], events).conversions().len()
+}
+
+#[test]
+fn a_key_is_click_goal_and_order() {
+    assert_eq!(
+        count([
+            event(1, 0, Some(1), Some("a")),
+            event(2, 1, Some(1), Some("a"))
+        ]),
+        1
+    );
+    assert_eq!(
+        count([
+            event(1, 0, Some(1), Some("a")),
+            event(2, 1, Some(1), Some("b"))
+        ]),
+        2
+    );
+    assert_eq!(
+        count([
+            event(1, 0, Some(1), Some("a")),
+            event(2, 1, Some(2), Some("a"))
+        ]),
+        2
+    );
+    let other_goal = ConversionEvent {
+        goal: "sale".into(),
+        ..event(2, 1, Some(1), Some("a"))
+    };
+    assert_eq!(count([event(1, 0, Some(1), Some("a")), other_goal]), 2);
+}
+
+#[test]
+fn an_order_without_a_click_joins_the_clicked_one_whichever_came_first() {
+    let clicked = event(1, 5, Some(1), Some("a"));
+    for at in [0, 9] {
+        let events = [event(2, at, None, Some("a")), clicked.clone()];
+        let journey = Journey::new([], events);
+        assert_eq!(journey.conversions().len(), 1);
+        assert_eq!(journey.conversions()[0].click, clicked.click);
+        let alone = Journey::new([], [clicked.clone()]);
+        assert_eq!(journey.conversions()[0].id, alone.conversions()[0].id);
+    }
+    assert_eq!(count([event(2, 0, None, Some("b")), clicked]), 2);
+}
+
+#[test]
+fn without_an_order_a_click_or_a_visitor_converts_once() {
+    assert_eq!(
+        count([event(1, 0, Some(1), None), event(2, 1, Some(1), None)]),
+        1
+    );
+    let visited = |n| ConversionEvent {
+        visitor: Some(VisitorId::from_bytes([1; 24])),
+        ..event(n, i64::from(n), None, None)
+    };
+    assert_eq!(count([visited(1), visited(2)]), 1);
+    assert_eq!(count([event(1, 0, None, None), event(2, 1, None, None)]), 2);
+    let mangled = |n| ConversionEvent {
+        invalid_macro: true,
+        ..event(n, 0, Some(1), Some("a"))
+    };
+    assert_eq!(count([mangled(1), mangled(2)]), 2);
+}
+
+#[test]
+fn a_change_restates_and_a_repetition_does_not() {
+    let rejected = ConversionEvent {
+        status: ConversionStatus::Rejected,
+        amount: None,
+        ..event(3, 9, Some(1), Some("a"))
+    };
+    let events = [
+        event(1, 1, Some(1), Some("a")),
+        event(2, 5, Some(1), Some("a")),
+        rejected,
+    ];
+    let journey = Journey::new([touch(1, 0)], events);
+    let conversion = &journey.conversions()[0];
+    assert_eq!(conversion.restated, 1);
+    assert_eq!(conversion.at, Timestamp::from_micros(1));
+    assert_eq!(conversion.status, ConversionStatus::Rejected);
+    assert_eq!(conversion.amount, Micros::new(10_000_000));
+    assert!(
+        journey.credits(conversion, Windows::default())[0]
+            .parts
+            .is_empty()
+    );
+    assert_eq!(journey.payee(conversion, Windows::default()), None);
+}
+
+#[test]
+fn the_last_click_inside_thirty_days_gets_it_all() {
+    let journey = |touches: Vec<Touch>| Journey::new(touches, [event(9, 40 * DAY, Some(1), None)]);
+    let credited = |touches| {
+        let journey = journey(touches);
+        let conversion = &journey.conversions()[0];
+        let credits = journey.credits(conversion, Windows::default());
+        let payee = journey.payee(conversion, Windows::default());
+        assert_eq!(credits[0].model, "last_click");
+        (
+            credits[0]
+                .parts
+                .iter()
+                .map(|part| part.touch.clone())
+                .collect::<Vec<_>>(),
+            payee,
+        )
+    };
+    let (one, two) = (touch(1, 0), touch(2, 0));
+    assert_eq!(
+        credited(vec![
+            touch(1, 12 * DAY),
+            touch(2, 39 * DAY),
+            touch(3, 40 * DAY + 1)
+        ]),
+        (vec![two.name()], Some("p2".to_owned()))
+    );
+    assert_eq!(credited(vec![touch(1, 10 * DAY)]).0, vec![one.name()]);
+    assert_eq!(credited(vec![touch(1, 10 * DAY - 1)]), (vec![], None));
+    assert_eq!(
+        Windows::default().click_through,
+        Duration::from_secs(30 * 86_400)
+    );
+}
+
+#[test]
+fn an_id_derives_from_the_key_alone() {
+    let journey = Journey::new([], [event(1, 0, Some(1), Some("a"))]);
+    assert_eq!(
+        journey.conversions()[0].id.to_string(),
+        Journey::new([], [event(7, 77, Some(1), Some("a"))]).conversions()[0]
+            .id
+            .to_string()
+    );
+}
