@@ -1,0 +1,49 @@
+//! Magic ZIP codes: how a test lead tells a sandbox buyer what to do.
+//!
+//! They are unassigned codes of Alaska's last prefix, so they pass a ZIP check and derive a state,
+//! and they work only where the request says `"test": true`.
+
+/// What a test lead asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magic {
+    /// Bid the highest price and accept the post.
+    Buy,
+    /// Do not bid; reject the post of a fixed-price contract.
+    Decline,
+    /// Bid the highest price and reject the post.
+    Reject,
+    /// Leave the ping without an answer.
+    StallPing,
+    /// Bid, accept the post and leave it without an answer.
+    StallPost,
+    /// Bid, accept the post, and answer it with half of the price.
+    Reprice,
+    /// Answer the ping with bytes that are no JSON.
+    BreakPing,
+    /// Accept the post and reset its connection.
+    BreakPost,
+    /// Bid, and answer the post with `pending`.
+    Pending,
+}
+
+impl Magic {
+    /// Every code and what it does.
+    pub const ALL: [(&'static str, Self); 9] = [
+        ("99991", Self::Buy),
+        ("99992", Self::Decline),
+        ("99993", Self::Reject),
+        ("99994", Self::StallPing),
+        ("99995", Self::StallPost),
+        ("99996", Self::Reprice),
+        ("99997", Self::BreakPing),
+        ("99998", Self::BreakPost),
+        ("99999", Self::Pending),
+    ];
+
+    /// The magic of a ZIP code, if it has one.
+    pub fn of(zip: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find_map(|(code, magic)| (code == zip).then_some(magic))
+    }
+}
