@@ -1,10 +1,12 @@
 //! What the journal does on this disk: acknowledgements per second and their latency with 1024 in
-//! flight, at 2,000/s from an open loop, and how long a reopen takes with a million records.
+//! flight, at 2,000/s from an open loop, and how long a reopen takes with a million records. Each
+//! run starts with the floor of the disk: one thread that writes and syncs.
 //!
 //! `cargo bench -p journal` (an argument names the directory to work in).
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on stops")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ fn main() {
     let root = root.map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = tempfile::tempdir_in(root).expect("a directory to work in");
     for run in 0..RUNS {
+        raw(&dir.path().join("raw"));
         for ack in [Ack::Durable, Ack::Kernel] {
             window(&dir.path().join(format!("window-{run}-{ack:?}")), ack);
         }
@@ -47,6 +50,22 @@ fn open(dir: &Path) -> Journal {
     )
     .expect("a journal")
     .0
+}
+
+/// The floor: one thread that writes a record and syncs it, with nothing around it.
+fn raw(path: &Path) {
+    let mut file = std::fs::File::create(path).expect("a file");
+    let started = Instant::now();
+    let times: Vec<_> = (0..2000)
+        .map(|_| {
+            let sent = Instant::now();
+            file.write_all(&[7; PAYLOAD])
+                .and_then(|()| file.sync_data())
+                .expect("a sync");
+            sent.elapsed()
+        })
+        .collect();
+    report("raw write and fdatasync", &times, started.elapsed());
 }
 
 /// 1024 tasks on one thread, each with one append under way.

@@ -260,6 +260,7 @@ impl Future for Appended {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::time::Duration;
 
     use super::*;
     use crate::commit::{Urgency, Written};
@@ -287,8 +288,11 @@ mod tests {
             urgency: Urgency::Now,
         });
         let mut reader = journal.reader(vec![1; 4]).unwrap();
-        // Ends because the journal does.
-        while reader.next(1000).await.unwrap().is_some() {}
+        let end = reader.next(1000);
+        let end = tokio::time::timeout(Duration::from_secs(10), end)
+            .await
+            .unwrap();
+        assert_eq!(end.unwrap(), None, "it ends because the journal does");
         for ack in [Ack::Kernel, Ack::Durable] {
             assert_eq!(append(ack).unwrap_err(), AppendError::Failed);
         }

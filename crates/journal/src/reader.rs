@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -77,8 +76,8 @@ impl Reader {
     pub async fn next(&mut self, max_bytes: usize) -> Result<Option<Vec<Record>>, ReadError> {
         let shared = Arc::clone(&self.shared);
         loop {
-            let mut appended = pin!(shared.appended.notified());
-            appended.as_mut().enable();
+            // It hears of every write from here on, polled or not.
+            let appended = shared.appended.notified();
             match self.step(max_bytes)? {
                 Step::Records(records) => return Ok(Some(records)),
                 Step::Skipped => tokio::task::yield_now().await,

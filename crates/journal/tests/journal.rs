@@ -61,12 +61,16 @@ async fn readers_follow_the_writer_over_segments() {
     };
     let mut all = journal.reader(vec![0, 0]).unwrap();
     let mut one = journal.reader(vec![u64::MAX, 500]).unwrap();
-    let (all, one, (), ()) = tokio::join!(
-        collect(&mut all, 2 * EACH as usize),
-        collect(&mut one, EACH as usize - 500),
-        write(0, Ack::Kernel),
-        write(1, Ack::Durable),
-    );
+    let work = async {
+        tokio::join!(
+            collect(&mut all, 2 * EACH as usize),
+            collect(&mut one, EACH as usize - 500),
+            write(0, Ack::Kernel),
+            write(1, Ack::Durable),
+        )
+    };
+    let work = tokio::time::timeout(Duration::from_secs(60), work).await;
+    let (all, one, (), ()) = work.expect("nobody is forgotten");
     for lane in 0..2 {
         let of_lane = all.iter().filter(|record| record.lane == lane);
         for (number, record) in of_lane.enumerate() {
@@ -330,6 +334,85 @@ async fn lost_segments_and_marks_are_told_apart() {
         fs::write(name(lost), kept).unwrap();
     }
     assert_eq!(open(dir.path()).ends(), [200, 0]);
+}
+
+/// A block of the disk may come back with what it held before: a valid frame, in the wrong place.
+#[tokio::test]
+async fn a_stale_frame_after_the_mark_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let unsynced = Options {
+        sync_within: Duration::from_secs(3600),
+        ..options()
+    };
+    let (journal, _) = Journal::open(dir.path(), unsynced).unwrap();
+    for number in 0..3 {
+        append(&journal, 0, number, Ack::Kernel).await;
+    }
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["synced", "0000000000000001.seg"] {
+        fs::copy(dir.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let file = crashed.path().join("0000000000000001.seg");
+    let mut bytes = fs::read(&file).unwrap();
+    let (start, frame) = (24 + 8 * 2, 16 + 100);
+    bytes.copy_within(start..start + frame, start + frame);
+    fs::write(&file, bytes).unwrap();
+    let (journal, opened) = Journal::open(crashed.path(), options()).unwrap();
+    assert_eq!(
+        (opened.ends, opened.cut_bytes),
+        (vec![1, 0], 2 * frame as u64)
+    );
+    assert_eq!(append(&journal, 0, 1, Ack::Durable).await, 1);
+}
+
+/// Cuts segment 2 in a copy of `dir` behind its first frame, where every frame left still reads.
+fn cut_between_frames(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(copy.path().join("0000000000000002.seg"));
+    file.unwrap().set_len(24 + 8 * 2 + 16 + 100).unwrap();
+    copy
+}
+
+#[tokio::test]
+async fn a_segment_that_ends_between_two_frames_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let unsynced = Options {
+        sync_within: Duration::from_secs(3600),
+        ..options()
+    };
+    let (journal, _) = Journal::open(dir.path(), unsynced).unwrap();
+    for number in 0..200 {
+        append(&journal, 0, number, Ack::Kernel).await;
+    }
+    let crashed = cut_between_frames(dir.path());
+    drop(journal);
+    let in_first = 35;
+    let (_journal, opened) = Journal::open(crashed.path(), options()).unwrap();
+    assert_eq!(
+        (opened.segments, opened.ends),
+        (2, vec![in_first + 1, 0]),
+        "later ones are cut"
+    );
+
+    let damaged = cut_between_frames(dir.path());
+    let (journal, opened) = Journal::open(damaged.path(), options()).unwrap();
+    assert_eq!(opened.ends, [200, 0]);
+    let mut reader = journal.reader(vec![0, 0]).unwrap();
+    let mut read = 0;
+    let error = loop {
+        match reader.next_now(1 << 20) {
+            Ok(records) => read += records.expect("not the end").len() as u64,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, ReadError::Corrupt { offset, .. } if offset == 24 + 8 * 2 + 116));
+    assert_eq!(read, in_first + 1);
 }
 
 /// A directory that is gone fails the next segment's creation, as a broken disk would.

@@ -176,7 +176,7 @@ fn apply(bytes: &mut Vec<u8>, at: usize, damage: Damage) -> Option<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_appended_comes_back(
@@ -221,6 +221,15 @@ proptest! {
         // All that lies on disk now is synced: what the damage may not touch.
         let before: Vec<_> = segments(dir.path());
         let before_length = fs::metadata(before.last().unwrap()).unwrap().len() as usize;
+        if safe > 0 {
+            let damaged = image(dir.path());
+            let file = segments(damaged.path()).pop().unwrap();
+            let mut bytes = fs::read(&file).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&file, bytes).unwrap();
+            let refused = Journal::open(damaged.path(), options());
+            prop_assert!(refused.is_err(), "a durable append is before the mark");
+        }
         for (group, _) in &unsynced {
             append(&runtime, &journal, &mut model, group, Ack::Kernel);
         }
