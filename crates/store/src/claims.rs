@@ -148,12 +148,11 @@ pub trait Claims: Send + Sync + 'static {
         lead: LeadId,
     ) -> impl Future<Output = Result<Option<LeadView>, StoreError>> + Send;
 
-    /// Waits until the lead is not as the caller saw it: an answer appeared, or its state's
-    /// `applied` is above `seen`. Returns the view then, or after `wait` as it is.
+    /// Waits until the lead is not as the caller saw it: an answer appeared that was not there, or
+    /// its state's `applied` has risen. Returns the view then, or after `wait` as it is.
     fn changed(
         &self,
-        lead: LeadId,
-        seen: u64,
+        seen: &LeadView,
         wait: Duration,
     ) -> impl Future<Output = Result<Option<LeadView>, StoreError>> + Send;
 
