@@ -116,7 +116,6 @@ struct Symbols {
         *mut RawAnalysis,
     ) -> c_int,
     set_signal_handlers: unsafe extern "C" fn(c_int),
-    shutdown: unsafe extern "C" fn() -> c_int,
 }
 
 /// The loaded library. It lives until the process ends.
@@ -162,7 +161,6 @@ impl Library {
             result_bytes_written: symbol!(b"chdb_result_bytes_written\0"),
             classify: symbol!(b"chdb_classify_query_n\0"),
             set_signal_handlers: symbol!(b"chdb_set_signal_handlers_enabled\0"),
-            shutdown: symbol!(b"chdb_shutdown\0"),
         }));
         // SAFETY: takes a flag, touches process-wide signal state only; no connection exists yet.
         unsafe { (symbols.set_signal_handlers)(0) };
@@ -193,12 +191,6 @@ impl Library {
             symbols: self.symbols,
             handle,
         })
-    }
-
-    /// Stops the engine's threads. Says whether they are all gone: not while a connection is open.
-    pub(crate) fn shutdown(&self) -> bool {
-        // SAFETY: no arguments; the engine itself refuses while connections are open.
-        unsafe { (self.symbols.shutdown)() == SUCCESS }
     }
 }
 
@@ -486,8 +478,7 @@ impl Drop for InsertStream<'_> {
     }
 }
 
-/// Ends the process without the library's exit handlers, which may hang while its threads are still
-/// at work. The data is safe whenever the process ends.
+/// Ends the process without the library's exit handlers, which race its threads.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: takes a number, runs nothing of ours, does not return.
     unsafe { libc::_exit(code) }

@@ -169,10 +169,6 @@ impl Host {
             .connect(&arguments)
             .map_err(|error| Exception::new(Code::UnknownException, error.to_string()))
     }
-
-    pub(crate) fn library(&self) -> Library {
-        self.library
-    }
 }
 
 fn identify(connection: &mut Connection) -> Result<Identity, BootError> {

@@ -92,20 +92,18 @@ pub enum ServeError {
     },
 }
 
-/// Whether the engine's threads are all gone, so that the process may end in the usual way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    Clean,
-    /// A query did not stop in time: the process must end without the library's clean-up.
-    Forced,
-}
+/// How long a stopped query, and then the engine itself, may take to end.
+const STOPPING: Duration = Duration::from_secs(2);
 
 /// Serves until `shutdown` resolves. `ready` hears the address once queries are answered.
+///
+/// The engine keeps threads that nothing ends (those of MergeTree tables), so afterwards the process
+/// has to go by `exit_at_once`. The data is safe whenever it goes.
 pub async fn serve(
     options: Options,
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = Shutdown>,
-) -> Result<Ended, ServeError> {
+) -> Result<(), ServeError> {
     let Options {
         listen,
         data,
@@ -131,7 +129,6 @@ pub async fn serve(
     let listener = TcpListener::bind(listen).await.map_err(listened)?;
     ready(listener.local_addr().map_err(listened)?);
 
-    let library = host.library();
     let queries = Arc::new(Semaphore::new(limits.queries));
     let connections = Arc::new(Semaphore::new(limits.connections));
     let most_queries = u32::try_from(limits.queries).unwrap_or(u32::MAX);
@@ -178,16 +175,20 @@ pub async fn serve(
     }
     // Clients that are still there are cut off, and what they asked for is stopped.
     open.shutdown().await;
-    let quiet = tokio::time::timeout(Duration::from_secs(2), queries.acquire_many(most_queries));
-    let quiet = quiet.await.is_ok();
+    let quiet = tokio::time::timeout(STOPPING, queries.acquire_many(most_queries))
+        .await
+        .is_ok();
     drop(shared);
-    let ended =
-        tokio::task::spawn_blocking(move || quiet && killer.join().is_ok() && library.shutdown());
-    Ok(if ended.await.unwrap_or(false) {
-        Ended::Clean
+    if quiet {
+        // Its connection is the last one: closing it shuts the engine's tables in order.
+        let closing = tokio::task::spawn_blocking(move || killer.join());
+        if tokio::time::timeout(STOPPING, closing).await.is_err() {
+            tracing::warn!("the engine did not close in time");
+        }
     } else {
-        Ended::Forced
-    })
+        tracing::warn!("a query did not stop in time");
+    }
+    Ok(())
 }
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::Receiver<()>) {

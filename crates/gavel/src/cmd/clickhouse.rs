@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use engine::server::{self, Ended, Limits, Options, ServeError, Shutdown};
+use engine::server::{self, Limits, Options, ServeError, Shutdown};
 use engine::users::Users;
 use rustix::process::Resource;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,7 +65,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .build()
         .context("cannot start the runtime")
         .map_err(Failure::Work)?;
-    let ended = runtime.block_on(async {
+    runtime.block_on(async {
         let stdin = args.exit_with_stdin.then(watch_stdin).transpose()?;
         let shutdown = end_signal(stdin)?;
         server::serve(options, announce, shutdown)
@@ -75,13 +75,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
                 _ => Failure::work(error),
             })
     })?;
-    match ended {
-        Ended::Clean => Ok(ExitCode::SUCCESS),
-        Ended::Forced => {
-            tracing::warn!("a query would not stop: ending without the library's clean-up");
-            engine::exit_at_once(0)
-        }
-    }
+    engine::exit_at_once(0)
 }
 
 fn announce(address: SocketAddr) {
