@@ -212,7 +212,7 @@ fn read(path: &Path) -> Result<(Vec<Entry>, Tail), JournalError> {
         }
         line += 1;
         let whole = text.last() == Some(&b'\n');
-        match serde_json::from_slice(&text) {
+        match serde_json::from_slice(text.trim_ascii_end()) {
             Ok(entry) => entries.push(entry),
             // A cut line that was closed at the next start is followed by others.
             Err(error) if whole && !error.is_eof() => {
