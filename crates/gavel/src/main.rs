@@ -2,7 +2,9 @@
 //! exit codes mean: 0 good, 1 a check or the work failed, 2 wrong usage or configuration.
 
 mod cmd;
+mod ending;
 mod env;
+mod os;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,8 @@ enum Command {
     Engine(cmd::engine::Args),
     /// Run the embedded ClickHouse engine behind ClickHouse's HTTP interface.
     Clickhouse(cmd::clickhouse::Args),
+    /// Run sandbox buyers: HTTP servers that bid, stall and break, and journal what they answered.
+    Sandbox(cmd::sandbox::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Engine(args) => cmd::engine::run(args),
         Command::Clickhouse(args) => cmd::clickhouse::run(args),
+        Command::Sandbox(args) => cmd::sandbox::run(args),
     };
     match outcome {
         Ok(code) => code,

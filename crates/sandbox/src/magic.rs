@@ -40,6 +40,21 @@ impl Magic {
         ("99999", Self::Pending),
     ];
 
+    /// What a buyer does, for a person.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Buy => "bid the highest price, accept the post",
+            Self::Decline => "no bid; reject the post of a fixed-price contract",
+            Self::Reject => "bid the highest price, reject the post",
+            Self::StallPing => "leave the ping without an answer",
+            Self::StallPost => "bid, accept the post and leave it without an answer",
+            Self::Reprice => "bid, accept the post and answer with half of the price",
+            Self::BreakPing => "answer the ping with bytes that are no JSON",
+            Self::BreakPost => "bid, accept the post and reset its connection",
+            Self::Pending => "bid, answer the post with `pending`",
+        }
+    }
+
     /// The magic of a ZIP code, if it has one.
     pub fn of(zip: &str) -> Option<Self> {
         Self::ALL

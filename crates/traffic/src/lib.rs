@@ -9,3 +9,7 @@ mod pace;
 pub use client::{Answered, Call, Pool, Unanswered};
 pub use dice::Dice;
 pub use pace::Pace;
+
+/// The lead field whose value joins a client's request with what buyers journalled for it: an open
+/// field, so every ping carries it.
+pub const MARKER_FIELD: &str = "landing_page";

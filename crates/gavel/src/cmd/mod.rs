@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 pub(crate) mod clickhouse;
 pub(crate) mod engine;
+pub(crate) mod sandbox;
 
 /// Why a subcommand ended badly.
 #[derive(Debug)]

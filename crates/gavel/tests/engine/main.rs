@@ -1,0 +1,18 @@
+//! `gavel clickhouse` as its clients meet it: the real binary, the real engine, real sockets.
+//!
+//! The engine may start once per process, so every test starts a process of its own. Without the
+//! engine's library these tests say that they are skipped; in CI that is a failure.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test finds the engine by the environment and starts processes"
+)]
+
+mod clients;
+mod crash;
+mod errors;
+mod inserts;
+mod lifecycle;
+mod parallel;
+mod queries;
+mod server;
