@@ -1,1 +1,126 @@
-//! router
+//! The publisher and buyer API, and the loops that perform what the auction decides.
+//!
+//! `call` answers requests; [`round`] and [`lead`] run the two machines of crate `auction`: they
+//! are the only places with a socket to a buyer, a sleep or a retry. From admission on a lead runs
+//! in a task of its own, on the lead runtime, and its connection only awaits the answer.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod call;
+mod exchange;
+mod lead;
+mod lookup;
+mod market;
+mod ping;
+mod pool;
+mod post;
+mod quote;
+mod records;
+mod refusal;
+mod round;
+mod settle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::Snapshot;
+use domain::{Clock, Entropy, TrackKey};
+use store::{Backend, Sealer};
+use telemetry::Metrics;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+pub use market::MarketError;
+pub use quote::QuoteKey;
+
+use market::Market;
+
+/// The secrets of a router.
+pub struct Keys {
+    /// Seals personal data and hashes it.
+    pub sealer: Arc<Sealer>,
+    /// Seals quotes.
+    pub quotes: QuoteKey,
+    /// Signs click ids.
+    pub tracking: TrackKey,
+}
+
+/// What a router is given by the binary.
+pub struct Parts<B> {
+    /// The stores.
+    pub backend: B,
+    /// The catalog.
+    pub snapshot: Arc<Snapshot>,
+    /// Secrets.
+    pub keys: Keys,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Number of this process, in its records.
+    pub instance: u64,
+    /// The runtime that leads run on.
+    pub runtime: Handle,
+    /// Leads worked on at once, at most; more are refused with 503.
+    pub leads: usize,
+}
+
+/// The router. Shared by all connections.
+pub struct Router<B: Backend> {
+    backend: B,
+    market: Market,
+    sealer: Arc<Sealer>,
+    quotes: QuoteKey,
+    tracking: TrackKey,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    metrics: Metrics,
+    instance: u64,
+    runtime: Handle,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl<B: Backend> Router<B> {
+    /// A router over these parts.
+    ///
+    /// # Errors
+    /// A URL or header of the catalog cannot be called.
+    pub fn new(parts: Parts<B>) -> Result<Arc<Self>, MarketError> {
+        let market = Market::new(parts.snapshot, &parts.clock)?;
+        Ok(Arc::new(Self {
+            backend: parts.backend,
+            market,
+            sealer: parts.keys.sealer,
+            quotes: parts.keys.quotes,
+            tracking: parts.keys.tracking,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            metrics: parts.metrics,
+            instance: parts.instance,
+            runtime: parts.runtime,
+            tasks: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(parts.leads)),
+        }))
+    }
+
+    /// Waits until all leads and pings in progress have ended, at most `limit`. False if some had not.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.tasks.close();
+        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Leads and pings in progress.
+    pub fn in_progress(&self) -> usize {
+        self.tasks.len()
+    }
+}
+
+/// A stable name for something that must not be known by its own: 12 hex digits of a keyed hash.
+fn pseudonym(sealer: &Sealer, domain: &str, clear: &str) -> String {
+    let hash = sealer.hash(domain, clear.as_bytes());
+    data_encoding::HEXLOWER.encode(&hash[..6])
+}

@@ -1,0 +1,106 @@
+//! One HTTP exchange with a buyer, with every limit, and the one thing a post needs to know when
+//! it fails: whether anything was sent.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
+
+use crate::pool::{ConnectError, Lease, Pool};
+
+/// A buyer's answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    /// No byte of the request was handed to the kernel: it may be sent again.
+    #[error("not sent: {0}")]
+    NotSent(#[from] ConnectError),
+    /// Something was sent, and then the connection broke or lied.
+    #[error("broken after sending: {0}")]
+    Broken(hyper::Error),
+    /// The answer is longer than we read.
+    #[error("the answer is too long")]
+    TooLong,
+}
+
+/// Where and how to call.
+pub(crate) struct Target<'a> {
+    pub(crate) pool: &'a Arc<Pool>,
+    pub(crate) uri: &'a Uri,
+    pub(crate) host: &'a HeaderValue,
+    pub(crate) headers: &'a HeaderMap,
+    /// The longest answer that is read, in bytes.
+    pub(crate) longest: usize,
+}
+
+/// POSTs a JSON body and reads the answer. A request that found its kept-alive connection closed
+/// before a byte of it was written is sent once more, on a fresh one.
+pub(crate) async fn post(target: &Target<'_>, body: Bytes) -> Result<Answer, ExchangeError> {
+    let lease = target.pool.lease().await?;
+    match send(target, lease, request(target, body)).await {
+        Ok(answer) => answer,
+        Err(unsent) => {
+            let lease = target.pool.fresh().await?;
+            match send(target, lease, unsent).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ExchangeError::NotSent(ConnectError::Closed)),
+            }
+        }
+    }
+}
+
+fn request(target: &Target<'_>, body: Bytes) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target.uri.clone();
+    request.headers_mut().clone_from(target.headers);
+    request
+        .headers_mut()
+        .insert(header::HOST, target.host.clone());
+    request.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    request
+}
+
+/// `Err` gives the request back if nothing of it was sent.
+async fn send(
+    target: &Target<'_>,
+    mut lease: Lease,
+    request: Request<Full<Bytes>>,
+) -> Result<Result<Answer, ExchangeError>, Request<Full<Bytes>>> {
+    let response = match lease.sender.try_send_request(request).await {
+        Ok(response) => response,
+        Err(mut error) => match error.take_message() {
+            Some(request) => return Err(request),
+            None => return Ok(Err(ExchangeError::Broken(error.into_error()))),
+        },
+    };
+    let (head, mut incoming) = response.into_parts();
+    let mut body = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Err(ExchangeError::Broken(error))),
+        };
+        if let Some(data) = frame.data_ref() {
+            if body.len() + data.len() > target.longest {
+                return Ok(Err(ExchangeError::TooLong));
+            }
+            body.extend_from_slice(data);
+        }
+    }
+    lease.reuse();
+    Ok(Ok(Answer {
+        status: head.status,
+        body: body.freeze(),
+    }))
+}

@@ -1,0 +1,174 @@
+//! A catalog generation as the router uses it: each contract with the connection pool it is called
+//! through. Pools belong to a buyer and an origin, so contracts of one buyer share them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::Slot;
+use catalog::{Campaign, Delivery, Snapshot};
+use domain::{BuyerName, CampaignName, Clock};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use crate::exchange::Target;
+use crate::pool::{Origin, Pool, PoolLimits};
+
+/// How long a call waits for a place among a buyer's connections.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// A URL of a contract, ready to be called.
+pub(crate) struct Callee {
+    pool: Arc<Pool>,
+    uri: Uri,
+    host: HeaderValue,
+    headers: HeaderMap,
+    longest: usize,
+}
+
+impl Callee {
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target {
+            pool: &self.pool,
+            uri: &self.uri,
+            host: &self.host,
+            headers: &self.headers,
+            longest: self.longest,
+        }
+    }
+}
+
+/// Both URLs of a contract; no ping URL where it is not pinged.
+pub(crate) struct Callees {
+    pub(crate) ping: Option<Callee>,
+    pub(crate) post: Callee,
+}
+
+/// A campaign with its contracts' callees, by slot.
+pub(crate) struct Stall {
+    pub(crate) campaign: Arc<Campaign>,
+    callees: Vec<Callees>,
+}
+
+impl Stall {
+    pub(crate) fn callees(&self, slot: Slot) -> Option<&Callees> {
+        self.callees.get(slot.0)
+    }
+
+    pub(crate) fn delivery(&self, slot: Slot) -> Option<&Delivery> {
+        self.campaign.deliveries.get(slot.0)
+    }
+}
+
+/// A URL of the catalog cannot be called.
+#[derive(Debug, thiserror::Error)]
+#[error("the URL {url} of contract {contract} cannot be called: {why}")]
+pub struct MarketError {
+    contract: String,
+    url: String,
+    why: String,
+}
+
+/// All campaigns of a generation.
+pub(crate) struct Market {
+    pub(crate) snapshot: Arc<Snapshot>,
+    stalls: HashMap<CampaignName, Arc<Stall>>,
+}
+
+impl Market {
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, MarketError> {
+        let tls = connector();
+        let mut pools = HashMap::new();
+        let mut stalls = HashMap::new();
+        for (name, campaign) in &snapshot.campaigns {
+            let mut callees = Vec::with_capacity(campaign.deliveries.len());
+            for (terms, delivery) in campaign.book.terms.iter().zip(&campaign.deliveries) {
+                let mut callee = |url: &Url| {
+                    let failed = |why: String| MarketError {
+                        contract: terms.contract.to_string(),
+                        url: url.to_string(),
+                        why,
+                    };
+                    let origin = origin(url).ok_or_else(|| failed("no host".to_owned()))?;
+                    let limits = PoolLimits {
+                        connections: delivery.pool.connections,
+                        wait: WAIT,
+                        connect: delivery.pool.connect_timeout,
+                        idle: delivery.pool.idle_timeout,
+                    };
+                    let key: (BuyerName, Origin) = (terms.buyer.clone(), origin.clone());
+                    let pool = pools.entry(key).or_insert_with(|| {
+                        Pool::new(origin, limits, tls.clone(), Arc::clone(clock))
+                    });
+                    compile(url, Arc::clone(pool), delivery).map_err(failed)
+                };
+                let ping = delivery.ping_url.as_ref().map(&mut callee).transpose()?;
+                callees.push(Callees {
+                    ping,
+                    post: callee(&delivery.post_url)?,
+                });
+            }
+            stalls.insert(
+                name.clone(),
+                Arc::new(Stall {
+                    campaign: Arc::clone(campaign),
+                    callees,
+                }),
+            );
+        }
+        Ok(Self { snapshot, stalls })
+    }
+
+    pub(crate) fn stall(&self, campaign: &str) -> Option<&Arc<Stall>> {
+        self.stalls.get(campaign)
+    }
+}
+
+fn origin(url: &Url) -> Option<Origin> {
+    Some(Origin {
+        host: url.host_str()?.trim_matches(['[', ']']).to_owned(),
+        port: url.port_or_known_default()?,
+        tls: url.scheme() == "https",
+    })
+}
+
+fn compile(url: &Url, pool: Arc<Pool>, delivery: &Delivery) -> Result<Callee, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &delivery.headers {
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| format!("header {name}: not a name"))?;
+        let value =
+            HeaderValue::from_str(value).map_err(|_| format!("header {name}: not a value"))?;
+        headers.append(name, value);
+    }
+    let path = url.query().map_or(url.path().to_owned(), |query| {
+        format!("{}?{query}", url.path())
+    });
+    let host = match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (Some(host), None) => host.to_owned(),
+        (None, _) => return Err("no host".to_owned()),
+    };
+    Ok(Callee {
+        pool,
+        uri: path.parse::<Uri>().map_err(|error| error.to_string())?,
+        host: HeaderValue::from_str(&host).map_err(|error| error.to_string())?,
+        headers,
+        longest: delivery.pool.answer_bytes,
+    })
+}
+
+fn connector() -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}

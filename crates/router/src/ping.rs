@@ -1,0 +1,247 @@
+//! `POST /v1/campaigns/{campaign}/ping`: a publisher asks what a lead is worth.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{Context, Kind, LeadView, Round, Rung};
+use bytes::Bytes;
+use domain::{AuctionId, Micros, Timestamp};
+use intake::{Body, PingRequest};
+use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
+use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
+
+use crate::answer::{self, AboutPing, Offer};
+use crate::call::{Caller, Endpoint, digest, sent_key};
+use crate::refusal::Refused;
+use crate::round::RoundOrder;
+use crate::{Router, records};
+
+/// A quote lives at most this long, whatever the campaign says.
+const LONGEST_QUOTE: Duration = Duration::from_secs(300);
+/// Told to the publisher as gone this much earlier than it is.
+const EXPIRY_MARGIN: Duration = Duration::from_millis(500);
+
+/// A claim on a ping's key.
+struct Keyed {
+    key: ClaimKey,
+    digest: Digest,
+}
+
+impl<B: Backend> Router<B> {
+    /// Answers a ping.
+    pub(crate) async fn ping(
+        self: &Arc<Self>,
+        caller: Caller,
+        key: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Bytes, Refused> {
+        let body = Body::read(bytes, &intake::Limits::default())?;
+        let keyed = sent_key(key, &body)?.map(|key| Keyed {
+            key: Self::claim_key(&caller, Endpoint::Ping, key),
+            digest: digest(&body),
+        });
+        if let Some(keyed) = &keyed {
+            match self
+                .backend
+                .claims()
+                .lookup(&keyed.key, &keyed.digest)
+                .await?
+            {
+                Lookup::Quote(answer) => return Ok(Bytes::copy_from_slice(&answer)),
+                Lookup::Conflict | Lookup::Lead(_) => return Err(Refused::IdempotencyConflict),
+                Lookup::Free => {}
+            }
+        }
+        let request = intake::parse_ping(&caller.stall.campaign.schema, &body)?;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
+        let router = Arc::clone(self);
+        let work = async move {
+            let answer = router.quote_for(&caller, request, keyed).await;
+            drop(place);
+            answer
+        };
+        let task = self.tasks.spawn_on(work, &self.runtime);
+        task.await
+            .map_err(|_| Refused::Unavailable("the ping was interrupted"))?
+    }
+
+    async fn quote_for(
+        &self,
+        caller: &Caller,
+        request: PingRequest,
+        keyed: Option<Keyed>,
+    ) -> Result<Bytes, Refused> {
+        let PingRequest {
+            control,
+            fields,
+            warnings,
+        } = request;
+        let (_, deadline) = Self::deadline(caller, &control);
+        let auction = AuctionId::mint(caller.wall, self.entropy.as_ref());
+        let min_payout = control.min_payout.unwrap_or(Micros::ZERO);
+        let order = RoundOrder {
+            stall: &caller.stall,
+            rules: &caller.rules,
+            context: Context {
+                publisher: caller.publisher.clone(),
+                test: control.test,
+                wall: caller.wall,
+            },
+            lead: LeadView::Ping(&fields),
+            fields: &fields,
+            sub: &control.sub,
+            kind: Kind::Ping,
+            min_payout,
+            now: caller.started,
+            deadline,
+        };
+        let (screened, facts) = self.screen(&order).await?;
+        let result = self.run_round(order, screened, facts).await;
+        let round = result.round;
+        let wall = self.clock.wall();
+        let seed = self.entropy.next_u64();
+        let about = |took| AboutPing {
+            auction,
+            currency: caller.rules.currency,
+            test: control.test,
+            warnings: &warnings,
+            took,
+            request_id: &caller.request_id,
+        };
+        let took = self.clock.mono().since(caller.started);
+        let top = round
+            .rungs
+            .first()
+            .map(|top| (top.payout, expiry(wall, caller.rules.quote_ttl, top)));
+        let answer = match top {
+            Some((payout, expires_at)) => {
+                let quote = Quote {
+                    auction: auction.as_bytes().to_vec(),
+                    generation: self.market.snapshot.generation.clone(),
+                    rungs: round.rungs.iter().map(quote_rung).collect(),
+                    payout_micros: payout.get(),
+                    min_payout_micros: min_payout.get(),
+                    test: control.test,
+                    seed,
+                    expires_at_us: expires_at.as_micros(),
+                    locked: self.locked(&caller.stall, &fields),
+                };
+                let campaign = &caller.stall.campaign.name;
+                let sealed =
+                    self.quotes
+                        .seal(quote, &caller.publisher, campaign, self.entropy.as_ref());
+                let ping_id =
+                    sealed.map_err(|_| Refused::Unavailable("the quote could not be sealed"))?;
+                let expires_in = expires_at.since(wall);
+                answer::quoted(
+                    about(took),
+                    &Offer {
+                        ping_id: &ping_id,
+                        payout,
+                        expires_at,
+                        expires_in,
+                    },
+                )
+            }
+            None => {
+                let reasons = reasons(&round);
+                answer::no_bid(
+                    about(took),
+                    reasons.iter().map(|(code, count)| (code.as_str(), *count)),
+                )
+            }
+        };
+        let record = Quoted {
+            campaign: caller.stall.campaign.name.to_string(),
+            publisher: caller.publisher.to_string(),
+            claim: keyed.as_ref().map(|keyed| Claim {
+                key: keyed.key.0.clone(),
+                digest: keyed.digest.to_vec(),
+            }),
+            generation: self.market.snapshot.generation.clone(),
+            seed,
+            test: control.test,
+            quoted: top.is_some(),
+            payout_micros: top.map_or(0, |(payout, _)| payout.get()),
+            currency: caller.rules.currency.to_string(),
+            expires_at_us: top.map_or(0, |(_, expires_at)| expires_at.as_micros()),
+            waterfall: Some(records::waterfall(&round.waterfall)),
+            answer: keyed.as_ref().map_or(Vec::new(), |_| answer.to_vec()),
+            took_us: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
+            click_id: self
+                .click(&control)
+                .map_or(Vec::new(), |click| click.as_bytes().to_vec()),
+            sub: control.sub,
+        };
+        self.record_quote(auction, record).await;
+        if let Some(Keyed { key, digest }) = keyed {
+            self.backend
+                .claims()
+                .quoted(key, digest, answer.to_vec().into(), wall)
+                .await?;
+        }
+        let overhead = self
+            .clock
+            .mono()
+            .since(caller.started)
+            .saturating_sub(result.awaited);
+        self.metrics
+            .time(telemetry::AUCTION_OVERHEAD, ["ping"], overhead);
+        Ok(answer)
+    }
+
+    /// A quote's record is evidence, not a promise: the promise is in the sealed quote.
+    async fn record_quote(&self, auction: AuctionId, quoted: Quoted) {
+        let record = LeadRecord {
+            subject: auction.as_bytes().to_vec(),
+            n: 0,
+            at_us: self.clock.wall().as_micros(),
+            instance: self.instance,
+            body: Some(LeadBody::Quoted(quoted)),
+        };
+        let key = store::key::auction(auction);
+        let appended = self.backend.log().append(
+            Topic::Leads,
+            key,
+            record.encode_to_vec().into(),
+            Ack::Kernel,
+        );
+        if let Err(error) = appended.await {
+            tracing::warn!(%auction, %error, "quote not recorded");
+        }
+    }
+}
+
+/// When a quote ends: after the campaign's time or five minutes, or with the quoted bid, and then a
+/// little earlier.
+fn expiry(wall: Timestamp, ttl: Duration, top: &Rung) -> Timestamp {
+    let longest = wall.plus(ttl.min(LONGEST_QUOTE));
+    top.expires
+        .map_or(longest, |expires| longest.min(expires))
+        .minus(EXPIRY_MARGIN)
+        .max(wall)
+}
+
+fn quote_rung(rung: &Rung) -> QuoteRung {
+    QuoteRung {
+        contract: rung.contract.to_string(),
+        price_micros: rung.price.get(),
+        payout_micros: rung.payout.get(),
+        bid_id: rung.bid_id.clone().unwrap_or_default(),
+        expires_at_us: rung.expires.map_or(0, Timestamp::as_micros),
+    }
+}
+
+/// How many contracts ended for which reason, by code.
+fn reasons(round: &Round) -> BTreeMap<String, u32> {
+    let mut counts = BTreeMap::new();
+    for (reason, count) in &round.waterfall.excluded {
+        *counts.entry(reason.code().to_owned()).or_default() += count;
+    }
+    for reason in round.waterfall.rows.iter().filter_map(auction::Row::reason) {
+        *counts.entry(reason.code().to_owned()).or_default() += 1;
+    }
+    counts
+}

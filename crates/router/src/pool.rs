@@ -1,0 +1,273 @@
+//! Connections to one buyer: capped, kept alive, the most recently used first.
+//!
+//! A request waits for a free place inside its own time rather than race a new connection against
+//! a pooled one: clients that do collapse under overload (docs/adr/0005).
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Clock, Mono};
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Where a buyer listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+/// Limits of one pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolLimits {
+    /// Connections at once, idle ones included.
+    pub(crate) connections: usize,
+    /// To wait for a place.
+    pub(crate) wait: Duration,
+    /// To open one.
+    pub(crate) connect: Duration,
+    /// A connection idle for longer is not used again.
+    pub(crate) idle: Duration,
+}
+
+/// Why no connection was had. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("all connections of the buyer are busy")]
+    Busy,
+    #[error("connecting took too long")]
+    TimedOut,
+    #[error("cannot connect: {0}")]
+    Io(#[from] io::Error),
+    #[error("cannot speak HTTP: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("the pool is closed")]
+    Closed,
+}
+
+struct Idle {
+    sender: SendRequest<Full<Bytes>>,
+    since: Mono,
+}
+
+/// A pool. Shared by all contracts of a buyer that post to the same origin.
+pub(crate) struct Pool {
+    origin: Origin,
+    limits: PoolLimits,
+    tls: TlsConnector,
+    clock: Arc<dyn Clock>,
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection that is in use. Give it back with [`Lease::reuse`]; dropping it closes it.
+pub(crate) struct Lease {
+    pub(crate) sender: SendRequest<Full<Bytes>>,
+    pool: Arc<Pool>,
+    place: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    /// The exchange is over and its answer was read whole.
+    pub(crate) fn reuse(self) {
+        if self.sender.is_closed() {
+            return;
+        }
+        let since = self.pool.clock.mono();
+        self.pool.idle.lock().push(Idle {
+            sender: self.sender,
+            since,
+        });
+        drop(self.place);
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(
+        origin: Origin,
+        limits: PoolLimits,
+        tls: TlsConnector,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(limits.connections));
+        Arc::new(Self {
+            origin,
+            limits,
+            tls,
+            clock,
+            places,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Waits for a place, then takes an idle connection or opens one.
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectError> {
+        let place = self.place().await?;
+        while let Some(sender) = self.take_idle() {
+            let mut sender = sender;
+            if sender.ready().await.is_ok() {
+                return Ok(Lease {
+                    sender,
+                    pool: Arc::clone(self),
+                    place,
+                });
+            }
+        }
+        self.connect(place).await
+    }
+
+    /// As [`Pool::lease`], but on a new connection: an idle one had gone stale, and the others may
+    /// have too.
+    pub(crate) async fn fresh(self: &Arc<Self>) -> Result<Lease, ConnectError> {
+        let place = self.place().await?;
+        self.idle.lock().clear();
+        self.connect(place).await
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
+        let places = Arc::clone(&self.places);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            return Ok(place);
+        }
+        match tokio::time::timeout(self.limits.wait, places.acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) => Err(ConnectError::Closed),
+            Err(_) => Err(ConnectError::Busy),
+        }
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let now = self.clock.mono();
+        let mut idle = self.idle.lock();
+        // The newest is last; what is older than the limit, and all below it, is closed here.
+        let keep = idle
+            .iter()
+            .position(|conn| now.since(conn.since) < self.limits.idle);
+        match keep {
+            Some(first) => drop(idle.drain(..first)),
+            None => idle.clear(),
+        }
+        while let Some(conn) = idle.pop() {
+            if !conn.sender.is_closed() {
+                return Some(conn.sender);
+            }
+        }
+        None
+    }
+
+    async fn connect(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Result<Lease, ConnectError> {
+        let opening = tokio::time::timeout(self.limits.connect, self.open());
+        let sender = opening.await.map_err(|_| ConnectError::TimedOut)??;
+        Ok(Lease {
+            sender,
+            pool: Arc::clone(self),
+            place,
+        })
+    }
+
+    async fn open(&self) -> Result<SendRequest<Full<Bytes>>, ConnectError> {
+        let stream = TcpStream::connect((self.origin.host.as_str(), self.origin.port)).await?;
+        stream.set_nodelay(true)?;
+        let stream = if self.origin.tls {
+            let name = ServerName::try_from(self.origin.host.clone())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            Stream::Tls(Box::new(self.tls.connect(name, stream).await?))
+        } else {
+            Stream::Plain(stream)
+        };
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // The connection ends when its sender is dropped; there is one per pool place.
+        spawn_connection(connection);
+        Ok(sender)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounded by the pool's cap; ends with its sender"
+)]
+fn spawn_connection(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "buyer connection ended");
+        }
+    });
+}
+
+/// Plain TCP or TLS over it.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `POST /v1/campaigns/{campaign}/post`: the whole lead, with the quote it uses or without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::Rung;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use domain::{AuctionId, LeadId, Micros, Mono, Timestamp};
+use intake::{Body, Issue, IssueCode, PostRequest};
+use proto::{Claim, Quote};
+use store::{Admission, AdmitRequest, Backend, ClaimKey, Claims, Digest, LeadView, Lookup};
+use tokio::sync::oneshot;
+
+use crate::Router;
+use crate::answer::{self, About};
+use crate::call::{Caller, Endpoint, digest, sent_key};
+use crate::lead::{Answer, IN_PROGRESS, Job, Used};
+use crate::refusal::Refused;
+
+/// An admission holds this much longer than its deadline without a sign of life.
+const LEASE: Duration = Duration::from_secs(30);
+
+impl<B: Backend> Router<B> {
+    /// Answers a post.
+    pub(crate) async fn post(
+        self: &Arc<Self>,
+        caller: Caller,
+        key: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Bytes, Refused> {
+        let body = Body::read(bytes, &intake::Limits::default())?;
+        let digest = digest(&body);
+        let quote = body
+            .text("ping_id")
+            .map(|text| self.open_quote(&caller, text))
+            .transpose();
+        let key = match (sent_key(key, &body)?, &quote) {
+            (Some(key), _) => key.to_owned(),
+            // A quote can be used once, so its auction is a key by itself.
+            (None, Ok(Some((auction, _)))) => auction.to_string(),
+            (None, _) => format!("sha256:{}", HEXLOWER.encode(&digest)),
+        };
+        let claim = Self::claim_key(&caller, Endpoint::Post, &key);
+        let known = match self.backend.claims().lookup(&claim, &digest).await? {
+            Lookup::Free => false,
+            Lookup::Conflict | Lookup::Quote(_) => return Err(Refused::IdempotencyConflict),
+            Lookup::Lead(view) => match self.final_answer(&view, &caller.request_id).await? {
+                Some(answer) => return Ok(answer),
+                None => true,
+            },
+        };
+        let request = intake::parse_post(&caller.stall.campaign.schema, &body)?;
+        let quote = quote?
+            .map(|(auction, quote)| self.check_quote(&caller, &request, auction, quote, known));
+        self.admit(caller, request, quote.transpose()?, claim, digest)
+            .await
+    }
+
+    fn open_quote(&self, caller: &Caller, text: &str) -> Result<(AuctionId, Quote), Refused> {
+        let opened = self
+            .quotes
+            .open(text, &caller.publisher, &caller.stall.campaign.name);
+        let quote = opened.map_err(|_| Refused::PingUnknown)?;
+        let auction = quote
+            .auction
+            .as_slice()
+            .try_into()
+            .map_err(|_| Refused::PingUnknown)?;
+        Ok((AuctionId::from_bytes(auction), quote))
+    }
+
+    /// Whether the post keeps to its quote. `known`: the same post came before, in time.
+    fn check_quote(
+        &self,
+        caller: &Caller,
+        request: &PostRequest,
+        auction: AuctionId,
+        quote: Quote,
+        known: bool,
+    ) -> Result<Used, Refused> {
+        if !known && caller.wall >= Timestamp::from_micros(quote.expires_at_us) {
+            return Err(Refused::PingExpired);
+        }
+        let now = self.locked(&caller.stall, &request.lead.ping);
+        let mut changed: Vec<Issue> = quote
+            .locked
+            .iter()
+            .filter(|(name, hash)| now.get(*name) != Some(hash))
+            .map(|(name, _)| mismatch(format!("/lead/{name}")))
+            .collect();
+        if quote.test != request.control.test {
+            changed.push(mismatch("/test".to_owned()));
+        }
+        if !changed.is_empty() {
+            return Err(Refused::PingMismatch(changed));
+        }
+        let rungs: Option<Vec<Rung>> = quote.rungs.iter().map(rung).collect();
+        Ok(Used {
+            auction,
+            payout: Micros::new(quote.payout_micros),
+            min_payout: Micros::new(quote.min_payout_micros),
+            rungs: rungs.ok_or(Refused::PingUnknown)?,
+        })
+    }
+
+    async fn admit(
+        self: &Arc<Self>,
+        caller: Caller,
+        request: PostRequest,
+        quote: Option<Used>,
+        claim: ClaimKey,
+        digest: Digest,
+    ) -> Result<Bytes, Refused> {
+        let (tmax, deadline) = Self::deadline(&caller, &request.control);
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
+        let admission = AdmitRequest {
+            lead: LeadId::mint(caller.wall, self.entropy.as_ref()),
+            key: claim.clone(),
+            digest,
+            quote: quote.as_ref().map(|quote| quote.auction),
+            lease: tmax + LEASE,
+            now: caller.wall,
+        };
+        let lead = match self.backend.claims().admit(admission).await? {
+            Admission::Granted(lead) => lead,
+            Admission::Conflict => return Err(Refused::IdempotencyConflict),
+            Admission::QuoteUsed => return Err(Refused::PingUsed),
+            Admission::Held(view) => {
+                drop(place);
+                return self.held(&caller, &request, view, deadline).await;
+            }
+        };
+        let PostRequest {
+            control,
+            lead: fields,
+            warnings,
+            ..
+        } = request;
+        let pending = About {
+            lead,
+            publisher_lead_id: control.publisher_lead_id.as_deref(),
+            currency: caller.rules.currency,
+            test: control.test,
+            warnings: &warnings,
+            took: tmax,
+            request_id: &caller.request_id,
+        };
+        let pending = answer::post(pending, IN_PROGRESS);
+        let job = Job {
+            lead,
+            click: self.click(&control),
+            stall: caller.stall,
+            rules: caller.rules,
+            generation: self.market.snapshot.generation.clone(),
+            publisher: caller.publisher,
+            control,
+            fields: Arc::new(fields),
+            quote,
+            claim: Claim {
+                key: claim.0,
+                digest: digest.to_vec(),
+            },
+            warnings,
+            request_id: caller.request_id,
+            wall: caller.wall,
+            started: caller.started,
+            deadline,
+            tmax,
+            seed: self.entropy.next_u64(),
+        };
+        let (told, answer) = oneshot::channel();
+        let router = Arc::clone(self);
+        let work = async move {
+            // Nobody may listen any more: the lead goes on all the same.
+            let _ = told.send(router.run_lead(job).await);
+            drop(place);
+        };
+        self.tasks.spawn_on(work, &self.runtime);
+        let left = deadline.since(self.clock.mono());
+        match tokio::time::timeout(left, answer).await {
+            Ok(Ok(Answer::Final(answer))) => Ok(answer),
+            Ok(Ok(Answer::Refused(why))) => Err(Refused::Unavailable(why)),
+            Ok(Ok(Answer::Pending) | Err(_)) | Err(_) => Ok(pending),
+        }
+    }
+
+    /// The lead is somebody else's: wait for its answer inside one's own deadline.
+    async fn held(
+        &self,
+        caller: &Caller,
+        request: &PostRequest,
+        view: LeadView,
+        deadline: Mono,
+    ) -> Result<Bytes, Refused> {
+        let lead = view.lead;
+        if let Some(answer) = self.wait_for(view, deadline, &caller.request_id).await? {
+            return Ok(answer);
+        }
+        let about = About {
+            lead,
+            publisher_lead_id: request.control.publisher_lead_id.as_deref(),
+            currency: caller.rules.currency,
+            test: request.control.test,
+            warnings: &request.warnings,
+            took: self.clock.mono().since(caller.started),
+            request_id: &caller.request_id,
+        };
+        Ok(answer::post(about, IN_PROGRESS))
+    }
+}
+
+fn mismatch(pointer: String) -> Issue {
+    Issue {
+        pointer,
+        code: IssueCode::Conflict,
+        message: "differs from the ping".into(),
+    }
+}
+
+fn rung(rung: &proto::QuoteRung) -> Option<Rung> {
+    Some(Rung {
+        contract: rung.contract.parse().ok()?,
+        price: Micros::new(rung.price_micros),
+        payout: Micros::new(rung.payout_micros),
+        bid_id: (!rung.bid_id.is_empty()).then(|| rung.bid_id.clone()),
+        expires: (rung.expires_at_us != 0).then(|| Timestamp::from_micros(rung.expires_at_us)),
+    })
+}

@@ -1,0 +1,111 @@
+//! From what the auction says to records of the log.
+
+use std::collections::BTreeMap;
+
+use auction::{Book, Ended, LadderRecord, LegReply, Waterfall};
+use domain::Currency;
+use proto::{LeadBody, Outcome, Posting};
+
+fn micros(span: std::time::Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A waterfall as it is stored.
+pub(crate) fn waterfall(waterfall: &Waterfall) -> proto::Waterfall {
+    let reason = |reason: &Option<domain::ContractReason>| {
+        reason.as_ref().map_or(String::new(), ToString::to_string)
+    };
+    let contracts = waterfall.rows.iter().map(|row| proto::ContractRow {
+        contract: row.contract.to_string(),
+        buyer: row.buyer.to_string(),
+        ping_reason: reason(&row.ping_reason),
+        post_reason: reason(&row.post_reason),
+        price_micros: row.price.map_or(0, domain::Micros::get),
+    });
+    let pings = waterfall.pings.iter().map(|ping| proto::PingRow {
+        contract: ping.contract.to_string(),
+        buyer: ping.buyer.to_string(),
+        result: ping.result.as_str().to_owned(),
+        started_at_us: ping.started_at.as_micros(),
+        took_us: micros(ping.took),
+        bid_micros: ping.bid.map_or(0, domain::Micros::get),
+        http_status: 0,
+    });
+    let mut excluded = BTreeMap::new();
+    for (reason, count) in &waterfall.excluded {
+        excluded.insert(reason.to_string(), *count);
+    }
+    proto::Waterfall {
+        contracts: contracts.collect(),
+        pings: pings.collect(),
+        excluded,
+    }
+}
+
+fn replies(replies: &[LegReply]) -> Vec<proto::LegReply> {
+    let one = |reply: &LegReply| proto::LegReply {
+        leg: reply.leg.into(),
+        state: reply.state.number().into(),
+        reason: reply.reason.to_string(),
+        took_us: micros(reply.took),
+        http_status: 0,
+        reference: reply.reference.clone().unwrap_or_default(),
+        answered_micros: reply.answered.map_or(0, domain::Micros::get),
+    };
+    replies.iter().map(one).collect()
+}
+
+/// What an outcome's record needs beside what the ladder knows.
+pub(crate) struct OutcomeFacts {
+    /// The exact answer, sealed; empty unless the outcome is final.
+    pub(crate) sealed_answer: Vec<u8>,
+    /// From the request to the outcome.
+    pub(crate) took: std::time::Duration,
+}
+
+/// The body of a ladder's outcome.
+pub(crate) fn outcome(ended: &Ended, legs: &[LegReply], facts: OutcomeFacts) -> LeadBody {
+    LeadBody::Outcome(Outcome {
+        status: ended.status.number().into(),
+        reason: ended.reason.map_or(0, |reason| reason.number().into()),
+        replies: replies(legs),
+        waterfall: Some(waterfall(&ended.waterfall)),
+        sealed_answer: facts.sealed_answer,
+        took_us: micros(facts.took),
+        told_pending: ended.told_pending,
+    })
+}
+
+/// The body of a record that precedes a post; none for an outcome.
+pub(crate) fn posting(record: &LadderRecord, book: &Book, currency: Currency) -> Option<LeadBody> {
+    let LadderRecord::Posting {
+        leg,
+        slot,
+        price,
+        payout,
+        reservation,
+        started_at,
+        reply_by,
+        replies: ended,
+    } = record
+    else {
+        return None;
+    };
+    let terms = book.get(*slot)?;
+    Some(LeadBody::Posting(Posting {
+        leg: (*leg).into(),
+        contract: terms.contract.to_string(),
+        buyer: terms.buyer.to_string(),
+        price_micros: price.get(),
+        payout_micros: payout.get(),
+        currency: currency.to_string(),
+        counters: reservation
+            .counters
+            .iter()
+            .map(proto::Counter::from)
+            .collect(),
+        reply_by_us: reply_by.as_micros(),
+        started_at_us: started_at.as_micros(),
+        replies: replies(ended),
+    }))
+}

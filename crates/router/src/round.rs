@@ -1,0 +1,191 @@
+//! Runs a [`PingRound`]: the only place that pings buyers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{
+    Context, Facts, Kind, LeadView, PingEffect, PingInput, PingReply, PingRound, Round,
+    RoundOpening, Rules, Screened, Slot, screen,
+};
+use buyer::{PingAnswer, PingHead, SourceView};
+use domain::{BuyerPingId, Micros, Mono, PingFields};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use store::{Backend, Caps, StoreError};
+
+use crate::exchange;
+use crate::market::Stall;
+use crate::{Router, pseudonym};
+
+/// What a round is run for.
+pub(crate) struct RoundOrder<'a> {
+    pub(crate) stall: &'a Arc<Stall>,
+    pub(crate) rules: &'a Rules,
+    pub(crate) context: Context,
+    pub(crate) lead: LeadView<'a>,
+    pub(crate) fields: &'a PingFields,
+    pub(crate) sub: &'a BTreeMap<String, String>,
+    pub(crate) kind: Kind,
+    pub(crate) min_payout: Micros,
+    pub(crate) now: Mono,
+    pub(crate) deadline: Mono,
+}
+
+/// A round's result, and how long buyers were awaited.
+pub(crate) struct RoundResult {
+    pub(crate) round: Round,
+    pub(crate) awaited: Duration,
+}
+
+impl<B: Backend> Router<B> {
+    /// Screens the book and reads the facts for what is left of it in one call.
+    pub(crate) async fn screen(
+        &self,
+        order: &RoundOrder<'_>,
+    ) -> Result<(Screened, Facts), StoreError> {
+        let book = &order.stall.campaign.book;
+        let screened = screen(book, &order.context, order.lead);
+        let counters = screened.counters(book, &order.context);
+        let mut facts = Facts::default();
+        if !counters.is_empty() {
+            let used = self.backend.caps().used(&counters).await?;
+            facts.used = counters.into_iter().zip(used).collect();
+        }
+        Ok((screened, facts))
+    }
+
+    /// Pings, and selects.
+    pub(crate) async fn run_round(
+        &self,
+        order: RoundOrder<'_>,
+        screened: Screened,
+        facts: Facts,
+    ) -> RoundResult {
+        let mut round = PingRound::open(RoundOpening {
+            book: Arc::clone(&order.stall.campaign.book),
+            rules: order.rules.clone(),
+            context: order.context.clone(),
+            screened,
+            facts,
+            kind: order.kind,
+            min_payout: order.min_payout,
+            now: order.now,
+            deadline: order.deadline,
+        });
+        let source = Source::new(self, &order);
+        let asked = self.clock.mono();
+        let mut calls = FuturesUnordered::new();
+        let mut wake = order.deadline;
+        loop {
+            while let Some(effect) = round.poll() {
+                match effect {
+                    PingEffect::Ping { slot, until } => {
+                        calls.push(self.ping_one(&order, &source, slot, until))
+                    }
+                    // Calls that nobody waits for are dropped, and their connections with them.
+                    PingEffect::Cancel { .. } => {}
+                    PingEffect::WakeAt(at) => wake = at,
+                    PingEffect::Done => {
+                        let awaited = self.clock.mono().since(asked);
+                        return RoundResult {
+                            round: round.finish(),
+                            awaited,
+                        };
+                    }
+                }
+            }
+            let left = wake.since(self.clock.mono());
+            let input = tokio::select! {
+                Some((slot, reply)) = calls.next() => PingInput::Reply { slot, reply },
+                () = tokio::time::sleep(left) => PingInput::Tick,
+            };
+            round.on(self.clock.mono(), input);
+        }
+    }
+
+    async fn ping_one(
+        &self,
+        order: &RoundOrder<'_>,
+        source: &Source,
+        slot: Slot,
+        until: Mono,
+    ) -> (Slot, PingReply) {
+        let campaign = &order.stall.campaign;
+        let (Some(terms), Some(delivery), Some(callee)) = (
+            campaign.book.get(slot),
+            order.stall.delivery(slot),
+            order
+                .stall
+                .callees(slot)
+                .and_then(|callees| callees.ping.as_ref()),
+        ) else {
+            return (slot, PingReply::Error);
+        };
+        let head = PingHead {
+            ping_id: BuyerPingId::mint(order.context.wall, self.entropy.as_ref()),
+            campaign: &campaign.name,
+            contract: &terms.contract,
+            tmax: until.since(self.clock.mono()),
+            currency: order.rules.currency,
+            test: order.context.test,
+            source: source.view(),
+        };
+        let body = buyer::build_ping(&head, order.fields, &delivery.sensitive);
+        let reply = match exchange::post(&callee.target(), body.into()).await {
+            Ok(answer) => match buyer::parse_ping(answer.status.as_u16(), &answer.body) {
+                PingAnswer::Bid(bid) => PingReply::Bid {
+                    price: bid.price,
+                    bid_id: bid.bid_id,
+                    expires_in: bid.expires_in,
+                },
+                PingAnswer::NoBid { .. } => PingReply::NoBid,
+                PingAnswer::Bad(_) => PingReply::Bad,
+                PingAnswer::Throttled => PingReply::Throttled,
+                PingAnswer::Error(_) => PingReply::Error,
+            },
+            Err(exchange::ExchangeError::TooLong) => PingReply::Bad,
+            Err(error) => {
+                tracing::debug!(contract = %terms.contract, %error, "ping failed");
+                PingReply::Error
+            }
+        };
+        (slot, reply)
+    }
+}
+
+/// Where a lead comes from, as buyers may know it: stable pseudonyms.
+pub(crate) struct Source {
+    publisher: String,
+    sub: BTreeMap<String, String>,
+}
+
+impl Source {
+    fn new<B: Backend>(router: &Router<B>, order: &RoundOrder<'_>) -> Self {
+        Self::of(router, order.context.publisher.as_str(), order.sub)
+    }
+
+    pub(crate) fn of<B: Backend>(
+        router: &Router<B>,
+        publisher: &str,
+        sub: &BTreeMap<String, String>,
+    ) -> Self {
+        let hidden = |(name, value): (&String, &String)| {
+            (
+                name.clone(),
+                pseudonym(&router.sealer, &format!("sub/{publisher}/{name}"), value),
+            )
+        };
+        Self {
+            publisher: pseudonym(&router.sealer, "publisher", publisher),
+            sub: sub.iter().map(hidden).collect(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> SourceView<'_> {
+        SourceView {
+            publisher: &self.publisher,
+            sub: &self.sub,
+        }
+    }
+}

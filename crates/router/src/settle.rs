@@ -1,0 +1,167 @@
+//! Settlement of a leg in doubt, by its buyer's call-back or by an operator.
+//!
+//! A settlement is a proposal in the lead's partition: the first one that is folded wins. The call
+//! waits a little for the fold, else it says 202.
+
+use std::time::Duration;
+
+use domain::{BuyerKey, BuyerName, LeadId, LegState, SettledBy, Settlement};
+use proto::{LeadBody, LeadState, Leg, Settled};
+use serde::Deserialize;
+use store::{Backend, Claims, LeadView};
+
+use crate::Router;
+use crate::refusal::Refused;
+
+/// How long the call waits for the fold.
+const FOLD: Duration = Duration::from_secs(2);
+/// The longest reference that is kept.
+const LONGEST_REFERENCE: usize = 128;
+
+/// The body of both calls.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proposal {
+    status: Said,
+    #[serde(default)]
+    reference: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Accepted,
+    Rejected,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settling {
+    /// It ended the leg.
+    Settled(Settlement),
+    /// It is in the log and not folded yet.
+    Waiting,
+}
+
+impl<B: Backend> Router<B> {
+    /// A buyer settles the post that had this idempotency key.
+    pub(crate) async fn settle_by_key(
+        &self,
+        buyer: &BuyerName,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Settling, Refused> {
+        let key: BuyerKey = key.parse().map_err(|_| Refused::NotFound("no such post"))?;
+        let mine = |leg: &Leg| leg.buyer == buyer.as_str();
+        self.settle(key.lead, key.leg, SettledBy::Buyer, body, mine)
+            .await
+    }
+
+    /// An operator settles a leg.
+    pub(crate) async fn settle_leg(
+        &self,
+        lead: &str,
+        leg: &str,
+        body: &[u8],
+    ) -> Result<Settling, Refused> {
+        let lead: LeadId = lead
+            .parse()
+            .map_err(|_| Refused::NotFound("no such lead"))?;
+        let leg: u16 = leg.parse().map_err(|_| Refused::NotFound("no such leg"))?;
+        self.settle(lead, leg, SettledBy::Operator, body, |_| true)
+            .await
+    }
+
+    async fn settle(
+        &self,
+        lead: LeadId,
+        leg: u16,
+        by: SettledBy,
+        body: &[u8],
+        allowed: impl Fn(&Leg) -> bool,
+    ) -> Result<Settling, Refused> {
+        let proposal: Proposal =
+            serde_json::from_slice(body).map_err(|error| Refused::Malformed(error.to_string()))?;
+        if proposal.reference.len() > LONGEST_REFERENCE {
+            return Err(Refused::Malformed(format!(
+                "a reference has at most {LONGEST_REFERENCE} bytes"
+            )));
+        }
+        let view = self.backend.claims().lead(lead).await?;
+        let view = view.ok_or(Refused::NotFound("no such lead"))?;
+        let state = view
+            .state
+            .as_deref()
+            .ok_or(Refused::NotFound("no such lead"))?;
+        let found = find(state, leg)
+            .filter(|leg| allowed(leg))
+            .ok_or(Refused::NotFound("no such leg"))?;
+        match found.leg_state().map_err(store::StoreError::from)? {
+            LegState::InDoubt => {}
+            LegState::Posting => return Err(Refused::NotInDoubt),
+            LegState::Accepted | LegState::Rejected => return Err(Refused::AlreadySettled),
+        }
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id);
+        let settled = Settled {
+            leg: leg.into(),
+            accepted: matches!(proposal.status, Said::Accepted),
+            by: match by {
+                SettledBy::Buyer => "buyer".to_owned(),
+                SettledBy::Operator => "operator".to_owned(),
+            },
+            reference: proposal.reference,
+            proposal: id.to_vec(),
+        };
+        self.append_lead(lead, 0, LeadBody::Settled(settled))
+            .await?;
+        self.folded(view, leg, &id).await
+    }
+
+    async fn folded(
+        &self,
+        mut view: LeadView,
+        leg: u16,
+        proposal: &[u8],
+    ) -> Result<Settling, Refused> {
+        let until = self.clock.mono().plus(FOLD);
+        loop {
+            let left = until.since(self.clock.mono());
+            if left.is_zero() {
+                return Ok(Settling::Waiting);
+            }
+            let Some(changed) = self.backend.claims().changed(&view, left).await? else {
+                return Ok(Settling::Waiting);
+            };
+            view = changed;
+            let Some(state) = view.state.as_deref() else {
+                return Ok(Settling::Waiting);
+            };
+            if let Some(won) = state
+                .settled
+                .iter()
+                .find(|settled| settled.leg == u32::from(leg))
+            {
+                let settlement = if won.accepted {
+                    Settlement::Accepted
+                } else {
+                    Settlement::Rejected
+                };
+                let ours = won.proposal == proposal;
+                return if ours {
+                    Ok(Settling::Settled(settlement))
+                } else {
+                    Err(Refused::AlreadySettled)
+                };
+            }
+            let ended = find(state, leg).and_then(|leg| leg.leg_state().ok());
+            if matches!(ended, Some(LegState::Accepted | LegState::Rejected)) {
+                return Err(Refused::AlreadySettled);
+            }
+        }
+    }
+}
+
+fn find(state: &LeadState, leg: u16) -> Option<&Leg> {
+    state.legs.iter().find(|known| known.leg == u32::from(leg))
+}
