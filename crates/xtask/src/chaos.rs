@@ -30,6 +30,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     let root = workspace.root();
+    engine::prepare()?;
     let build = [
         "build",
         "--package",
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--bins",
     ];
     process::run(&mut process::cargo(root, build))?;
-    engine::ensure(&workspace.debug_binary("gavel"), root)?;
+    engine::fetch(&workspace.debug_binary("gavel"), root)?;
     let seed = args.seed.unwrap_or_else(seed_from_clock);
     println!("seed {seed}");
     drive(&workspace, args.rounds, seed, &args.driver)

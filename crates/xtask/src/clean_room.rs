@@ -98,8 +98,8 @@ fn steps(
     })?;
     if args.until >= Step::Packages {
         let line = format!(
-            "export DEBIAN_FRONTEND=noninteractive; apt-get update -q; \
-             apt-get install -y -q --no-install-recommends {PACKAGES}"
+            "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
+             apt-get install -y -qq --no-install-recommends {PACKAGES} > /dev/null"
         );
         timed(&format!("apt-get install {PACKAGES}"), &mut || {
             room.enter(host, "/", &line)

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ["build", "--release", "--package", "gavel"],
     ))?;
     let gavel = workspace.release_binary("gavel");
-    engine::ensure(&gavel, root)?;
+    engine::fetch(&gavel, root)?;
     // The demo takes our place, so that its exit code and a Ctrl-C are between it and the caller.
     let failed = std::process::Command::new(&gavel)
         .arg("demo")

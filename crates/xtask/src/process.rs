@@ -36,6 +36,20 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     expect_success(&line, status)
 }
 
+/// Runs it and shows what it wrote only where its status is other than 0.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let line = describe(command);
+    eprintln!("$ {line}");
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    if !output.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&output.stdout));
+        eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    expect_success(&line, output.status)
+}
+
 /// Runs it and returns what it wrote to standard output; a status other than 0 is an error.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let line = describe(command);

@@ -9,7 +9,7 @@ use crate::leftovers::Leftovers;
 use crate::phases::Phases;
 use crate::tools::Presence;
 use crate::workspace::Workspace;
-use crate::{chaos, engine, process, tidy, tools};
+use crate::{chaos, engine, process, tidy};
 
 /// Rounds of the chaos run that every change goes through; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
@@ -39,7 +39,7 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
 
     let mut presence = Presence::Complete;
     phases.run("tools", || {
-        presence = tools::ensure(&[tools::NPM])?;
+        presence = engine::prepare()?;
         Ok(())
     })?;
     phases.run("tidy", || tidy::check(&workspace))?;
@@ -66,7 +66,7 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
         ])
     })?;
     let engine = phases.run("engine", || {
-        engine::ensure(&workspace.debug_binary("gavel"), root)
+        engine::fetch(&workspace.debug_binary("gavel"), root)
     });
     match (engine, presence) {
         (Ok(()), _) => tests_on_the_engine(phases, &workspace)?,

@@ -74,12 +74,8 @@ pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Its chatter goes to stderr, because the standard output of `demo --json` is for its object.
+/// Its hundreds of lines are shown only where it fails.
 fn apt_get(args: &[&str]) -> Result<()> {
     let mut command = process::command(Path::new("/"), "apt-get", args);
-    process::run(
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(std::io::stderr()),
-    )
+    process::run_quietly(command.env("DEBIAN_FRONTEND", "noninteractive"))
 }

@@ -1,7 +1,7 @@
 //! The room: a folder of its own in the temporary directory, entered by `chroot`, removed at the end.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -46,7 +46,7 @@ impl Room {
         command
             .args(["debootstrap", "--variant=minbase", RELEASE])
             .arg(self.root());
-        command.args(host.mirror());
+        command.args(host.mirror()).stdout(Stdio::null());
         eprintln!("$ {}", process::describe(&command));
         self.interrupt.run(&mut command)
     }
