@@ -1,1 +1,23 @@
-//! warehouse
+//! ClickHouse, known only by its HTTP interface: the schema, its migrations, the rows, and the way
+//! in and out. An embedded engine or a server is a URL.
+//!
+//! Rows are deterministic and replaced by version, so an insert may always be repeated; row identity
+//! does the work, not insert tokens. Every String column is free of personal data.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod client;
+mod error;
+mod migrate;
+mod row;
+mod table;
+
+pub use batch::Batch;
+pub use client::Warehouse;
+pub use error::{Class, WarehouseError};
+pub use migrate::SCHEMA_VERSION;
+pub use row::{
+    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,
+    PostRow, Time,
+};
+pub use table::Table;

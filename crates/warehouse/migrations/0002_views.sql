@@ -1,0 +1,28 @@
+-- What analysts read: each row once, in its last version.
+
+CREATE OR REPLACE VIEW v_events AS SELECT * FROM events FINAL;
+
+CREATE OR REPLACE VIEW v_leads AS SELECT * FROM leads FINAL;
+
+CREATE OR REPLACE VIEW v_posts AS SELECT * FROM posts FINAL;
+
+CREATE OR REPLACE VIEW v_auctions AS SELECT * FROM auctions FINAL;
+
+CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL;
+
+CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL;
+
+-- One row per (conversion, model, touch).
+CREATE OR REPLACE VIEW v_credits AS
+SELECT
+    conversion_id, model, campaign, goal, currency, ts,
+    part.1 AS touch, part.2 AS publisher, part.3 AS link, part.4 AS share, part.5 AS value, version
+FROM
+(
+    SELECT * EXCEPT (touch, publisher, link, share, value),
+        arrayZip(touch, publisher, link, share, value) AS parts
+    FROM credits FINAL
+)
+ARRAY JOIN parts AS part;
+
+CREATE OR REPLACE VIEW v_dead_letters AS SELECT * FROM dead_letters FINAL;

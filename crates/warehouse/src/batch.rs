@@ -1,0 +1,45 @@
+//! Rows that are written and acknowledged together.
+
+use crate::{
+    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, PingRow, PostRow,
+};
+
+/// Rows by table.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// For `events`.
+    pub events: Vec<EventRow>,
+    /// For `leads`.
+    pub leads: Vec<LeadRow>,
+    /// For `posts`.
+    pub posts: Vec<PostRow>,
+    /// For `auctions`.
+    pub auctions: Vec<AuctionRow>,
+    /// For `pings`.
+    pub pings: Vec<PingRow>,
+    /// For `conversions`.
+    pub conversions: Vec<ConversionRow>,
+    /// For `credits`.
+    pub credits: Vec<CreditRow>,
+    /// For `dead_letters`.
+    pub dead_letters: Vec<DeadLetterRow>,
+}
+
+impl Batch {
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.events.len()
+            + self.leads.len()
+            + self.posts.len()
+            + self.auctions.len()
+            + self.pings.len()
+            + self.conversions.len()
+            + self.credits.len()
+            + self.dead_letters.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,154 @@
+//! The connection: one URL, one user, one database.
+
+use std::time::Duration;
+
+use clickhouse::{Client, Compression, RowOwned, RowWrite};
+use serde::de::DeserializeOwned;
+
+use crate::{Batch, Table, WarehouseError};
+
+/// The longest wait for a piece of an insert to leave, and for its acknowledgement.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(120);
+/// The longest wait for a query's whole answer.
+const QUERY_LIMIT: Duration = Duration::from_secs(120);
+/// The largest answer that is held in memory.
+const ANSWER_LIMIT: usize = 256 << 20;
+
+/// A ClickHouse database. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Warehouse {
+    client: Client,
+    database: String,
+}
+
+impl Warehouse {
+    /// Names the server; nothing is sent yet.
+    pub fn connect(url: &str, user: &str, password: &str, database: &str) -> Self {
+        let client = Client::default()
+            .with_url(url)
+            .with_user(user)
+            .with_password(password)
+            .with_compression(Compression::None)
+            // An acknowledgement means that the rows are in a synced part, not in a buffer.
+            .with_setting("async_insert", "0")
+            .with_setting("wait_end_of_query", "1");
+        Self {
+            client,
+            database: database.to_owned(),
+        }
+    }
+
+    fn here(&self) -> Client {
+        self.client.clone().with_database(&self.database)
+    }
+
+    /// Whether it answers.
+    pub async fn ping(&self) -> Result<(), WarehouseError> {
+        limited(self.client.query("SELECT 1").execute()).await
+    }
+
+    pub(crate) async fn create_database(&self) -> Result<(), WarehouseError> {
+        let quoted = self.database.replace('\\', "\\\\").replace('`', "\\`");
+        let sql = format!("CREATE DATABASE IF NOT EXISTS `{quoted}`");
+        limited(self.client.query_raw(&sql).execute()).await
+    }
+
+    /// Runs a statement that returns nothing.
+    pub async fn execute(&self, sql: &str) -> Result<(), WarehouseError> {
+        limited(self.here().query_raw(sql).execute()).await
+    }
+
+    /// The one number a query returns, which has to be a UInt64.
+    pub async fn count(&self, sql: &str) -> Result<u64, WarehouseError> {
+        limited(self.here().query_raw(sql).fetch_one::<u64>()).await
+    }
+
+    /// The rows of a query, each a JSON object by column name. Decimals come as strings; 64-bit
+    /// integers as numbers.
+    pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, WarehouseError> {
+        let mut cursor = self
+            .here()
+            .query_raw(sql)
+            .with_setting("output_format_json_quote_decimals", "1")
+            .with_setting("output_format_json_quote_64bit_integers", "0")
+            .fetch_bytes("JSONEachRow")?;
+        let whole = async {
+            let mut whole = Vec::new();
+            while let Some(chunk) = cursor.next().await? {
+                whole.extend_from_slice(&chunk);
+                if whole.len() > ANSWER_LIMIT {
+                    return Err(WarehouseError::Mismatch(
+                        "the answer is too large".to_owned(),
+                    ));
+                }
+            }
+            Ok(whole)
+        };
+        let whole = timed(whole).await?;
+        whole
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(serde_json::from_slice)
+            .collect::<Result<_, _>>()
+            .map_err(|error| WarehouseError::Mismatch(error.to_string()))
+    }
+
+    /// How many rows each documented table's view has.
+    pub async fn row_counts(&self) -> Result<Vec<(Table, u64)>, WarehouseError> {
+        let mut counts = Vec::with_capacity(Table::ALL.len());
+        for table in Table::ALL {
+            let sql = format!("SELECT count() FROM {}", table.view());
+            counts.push((table, self.count(&sql).await?));
+        }
+        Ok(counts)
+    }
+
+    /// Writes a batch. When this returns without an error, every row is acknowledged; after an
+    /// error some may be there, and the whole batch is to be written again.
+    pub async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
+        tokio::try_join!(
+            self.write(Table::Events, &batch.events),
+            self.write(Table::Leads, &batch.leads),
+            self.write(Table::Posts, &batch.posts),
+            self.write(Table::Auctions, &batch.auctions),
+            self.write(Table::Pings, &batch.pings),
+            self.write(Table::Conversions, &batch.conversions),
+            self.write(Table::Credits, &batch.credits),
+            self.write(Table::DeadLetters, &batch.dead_letters),
+        )?;
+        Ok(())
+    }
+
+    async fn write<T>(&self, table: Table, rows: &[T]) -> Result<(), WarehouseError>
+    where
+        T: RowOwned + RowWrite,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut insert = timed(async { Ok(self.here().insert::<T>(table.name()).await?) })
+            .await?
+            .with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT));
+        for row in rows {
+            insert.write(row).await?;
+        }
+        // Reads the answer to its end: an error may come after the status line.
+        insert.end().await?;
+        Ok(())
+    }
+}
+
+async fn limited<T>(
+    request: impl Future<Output = clickhouse::error::Result<T>>,
+) -> Result<T, WarehouseError> {
+    timed(async { Ok(request.await?) }).await
+}
+
+async fn timed<T>(
+    request: impl Future<Output = Result<T, WarehouseError>>,
+) -> Result<T, WarehouseError> {
+    tokio::time::timeout(QUERY_LIMIT, request)
+        .await
+        .unwrap_or_else(|_| Err(WarehouseError::Unreachable("no answer in time".to_owned())))
+}
