@@ -69,3 +69,32 @@ impl IssueCode {
         }
     }
 }
+
+/// What is wrong with a value, before it is known where the value is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) code: IssueCode,
+    pub(crate) message: Cow<'static, str>,
+}
+
+impl Fault {
+    pub(crate) fn new(code: IssueCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn at(self, pointer: String) -> Issue {
+        Issue {
+            pointer,
+            code: self.code,
+            message: self.message,
+        }
+    }
+}
+
+/// The pointer to a member of what `parent` points to (RFC 6901: `~` and `/` are escaped).
+pub(crate) fn pointer(parent: &str, member: &str) -> String {
+    format!("{parent}/{}", member.replace('~', "~0").replace('/', "~1"))
+}

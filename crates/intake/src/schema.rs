@@ -1,8 +1,10 @@
 //! A campaign's fields: their types, classes, and where each is required.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use domain::{FieldClass, FieldName};
+
+use crate::{Kind, Rule};
 
 /// Whether a part of a lead has to carry a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,44 +15,6 @@ pub enum Presence {
     Optional,
     /// It must not.
     No,
-}
-
-/// What a field holds.
-#[derive(Debug, Clone)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// A whole number.
-    Int,
-    /// Yes or no.
-    Bool,
-    /// One of a list, by any of its spellings.
-    Enum(BTreeMap<String, String>),
-    /// A US ZIP of five digits; numbers are zero-padded.
-    Zip,
-    /// A US state by its two letters.
-    State,
-    /// A calendar date, kept as ISO 8601.
-    Date,
-    /// A phone number, kept as E.164.
-    Phone,
-    /// An e-mail address.
-    Email,
-    /// An http or https URL.
-    Url,
-    /// An IPv4 or IPv6 address.
-    Ip,
-}
-
-/// Further limits of a field's values.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    /// Least number.
-    pub min: Option<i64>,
-    /// Greatest number.
-    pub max: Option<i64>,
-    /// Most characters.
-    pub max_length: Option<usize>,
 }
 
 /// One field of a schema.
@@ -66,19 +30,22 @@ pub struct Field {
     pub ping: Presence,
     /// Whether a post carries it.
     pub post: Presence,
+    /// Whether a quote holds only for the value that was in the ping (`ping_mismatch`).
+    pub locked: bool,
     /// Further limits.
-    pub rules: Rules,
+    pub rules: Vec<Rule>,
 }
 
 /// The fields of a campaign's leads.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     fields: Vec<Field>,
+    by_name: HashMap<FieldName, usize>,
 }
 
 /// A field that contradicts itself or another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("field {field}: {why}")]
+#[error("field `{field}` {why}")]
 pub struct SchemaError {
     /// The field.
     pub field: FieldName,
@@ -86,10 +53,44 @@ pub struct SchemaError {
     pub why: &'static str,
 }
 
+/// More fields than this are a mistake.
+const FIELDS: usize = 500;
+
 impl Schema {
-    /// A schema of these fields.
+    /// A schema of these fields; on failure all contradictions.
     pub fn new(fields: Vec<Field>) -> Result<Self, Vec<SchemaError>> {
-        Ok(Self { fields })
+        let mut errors = Vec::new();
+        let mut by_name = HashMap::with_capacity(fields.len());
+        for (at, field) in fields.iter().enumerate() {
+            let mut complain = |why| {
+                errors.push(SchemaError {
+                    field: field.name.clone(),
+                    why,
+                });
+            };
+            if by_name.insert(field.name.clone(), at).is_some() {
+                complain("is defined twice");
+            }
+            if field.class == FieldClass::Contact && field.ping != Presence::No {
+                complain("is contact data and so must have `ping = \"no\"`");
+            }
+            if field.ping == Presence::No && field.post == Presence::No {
+                complain("is carried neither by a ping nor by a post");
+            }
+            if at == FIELDS {
+                complain("is one too many: a schema has at most 500 fields");
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        if fields
+            .iter()
+            .any(|field| matches!(field.kind, Kind::Phone(_)))
+        {
+            crate::kind::phone::warm_up();
+        }
+        Ok(Self { fields, by_name })
     }
 
     /// All fields, in the catalog's order.
@@ -99,11 +100,17 @@ impl Schema {
 
     /// A field by name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name.as_str() == name)
+        self.fields.get(*self.by_name.get(name)?)
     }
 
-    /// Whether a ping may carry the field: what filters need to tell absent from unknown.
-    pub fn carried_by_ping(&self, name: &FieldName) -> bool {
-        self.field(name.as_str()).is_some_and(|field| field.ping != Presence::No)
+    /// The fields `state` and `zip`, where the one can be filled in from the other.
+    pub(crate) fn state_from_zip(&self) -> Option<(&Field, &Field)> {
+        let state = self
+            .field("state")
+            .filter(|field| matches!(field.kind, Kind::State))?;
+        let zip = self
+            .field("zip")
+            .filter(|field| matches!(field.kind, Kind::Zip))?;
+        Some((state, zip))
     }
 }
