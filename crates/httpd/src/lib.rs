@@ -1,1 +1,34 @@
-//! httpd
+//! What the shells share of HTTP: a listener with limits, requests and replies, problems, health.
+//!
+//! A shell is a [`Service`]: it matches on method and path segments and answers a [`Reply`]. What
+//! a client may do to a connection (open too many, stall, send too much, never read) is settled
+//! here, as are panics, request ids and draining.
+#![forbid(unsafe_code)]
+
+mod body;
+mod connection;
+mod credential;
+pub mod form;
+mod limits;
+mod operator;
+mod page;
+mod problem;
+mod reply;
+mod request;
+mod request_id;
+mod segments;
+mod server;
+mod service;
+
+pub use body::BodyError;
+pub use credential::Credential;
+pub use limits::{Forwarded, Limits};
+pub use operator::{Operator, Readiness};
+pub use page::page;
+pub use problem::{Issue, Problem};
+pub use reply::Reply;
+pub use request::{Request, Scheme};
+pub use request_id::RequestId;
+pub use segments::Segments;
+pub use server::{Drained, Host, Server};
+pub use service::{Audience, Fork, Service};
