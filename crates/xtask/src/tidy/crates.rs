@@ -70,15 +70,16 @@ pub(super) fn problems(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// All crates that a build of `member` alone compiles. `cargo tree` and not the metadata, because the
-/// metadata unites the features of the whole workspace: there a shell's TLS would colour the core.
+/// All crates that are linked into `member`; what only build scripts run may touch the world.
+/// `cargo tree` and not the metadata, because the metadata unites the features of the whole workspace:
+/// there a shell's TLS would colour the core.
 fn shipped_tree(workspace: &Workspace, member: &str) -> Result<BTreeSet<String>> {
     let args = [
         "tree",
         "--package",
         member,
         "--edges",
-        "normal,build",
+        "normal",
         "--prefix",
         "none",
         "--format",
@@ -99,7 +100,7 @@ fn worldly(member: &str, tree: &BTreeSet<String>) -> Vec<String> {
         .map(|name| {
             format!(
                 "crates/{member}: depends on {name}, and the core may not; \
-                 `cargo tree -p {member} -e normal,build -i {name}` shows the way"
+                 `cargo tree -p {member} -e normal -i {name}` shows the way"
             )
         })
         .collect()
