@@ -1,10 +1,17 @@
 //! The native post and what its answer means: taken, not taken, or unclear.
+//!
+//! A status alone says little: a proxy answers 503 after the buyer took the lead, and 409 often
+//! means "have it already". So only 400-499 without 408 and 409, and what the contract lists, mean
+//! that a lead was refused before anything happened to it.
 
 use std::collections::BTreeSet;
 
 use domain::{BuyerKey, FullLead, LeadId, Micros, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::PingHead;
+use crate::head::{WireFields, WireHead, object, said};
 
 /// What a post says beside the lead.
 #[derive(Debug, Clone)]
@@ -25,6 +32,12 @@ pub struct PostHead<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NotTaken(pub BTreeSet<u16>);
 
+impl NotTaken {
+    fn covers(&self, status: u16) -> bool {
+        self.0.contains(&status) || matches!(status, 400..=407 | 410..=499)
+    }
+}
+
 /// What a buyer's answer to a post means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PostAnswer {
@@ -32,9 +45,9 @@ pub enum PostAnswer {
     Accepted {
         /// Its own id of the lead.
         reference: Option<String>,
-        /// The price it names.
+        /// The price it names; none too if that is no amount.
         price: Option<Micros>,
-        /// Where the consumer is to go.
+        /// Where the consumer is to go; an http or https URL.
         redirect_url: Option<String>,
     },
     /// It does not have it.
@@ -58,7 +71,7 @@ pub enum PostAnswer {
 /// Why an answer is unclear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnclearWhy {
-    /// 3xx, 408, 409, 5xx, or a status that does not exist.
+    /// 1xx, 3xx, 408, 409, 5xx, or a status that does not exist.
     Status(u16),
     /// A 2xx that is not readable.
     Unreadable,
@@ -67,11 +80,97 @@ pub enum UnclearWhy {
 }
 
 /// The bytes of a post.
-pub fn build_post(_head: &PostHead<'_>, _lead: &FullLead) -> Vec<u8> {
-    Vec::new()
+pub fn build_post(head: &PostHead<'_>, lead: &FullLead) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Post<'a, L> {
+        #[serde(flatten)]
+        head: WireHead<'a>,
+        lead_id: String,
+        bid_id: Option<&'a str>,
+        idempotency_key: String,
+        price: String,
+        lead: L,
+    }
+    let ping = lead.ping.iter().map(|(name, _, value)| (name, value));
+    let fields: Vec<_> = ping.chain(lead.contact.iter()).collect();
+    let post = Post {
+        head: WireHead::new(&head.ping),
+        lead_id: head.lead_id.to_string(),
+        bid_id: head.bid_id,
+        idempotency_key: head.idempotency_key.to_string(),
+        price: head.price.to_string(),
+        lead: WireFields(fields.into_iter()),
+    };
+    // Writing text keys to memory cannot fail.
+    serde_json::to_vec(&post).unwrap_or_default()
+}
+
+/// An answer as it comes. Only `status` decides; the rest is read leniently, because an odd
+/// reference must not turn a sale into a doubt.
+#[derive(Deserialize)]
+struct Answer {
+    status: Option<Value>,
+    reference: Option<Value>,
+    price: Option<Value>,
+    redirect_url: Option<Value>,
+    reason: Option<Value>,
+    settle_by: Option<Value>,
 }
 
 /// What an answer to a post means.
-pub fn parse_post(_status: u16, _body: &[u8], _not_taken: &NotTaken) -> PostAnswer {
-    PostAnswer::Unclear(UnclearWhy::NoRule)
+pub fn parse_post(status: u16, body: &[u8], not_taken: &NotTaken) -> PostAnswer {
+    let answer = || object::<Answer>(body);
+    match status {
+        429 => PostAnswer::Throttled,
+        status if not_taken.covers(status) => match answer() {
+            Some(answer) if answer.says("duplicate") => PostAnswer::Duplicate,
+            Some(answer) => PostAnswer::Rejected {
+                reason: said(answer.reason, 200),
+            },
+            None => PostAnswer::Rejected { reason: None },
+        },
+        200..=299 => match answer() {
+            Some(answer) => answer.meaning(),
+            None => PostAnswer::Unclear(UnclearWhy::Unreadable),
+        },
+        other => PostAnswer::Unclear(UnclearWhy::Status(other)),
+    }
+}
+
+impl Answer {
+    fn says(&self, status: &str) -> bool {
+        matches!(&self.status, Some(Value::String(said)) if said == status)
+    }
+
+    fn meaning(self) -> PostAnswer {
+        if self.says("accepted") {
+            PostAnswer::Accepted {
+                reference: said(self.reference, 200),
+                price: said(self.price, 40).and_then(|price| price.parse().ok()),
+                redirect_url: redirect(self.redirect_url),
+            }
+        } else if self.says("rejected") {
+            PostAnswer::Rejected {
+                reason: said(self.reason, 200),
+            }
+        } else if self.says("duplicate") {
+            PostAnswer::Duplicate
+        } else if self.says("pending") {
+            PostAnswer::Pending {
+                settle_by: said(self.settle_by, 40).and_then(|at| Timestamp::parse(&at).ok()),
+            }
+        } else {
+            PostAnswer::Unclear(UnclearWhy::NoRule)
+        }
+    }
+}
+
+/// A URL a consumer can be sent to; anything else is dropped.
+fn redirect(url: Option<Value>) -> Option<String> {
+    let Value::String(url) = url? else {
+        return None;
+    };
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    let plain = url.len() <= 2_000 && url.bytes().all(|b| b.is_ascii_graphic());
+    (web && plain).then_some(url)
 }
