@@ -8,10 +8,10 @@ use crate::{Conversion, Touch, model::Model};
 pub const WHOLE: i64 = 1_000_000_000;
 
 /// What one touch gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreditPart {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreditPart<'a> {
     /// The touch.
-    pub touch: String,
+    pub touch: &'a Touch,
     /// Its share, in 1e-9.
     pub share: u64,
     /// Its part of the conversion's value.
@@ -20,16 +20,16 @@ pub struct CreditPart {
 
 /// A conversion's credit under one model. No parts: nobody is credited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credit {
+pub struct Credit<'a> {
     /// The model's name.
     pub model: &'static str,
     /// In journey order; a touch without a share has no part.
-    pub parts: Vec<CreditPart>,
+    pub parts: Vec<CreditPart<'a>>,
 }
 
-impl Credit {
+impl<'a> Credit<'a> {
     /// Splits `conversion` over the touches its window holds, given in journey order.
-    pub(crate) fn of(model: &dyn Model, conversion: &Conversion, touches: &[Touch]) -> Self {
+    pub(crate) fn of(model: &dyn Model, conversion: &Conversion, touches: &'a [Touch]) -> Self {
         let weights = if conversion.status.counts() {
             model.weights(touches, conversion)
         } else {
@@ -43,7 +43,7 @@ impl Credit {
             .zip(values)
             .filter(|((_, share), _)| *share > 0)
             .map(|((touch, share), value)| CreditPart {
-                touch: touch.name(),
+                touch,
                 share: share.unsigned_abs(),
                 value: Micros::new(value),
             })

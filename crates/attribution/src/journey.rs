@@ -56,7 +56,7 @@ impl Journey {
     }
 
     /// A conversion's credit under every model. One with an unexpanded macro gets none.
-    pub fn credits(&self, conversion: &Conversion, windows: Windows) -> Vec<Credit> {
+    pub fn credits(&self, conversion: &Conversion, windows: Windows) -> Vec<Credit<'_>> {
         let touches = self.matched(conversion, windows);
         model::ALL
             .iter()

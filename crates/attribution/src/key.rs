@@ -9,9 +9,8 @@
 //! | nothing, or a macro that was not expanded | the event itself |
 
 use domain::{ClickId, ConversionId, EventId, VisitorId};
-use sha2::{Digest, Sha256};
 
-use crate::ConversionEvent;
+use crate::{ConversionEvent, derive};
 
 /// The key of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,82 +87,38 @@ impl ConversionKey {
         }
     }
 
-    /// The conversion's id: a UUIDv8 (RFC 9562, 5.8) of the key's SHA-256, so that every node and
-    /// every replay gives the same.
+    /// The conversion's id, derived from the key: every node and every replay gives the same.
     pub fn id(&self) -> ConversionId {
-        let mut hash = Sha256::new();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
-        };
-        match self {
-            Self::ClickOrder { click, goal, txid } => {
-                part(b"click-order");
-                part(click.as_bytes());
-                part(goal.as_bytes());
-                part(txid.as_bytes());
-            }
+        ConversionId::from_bytes(match self {
+            Self::ClickOrder { click, goal, txid } => derive(
+                "click-order",
+                &[click.as_bytes(), goal.as_bytes(), txid.as_bytes()],
+            ),
             Self::Order {
                 campaign,
                 goal,
                 txid,
-            } => {
-                part(b"order");
-                part(campaign.as_bytes());
-                part(goal.as_bytes());
-                part(txid.as_bytes());
-            }
+            } => derive(
+                "order",
+                &[campaign.as_bytes(), goal.as_bytes(), txid.as_bytes()],
+            ),
             Self::Click {
                 campaign,
                 goal,
                 click,
-            } => {
-                part(b"click");
-                part(campaign.as_bytes());
-                part(goal.as_bytes());
-                part(click.as_bytes());
-            }
+            } => derive(
+                "click",
+                &[campaign.as_bytes(), goal.as_bytes(), click.as_bytes()],
+            ),
             Self::Visitor {
                 campaign,
                 goal,
                 visitor,
-            } => {
-                part(b"visitor");
-                part(campaign.as_bytes());
-                part(goal.as_bytes());
-                part(visitor.as_bytes());
-            }
-            Self::Unkeyed(event) => {
-                part(b"event");
-                part(event.as_bytes());
-            }
-        }
-        ConversionId::from_bytes(uuid_v8(hash.finalize().into()))
+            } => derive(
+                "visitor",
+                &[campaign.as_bytes(), goal.as_bytes(), visitor.as_bytes()],
+            ),
+            Self::Unkeyed(event) => derive("event", &[event.as_bytes()]),
+        })
     }
-}
-
-/// The first half of a hash, marked as a UUIDv8.
-fn uuid_v8(hash: [u8; 32]) -> [u8; 16] {
-    let [
-        mut bytes @ ..,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-    ]: [u8; 32] = hash;
-    bytes[6] = (bytes[6] & 0x0f) | 0x80;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    bytes
 }

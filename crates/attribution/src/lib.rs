@@ -10,6 +10,7 @@
 
 mod conversion;
 mod credit;
+mod derive;
 mod journey;
 mod key;
 pub mod model;
@@ -18,6 +19,7 @@ mod version;
 
 pub use conversion::{Conversion, ConversionEvent, ConversionStatus};
 pub use credit::{Credit, CreditPart, WHOLE};
+pub use derive::derive;
 pub use journey::{Journey, Windows};
 pub use key::ConversionKey;
 pub use touch::Touch;

@@ -145,7 +145,7 @@ fn the_last_click_inside_thirty_days_gets_it_all() {
             credits[0]
                 .parts
                 .iter()
-                .map(|part| part.touch.clone())
+                .map(|part| part.touch.name())
                 .collect::<Vec<_>>(),
             payee,
         )
