@@ -1,0 +1,234 @@
+//! What a ladder starts from, is told, wants done and has recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    BuyerKey, CapWindow, ContractReason, FullLead, LeadId, LeadReason, LeadStatus, LegState,
+    Micros, Mono, Reservation, ReservationId, Timestamp,
+};
+
+use crate::{Book, Context, Rules, Rung, Slot, Waterfall};
+
+/// All a ladder starts from.
+#[derive(Debug, Clone)]
+pub struct Climb {
+    /// The lead.
+    pub lead: LeadId,
+    /// All its fields: contracts are checked again with them before each post.
+    pub fields: Arc<FullLead>,
+    /// The book in force now.
+    pub book: Arc<Book>,
+    /// The rules in force now.
+    pub rules: Rules,
+    /// Who sent the lead, and when.
+    pub context: Context,
+    /// The ladder, best first.
+    pub rungs: Vec<Rung>,
+    /// What a quote promised the publisher; none for a direct post.
+    pub quote: Option<Micros>,
+    /// The publisher takes no payout below this.
+    pub min_payout: Micros,
+    /// What happened so far, of a direct post; empty after a quote.
+    pub waterfall: Waterfall,
+    /// Monotonic time that belongs to `context.wall`.
+    pub now: Mono,
+    /// When the publisher stops waiting: no post starts later than `min_post_time` before it.
+    pub deadline: Mono,
+}
+
+/// What a ladder is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderInput {
+    /// The hold was granted.
+    Held(ReservationId),
+    /// This cap is full.
+    HoldFull(ReservationId, CapWindow),
+    /// The store could not say, or does not trust our clock.
+    HoldFailed(ReservationId),
+    /// The pin stands, and the claim is ours to post.
+    Pinned(ReservationId),
+    /// The hold had expired.
+    PinExpired(ReservationId),
+    /// The store could not say.
+    PinFailed(ReservationId),
+    /// Somebody else has the lead now.
+    ClaimLost,
+    /// Record `n` is acknowledged, and everything the log has of this lead before it.
+    Recorded(u32),
+    /// Record `n` was not taken, or nobody knows.
+    RecordFailed(u32),
+    /// The post of this leg was answered, or failed.
+    Reply {
+        /// The leg.
+        leg: u16,
+        /// How.
+        reply: PostReply,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// A buyer's answer to a post, in the auction's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostReply {
+    /// It bought.
+    Accepted {
+        /// The buyer's reference.
+        reference: Option<String>,
+        /// What it says it pays: noted, the bid is booked.
+        price: Option<Micros>,
+        /// Where to send the consumer.
+        redirect_url: Option<String>,
+    },
+    /// It did not take the lead.
+    Rejected,
+    /// It had the consumer before.
+    Duplicate,
+    /// It asked us to slow down; it did not take the lead.
+    Throttled,
+    /// A byte was sent and no answer can be relied on.
+    Unclear,
+    /// It will say later.
+    Pending,
+    /// Nothing was sent at all.
+    NotSent,
+}
+
+/// How a leg ended on the ladder, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReply {
+    /// The leg.
+    pub leg: u16,
+    /// Accepted, rejected or in doubt.
+    pub state: LegState,
+    /// The contract's reason.
+    pub reason: ContractReason,
+    /// From the post to its answer.
+    pub took: Duration,
+    /// The buyer's reference.
+    pub reference: Option<String>,
+    /// What the buyer said it pays.
+    pub answered: Option<Micros>,
+}
+
+/// What has to be in the log before the next effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderRecord {
+    /// A post is about to leave.
+    Posting {
+        /// The leg.
+        leg: u16,
+        /// The contract's place in the book.
+        slot: Slot,
+        /// What the buyer pays.
+        price: Micros,
+        /// What the publisher gets.
+        payout: Micros,
+        /// What is pinned for it.
+        reservation: Reservation,
+        /// When it starts.
+        started_at: Timestamp,
+        /// When it is in doubt without an answer.
+        reply_by: Timestamp,
+        /// How the legs before it ended, as far as not recorded yet.
+        replies: Vec<LegReply>,
+    },
+    /// The router's last word.
+    Outcome {
+        /// How it ended.
+        ended: Ended,
+        /// How legs ended, as far as not recorded yet.
+        replies: Vec<LegReply>,
+    },
+}
+
+/// How a ladder ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Sold, unsold or pending.
+    pub status: LeadStatus,
+    /// Why not sold.
+    pub reason: Option<LeadReason>,
+    /// The sale.
+    pub sold: Option<Sold>,
+    /// What happened to every contract.
+    pub waterfall: Waterfall,
+    /// Whether the publisher's deadline had passed: it heard `pending`.
+    pub told_pending: bool,
+}
+
+/// The leg that was sold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sold {
+    /// The leg.
+    pub leg: u16,
+    /// The contract's place in the book.
+    pub slot: Slot,
+    /// What the buyer pays.
+    pub price: Micros,
+    /// What the publisher gets.
+    pub payout: Micros,
+    /// Where to send the consumer.
+    pub redirect_url: Option<String>,
+}
+
+/// The end of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The outcome is acknowledged: it may be told.
+    Recorded,
+    /// The outcome is not acknowledged: the publisher may only hear `pending`.
+    Unrecorded,
+    /// Somebody else has the lead: tell its state, record nothing.
+    Lost,
+}
+
+/// What a ladder wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LadderEffect {
+    /// Reserve, until the expiry.
+    Hold {
+        /// What.
+        reservation: Reservation,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Make it permanent; with the first pin of a lead goes the claim's move to `posting`.
+    Pin {
+        /// Which.
+        id: ReservationId,
+        /// Whether it is the first of the lead.
+        first: bool,
+    },
+    /// Append durably, then say `Recorded`.
+    Record {
+        /// The router's count of records; 0 is `received`.
+        n: u32,
+        /// What.
+        record: LadderRecord,
+    },
+    /// Post the lead.
+    Post {
+        /// The leg.
+        leg: u16,
+        /// To whom.
+        slot: Slot,
+        /// The same for every repetition of this post.
+        key: BuyerKey,
+        /// At which price.
+        price: Micros,
+        /// The buyer's name for its bid.
+        bid_id: Option<String>,
+        /// Its answer is read until then.
+        until: Mono,
+    },
+    /// The leg is sold for good.
+    Commit(Reservation),
+    /// The leg took nothing.
+    Release(Reservation),
+    /// Send a tick then.
+    WakeAt(Mono),
+    /// Over.
+    Done(Fate),
+}
