@@ -41,12 +41,9 @@ pub(crate) async fn read(
     wire: &Arc<Wire>,
 ) -> Result<Bytes, BodyError> {
     let read = tokio::time::timeout(limits.read_timeout, collect(body, limits.body_bytes)).await;
-    let result = read.unwrap_or(Err(BodyError::TooSlow));
-    if result.is_err() {
-        // The client may still be sending: let it, so that it reads the answer.
-        wire.linger();
-    }
-    result
+    let whole = read.unwrap_or(Err(BodyError::TooSlow))?;
+    wire.set_unread(false);
+    Ok(whole)
 }
 
 async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, BodyError> {

@@ -21,13 +21,13 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What requests tell the connection they came by.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    linger: AtomicBool,
+    unread: AtomicBool,
 }
 
 impl Wire {
-    /// A body was left unread.
-    pub(crate) fn linger(&self) {
-        self.linger.store(true, Ordering::Relaxed);
+    /// Whether the client may still be sending a body that nobody has read to its end.
+    pub(crate) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
     }
 }
 
@@ -113,7 +113,7 @@ impl AsyncWrite for Connection {
             self.finished = true;
             self.timer = None;
         }
-        if !self.wire.linger.load(Ordering::Relaxed) {
+        if !self.wire.unread.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         let timer = self

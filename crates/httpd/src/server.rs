@@ -13,7 +13,7 @@ use domain::{Clock, Entropy};
 use futures_util::FutureExt;
 use http::Response;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -187,7 +187,7 @@ impl Server {
 /// Tells a client that there is no room.
 async fn refuse(stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let wire = Arc::new(Wire::default());
-    wire.linger();
+    wire.set_unread(true);
     let mut connection = Connection::new(stream, wire, REFUSAL_TIMEOUT);
     let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
         connection.write_all(REFUSAL).await?;
@@ -237,7 +237,8 @@ impl<S: Service> Shared<S> {
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.read_timeout)
-            .max_buf_size(HEAD_BYTES)
+            .max_header_size(HEAD_BYTES)
+            .max_buf_size(2 * HEAD_BYTES)
             .serve_connection(TokioIo::new(io), service);
         let mut served = pin!(served);
         // A broken or stalled connection is the client's affair: nobody else needs to know.
@@ -258,6 +259,7 @@ impl<S: Service> Shared<S> {
         wire: &Arc<Wire>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (head, body) = request.into_parts();
+        wire.set_unread(!body.is_end_stream());
         let id = RequestId::mint(&*self.host.entropy);
         let received = self.host.clock.mono();
         let audience = self.service.audience(head.uri.path());
