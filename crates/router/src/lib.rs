@@ -8,6 +8,7 @@
 mod answer;
 mod call;
 mod exchange;
+mod http;
 mod lead;
 mod lookup;
 mod market;
@@ -31,6 +32,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub use http::RouterService;
 pub use market::MarketError;
 pub use quote::QuoteKey;
 

@@ -1,5 +1,7 @@
 //! Why a request is refused: one ladder from what went wrong to a status and a stable code.
 
+use http::StatusCode;
+use httpd::{BodyError, Problem};
 use intake::{Issue, Refusal};
 use store::{LogError, StoreError};
 
@@ -8,6 +10,14 @@ use store::{LogError, StoreError};
 pub(crate) enum Refused {
     #[error("no valid key was sent")]
     Unauthorized,
+    #[error("there is nothing here")]
+    NoRoute,
+    #[error("use {0}")]
+    Method(&'static str),
+    #[error("the body is to be application/json")]
+    MediaType,
+    #[error(transparent)]
+    Body(#[from] BodyError),
     #[error("{0}")]
     Forbidden(&'static str),
     #[error("{0}")]
@@ -36,30 +46,51 @@ pub(crate) enum Refused {
 
 impl Refused {
     /// HTTP status and the stable code of the problem.
-    pub(crate) fn class(&self) -> (u16, &'static str) {
+    fn class(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Unauthorized => (401, "unauthorized"),
-            Self::Forbidden(_) => (403, "forbidden"),
-            Self::NotFound(_) => (404, "not_found"),
-            Self::Malformed(_) => (400, "malformed"),
-            Self::Invalid(_) => (422, "invalid_lead"),
-            Self::IdempotencyConflict => (409, "idempotency_conflict"),
-            Self::PingExpired => (422, "ping_expired"),
-            Self::PingUsed => (422, "ping_used"),
-            Self::PingUnknown => (422, "ping_unknown"),
-            Self::PingMismatch(_) => (422, "ping_mismatch"),
-            Self::AlreadySettled => (409, "already_settled"),
-            Self::NotInDoubt => (409, "not_in_doubt"),
-            Self::Unavailable(_) => (503, "unavailable"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NoRoute | Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::Body(_) | Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_lead"),
+            Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
+            Self::PingExpired => (StatusCode::UNPROCESSABLE_ENTITY, "ping_expired"),
+            Self::PingUsed => (StatusCode::UNPROCESSABLE_ENTITY, "ping_used"),
+            Self::PingUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "ping_unknown"),
+            Self::PingMismatch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "ping_mismatch"),
+            Self::AlreadySettled => (StatusCode::CONFLICT, "already_settled"),
+            Self::NotInDoubt => (StatusCode::CONFLICT, "not_in_doubt"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
+}
 
-    /// All issues, where the refusal is about members of the body.
-    pub(crate) fn issues(&self) -> &[Issue] {
-        match self {
-            Self::Invalid(issues) | Self::PingMismatch(issues) => issues,
-            _ => &[],
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let detail = refused.to_string();
+        let (status, code) = refused.class();
+        match refused {
+            Refused::Unauthorized => {
+                Self::unauthorized("send a valid key as Authorization: Bearer KEY")
+            }
+            Refused::Method(allow) => Self::method_not_allowed(allow),
+            Refused::Body(error) => error.into(),
+            Refused::Unavailable(why) => Self::unavailable(why),
+            Refused::Invalid(issues) | Refused::PingMismatch(issues) => {
+                Self::new(status, code, detail).issues(issues.into_iter().map(shown))
+            }
+            _ => Self::new(status, code, detail),
         }
+    }
+}
+
+fn shown(issue: Issue) -> httpd::Issue {
+    httpd::Issue {
+        pointer: issue.pointer.into(),
+        code: issue.code.as_str().into(),
+        message: issue.message,
     }
 }
 

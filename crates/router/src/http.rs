@@ -1,0 +1,181 @@
+//! The router's routes: who may call them, and how refusals look outside.
+//!
+//! | route | who |
+//! |---|---|
+//! | `POST /v1/campaigns/{campaign}/ping`, `/post` | publisher |
+//! | `GET /v1/leads/{lead_id}` | publisher |
+//! | `POST /v1/buyer/posts/{idempotency_key}/settle` | buyer |
+//! | `POST /v1/admin/leads/{lead_id}/legs/{leg}/settle` | admin |
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use catalog::Owner;
+use domain::{BuyerName, PublisherName};
+use http::{Method, StatusCode};
+use httpd::{Problem, Reply, Request, Service};
+use serde::Serialize;
+use store::Backend;
+
+use crate::Router;
+use crate::refusal::Refused;
+use crate::settle::Settling;
+
+/// The router as a service. Cheap to clone.
+pub struct RouterService<B: Backend>(pub Arc<Router<B>>);
+
+/// The answer to a settlement.
+#[derive(Serialize)]
+struct Settled<'a> {
+    status: &'static str,
+    request_id: &'a str,
+}
+
+impl<B: Backend> Service for RouterService<B> {
+    async fn call(&self, request: Request) -> Reply {
+        match self.route(request).await {
+            Ok(reply) => reply,
+            Err(refused) => Problem::from(refused).into(),
+        }
+    }
+}
+
+impl<B: Backend> RouterService<B> {
+    async fn route(&self, request: Request) -> Result<Reply, Refused> {
+        let path = request.path().to_owned();
+        let segments = httpd::Segments::of(&path);
+        match &*segments {
+            ["v1", "campaigns", campaign, "ping"] => self.ping(request, campaign).await,
+            ["v1", "campaigns", campaign, "post"] => self.post(request, campaign).await,
+            ["v1", "leads", lead] => self.lookup(request, lead).await,
+            ["v1", "buyer", "posts", key, "settle"] => self.settle_by_key(request, key).await,
+            ["v1", "admin", "leads", lead, "legs", leg, "settle"] => {
+                self.settle_leg(request, lead, leg).await
+            }
+            _ => Err(Refused::NoRoute),
+        }
+    }
+
+    async fn ping(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request).await?;
+        let id = request.id().as_str().to_owned();
+        let caller = self.0.caller(&publisher, campaign, id)?;
+        let key = idempotency_key(&request)?;
+        json(self.0.ping(caller, key, &body).await)
+    }
+
+    async fn post(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request).await?;
+        let id = request.id().as_str().to_owned();
+        let caller = self.0.caller(&publisher, campaign, id)?;
+        let key = idempotency_key(&request)?;
+        json(self.0.post(caller, key, &body).await)
+    }
+
+    async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
+        allow(&request, &Method::GET, "GET")?;
+        let publisher = self.publisher(&request)?;
+        json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
+    }
+
+    async fn settle_by_key(&self, mut request: Request, key: &str) -> Result<Reply, Refused> {
+        allow(&request, &Method::POST, "POST")?;
+        let buyer = self.buyer(&request)?;
+        let body = json_body(&mut request).await?;
+        settled(&request, self.0.settle_by_key(&buyer, key, &body).await)
+    }
+
+    async fn settle_leg(
+        &self,
+        mut request: Request,
+        lead: &str,
+        leg: &str,
+    ) -> Result<Reply, Refused> {
+        allow(&request, &Method::POST, "POST")?;
+        match self.owner(&request)? {
+            Owner::Admin => {}
+            _ => return Err(Refused::Forbidden("the key is not an operator's")),
+        }
+        let body = json_body(&mut request).await?;
+        settled(&request, self.0.settle_leg(lead, leg, &body).await)
+    }
+
+    /// A publisher's POST: method and key are checked before the body is read.
+    async fn publisher_post(
+        &self,
+        request: &mut Request,
+    ) -> Result<(PublisherName, Bytes), Refused> {
+        allow(request, &Method::POST, "POST")?;
+        let publisher = self.publisher(request)?;
+        let body = json_body(request).await?;
+        Ok((publisher, body))
+    }
+
+    fn owner(&self, request: &Request) -> Result<Owner, Refused> {
+        let credential = request.credential().ok_or(Refused::Unauthorized)?;
+        let owner = self.0.market.snapshot.authenticate(credential.expose());
+        owner.cloned().ok_or(Refused::Unauthorized)
+    }
+
+    fn publisher(&self, request: &Request) -> Result<PublisherName, Refused> {
+        match self.owner(request)? {
+            Owner::Publisher(name) => Ok(name),
+            _ => Err(Refused::Forbidden("the key is not a publisher's")),
+        }
+    }
+
+    fn buyer(&self, request: &Request) -> Result<BuyerName, Refused> {
+        match self.owner(request)? {
+            Owner::Buyer(name) => Ok(name),
+            _ => Err(Refused::Forbidden("the key is not a buyer's")),
+        }
+    }
+}
+
+fn allow(request: &Request, method: &Method, allow: &'static str) -> Result<(), Refused> {
+    if request.method() == method {
+        Ok(())
+    } else {
+        Err(Refused::Method(allow))
+    }
+}
+
+/// The body, of a request that says it is JSON or says nothing.
+async fn json_body(request: &mut Request) -> Result<Bytes, Refused> {
+    let json = request
+        .media_type()
+        .is_none_or(|media| media.eq_ignore_ascii_case("application/json"));
+    if !json {
+        return Err(Refused::MediaType);
+    }
+    Ok(request.body().await?)
+}
+
+fn idempotency_key(request: &Request) -> Result<Option<&str>, Refused> {
+    let unprintable = || "an idempotency key has 1 to 255 printable characters".to_owned();
+    let key = request
+        .headers()
+        .get("idempotency-key")
+        .map(|value| value.to_str());
+    key.transpose()
+        .map_err(|_| Refused::Malformed(unprintable()))
+}
+
+fn json(answer: Result<Bytes, Refused>) -> Result<Reply, Refused> {
+    answer.map(|body| Reply::bytes(StatusCode::OK, "application/json", body))
+}
+
+fn settled(request: &Request, settling: Result<Settling, Refused>) -> Result<Reply, Refused> {
+    let (status, word) = match settling? {
+        Settling::Settled(settlement) => (StatusCode::OK, settlement.as_str()),
+        Settling::Waiting => (StatusCode::ACCEPTED, "waiting"),
+    };
+    let id = request.id();
+    Ok(Reply::json(
+        status,
+        &Settled {
+            status: word,
+            request_id: id.as_str(),
+        },
+    ))
+}
