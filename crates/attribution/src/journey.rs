@@ -47,7 +47,7 @@ impl Journey {
         &self.conversions
     }
 
-    /// The touches a conversion at `at` looks back on.
+    /// The touches that something at `at` looks back on.
     pub fn touches_before(&self, at: Timestamp, windows: Windows) -> &[Touch] {
         let oldest = at.minus(windows.click_through);
         let from = self.touches.partition_point(|touch| touch.at < oldest);
@@ -57,7 +57,7 @@ impl Journey {
 
     /// A conversion's credit under every model. One with an unexpanded macro gets none.
     pub fn credits(&self, conversion: &Conversion, windows: Windows) -> Vec<Credit<'_>> {
-        let touches = self.matched(conversion, windows);
+        let touches = self.touches_of(conversion, windows);
         model::ALL
             .iter()
             .map(|model| Credit::of(*model, conversion, touches))
@@ -70,13 +70,14 @@ impl Journey {
             return None;
         }
         conversion.payee.clone().or_else(|| {
-            self.matched(conversion, windows)
+            self.touches_of(conversion, windows)
                 .last()
                 .map(|touch| touch.publisher.clone())
         })
     }
 
-    fn matched(&self, conversion: &Conversion, windows: Windows) -> &[Touch] {
+    /// The touches that can be credited for a conversion: none if a macro was left unexpanded.
+    pub fn touches_of(&self, conversion: &Conversion, windows: Windows) -> &[Touch] {
         if conversion.invalid_macro {
             return &[];
         }

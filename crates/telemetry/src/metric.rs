@@ -103,6 +103,20 @@ metrics! {
     Histogram(OVERHEAD_BUCKETS) AUCTION_OVERHEAD AuctionOverhead "gavel_auction_overhead_seconds"
         ["endpoint"]
         "Time of a ping or post less the time in which an awaited buyer call was outstanding.";
+
+    Counter WORKER_RECORDS WorkerRecords "gavel_worker_records_total" ["topic"]
+        "Records read from the log and inserted, repeated ones included.";
+    Counter WORKER_ROWS WorkerRows "gavel_worker_rows_total" []
+        "Rows that ClickHouse acknowledged, repeated ones included.";
+    Histogram(REQUEST_BUCKETS) WORKER_BATCH_SECONDS WorkerBatchSeconds
+        "gavel_worker_batch_seconds" []
+        "Time from a gathered batch to its acknowledged rows.";
+    Counter WORKER_FAILURES WorkerFailures "gavel_worker_failures_total" ["step"]
+        "Steps that failed and were tried again.";
+    Counter WORKER_DEAD_LETTERS WorkerDeadLetters "gavel_worker_dead_letters_total" ["topic"]
+        "Records that could not be read and were kept in the table dead_letters.";
+    Gauge WORKER_LAG WorkerLag "gavel_worker_lag_records" []
+        "Records of the log that are not yet in the tables.";
 }
 
 #[cfg(test)]

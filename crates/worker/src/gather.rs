@@ -1,0 +1,80 @@
+//! One batch: what the consumer delivers until it is enough or has taken long enough.
+
+use std::collections::BTreeMap;
+
+use domain::Clock;
+use store::{Consumer, Delivery, LogError, Record, Topic};
+
+use crate::{Options, Progress};
+
+/// Records by topic and partition, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) records: BTreeMap<(Topic, u16), Vec<Record>>,
+    /// Whether more is surely waiting.
+    pub(crate) full: bool,
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        self.records.values().map(Vec::len).sum()
+    }
+
+    /// Where each partition goes on after this batch.
+    pub(crate) fn next_offsets(&self) -> impl Iterator<Item = ((Topic, u16), u64)> {
+        self.records
+            .iter()
+            .filter_map(|(at, records)| Some((*at, records.last()?.offset.saturating_add(1))))
+    }
+}
+
+/// Waits for the first records at most `linger`, and as long again for more of them. What cannot be
+/// read from the log after that is an error only if nothing was gathered.
+pub(crate) async fn gather<C: Consumer>(
+    consumer: &mut C,
+    clock: &dyn Clock,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Gathered, LogError> {
+    let mut gathered = Gathered::default();
+    let mut until = clock.mono().plus(options.linger);
+    while gathered.len() < options.max_records {
+        let delivery = match consumer.next(until.since(clock.mono())).await {
+            Ok(delivery) => delivery,
+            Err(error) if gathered.records.is_empty() => return Err(error),
+            Err(_) => return Ok(gathered),
+        };
+        match delivery {
+            None => return Ok(gathered),
+            Some(Delivery::Assigned {
+                topic,
+                partition,
+                next_offset,
+            }) => {
+                tracing::debug!(topic = topic.as_str(), partition, next_offset, "assigned");
+                progress.reached(topic, partition, next_offset);
+            }
+            Some(Delivery::Revoked { topic, partition }) => {
+                tracing::debug!(topic = topic.as_str(), partition, "revoked");
+                progress.lost(topic, partition);
+                gathered.records.remove(&(topic, partition));
+            }
+            Some(Delivery::Records {
+                topic,
+                partition,
+                records,
+            }) => {
+                if gathered.records.is_empty() {
+                    until = clock.mono().plus(options.linger);
+                }
+                gathered
+                    .records
+                    .entry((topic, partition))
+                    .or_default()
+                    .extend(records);
+            }
+        }
+    }
+    gathered.full = true;
+    Ok(gathered)
+}

@@ -1,0 +1,39 @@
+//! How the worker paces itself.
+
+use std::time::Duration;
+
+use attribution::Windows;
+
+/// The worker's limits and pauses.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Number of this process, as in the records it writes.
+    pub instance: u64,
+    /// How many records make a batch full.
+    pub max_records: usize,
+    /// How long a batch that is not full waits for more.
+    pub linger: Duration,
+    /// How often time gets to end leads whose router is silent.
+    pub overdue_every: Duration,
+    /// The pause after a failure; it doubles up to `longest_pause`.
+    pub first_pause: Duration,
+    /// The longest pause between two attempts.
+    pub longest_pause: Duration,
+    /// How far conversions look back.
+    pub windows: Windows,
+}
+
+impl Options {
+    /// The usual pace.
+    pub fn new(instance: u64) -> Self {
+        Self {
+            instance,
+            max_records: 20_000,
+            linger: Duration::from_millis(500),
+            overdue_every: Duration::from_secs(1),
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(5),
+            windows: Windows::default(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
+
+use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Windows};
+use proto::RecordError;
+use store::{Identity, Journey};
+use warehouse::{ConversionRow, CreditRow, Money, Time};
+
+use crate::journey;
+
+/// Journeys are a fold of the log and have never been restored from anything else.
+const EPOCH: u8 = 0;
+
+/// The rows of a journey. One without conversions has none.
+pub(crate) fn rows(
+    journey: &Journey,
+    windows: Windows,
+) -> Result<(Vec<ConversionRow>, Vec<CreditRow>), RecordError> {
+    let read = journey::read(&journey.entries)?;
+    let version = CreditVersion {
+        epoch: EPOCH,
+        rule: RULE,
+        revision: journey.revision,
+    }
+    .pack();
+    let visitor = match journey.identity {
+        Identity::Visitor(visitor) => visitor.to_string(),
+        Identity::Click(_) | Identity::Key(_) => String::new(),
+    };
+    let (mut conversions, mut credits) = (Vec::new(), Vec::new());
+    for conversion in read.conversions() {
+        let payee = read.payee(conversion, windows).unwrap_or_default();
+        let touches = read.touches_of(conversion, windows).len();
+        conversions.push(ConversionRow {
+            visitor: visitor.clone(),
+            payee,
+            touches: u32::try_from(touches).unwrap_or(u32::MAX),
+            version,
+            ..conversion_row(conversion)
+        });
+        let split = read.credits(conversion, windows);
+        credits.extend(
+            split
+                .iter()
+                .map(|credit| credit_row(conversion, credit, version)),
+        );
+    }
+    Ok((conversions, credits))
+}
+
+fn conversion_row(conversion: &Conversion) -> ConversionRow {
+    let mut flags = Vec::new();
+    if matches!(conversion.key, ConversionKey::Unkeyed(_)) {
+        flags.push("unkeyed".to_owned());
+    }
+    if conversion.invalid_macro {
+        flags.push("invalid_macro".to_owned());
+    }
+    ConversionRow {
+        conversion_id: conversion.id.to_string(),
+        campaign: conversion.campaign.clone(),
+        goal: conversion.goal.clone(),
+        txid: conversion.txid.clone().unwrap_or_default(),
+        click_id: conversion
+            .click
+            .map(|click| click.to_string())
+            .unwrap_or_default(),
+        lead_id: conversion
+            .lead
+            .map(|lead| lead.to_string())
+            .unwrap_or_default(),
+        source: conversion.source.clone(),
+        status: conversion.status.as_str().to_owned(),
+        amount: conversion.amount.into(),
+        currency: currency(conversion),
+        payout: conversion.payout.into(),
+        restated: conversion.restated,
+        flags,
+        ts: conversion.at.into(),
+        ..ConversionRow::default()
+    }
+}
+
+/// A conversion that nobody is credited for has a row without touches: it replaces one that had.
+fn credit_row(conversion: &Conversion, credit: &Credit<'_>, version: u64) -> CreditRow {
+    let parts = &credit.parts;
+    CreditRow {
+        conversion_id: conversion.id.to_string(),
+        model: credit.model.to_owned(),
+        campaign: conversion.campaign.clone(),
+        goal: conversion.goal.clone(),
+        currency: currency(conversion),
+        ts: Time::from(conversion.at),
+        touch: parts.iter().map(|part| part.touch.name()).collect(),
+        publisher: parts
+            .iter()
+            .map(|part| part.touch.publisher.clone())
+            .collect(),
+        link: parts.iter().map(|part| part.touch.link.clone()).collect(),
+        share: parts.iter().map(|part| part.share).collect(),
+        value: parts.iter().map(|part| Money::from(part.value)).collect(),
+        version,
+    }
+}
+
+fn currency(conversion: &Conversion) -> String {
+    conversion
+        .currency
+        .map(|currency| currency.to_string())
+        .unwrap_or_default()
+}
