@@ -16,6 +16,7 @@ pub enum Code {
     NotImplemented,
     SyntaxError,
     UnknownSetting,
+    Readonly,
     TooManySimultaneousQueries,
     SocketTimeout,
     NetworkError,
@@ -38,6 +39,7 @@ impl Code {
             Self::SyntaxError => (62, "SYNTAX_ERROR"),
             Self::UnknownTypeOfQuery => (78, "UNKNOWN_TYPE_OF_QUERY"),
             Self::UnknownSetting => (115, "UNKNOWN_SETTING"),
+            Self::Readonly => (164, "READONLY"),
             Self::TooManySimultaneousQueries => (202, "TOO_MANY_SIMULTANEOUS_QUERIES"),
             Self::SocketTimeout => (209, "SOCKET_TIMEOUT"),
             Self::NetworkError => (210, "NETWORK_ERROR"),
@@ -69,6 +71,10 @@ impl Exception {
             message: message.into(),
             name: name.to_owned(),
         }
+    }
+
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code.number_and_name().0
     }
 
     /// The number for `X-ClickHouse-Exception-Code`.

@@ -116,12 +116,7 @@ async fn query(
         limits.body_bytes,
         limits.patience,
     );
-    let text = read_head(
-        &mut body,
-        std::mem::take(&mut query.text),
-        limits.query_bytes,
-    )
-    .await;
+    let text = read_text(&mut body, &mut query, limits.query_bytes).await;
     let text = match text {
         Ok(text) => text,
         Err(exception) => {
@@ -209,6 +204,23 @@ enum Text {
     },
 }
 
+/// Reads the statement, and what a form holds besides.
+async fn read_text(body: &mut Body, query: &mut Query, most: usize) -> Result<Text, Exception> {
+    let Some(boundary) = query.form.take() else {
+        return read_head(body, std::mem::take(&mut query.text), most).await;
+    };
+    let mut form = Vec::new();
+    while let Some(piece) = body.next().await? {
+        form.extend_from_slice(&piece);
+        if form.len() > most {
+            return Err(too_long(most));
+        }
+    }
+    query.read_form(&form, &boundary)?;
+    let text = std::mem::take(&mut query.text);
+    Ok(text_from(text, true)?.unwrap_or_else(Text::Statement))
+}
+
 /// Reads the statement: all of it, or up to where the rows of an INSERT begin.
 async fn read_head(body: &mut Body, mut text: Vec<u8>, most: usize) -> Result<Text, Exception> {
     let url_part = text.len();
@@ -225,30 +237,38 @@ async fn read_head(body: &mut Body, mut text: Vec<u8>, most: usize) -> Result<Te
         }
         if whole || text.len() >= look_at {
             look_at = text.len() * 2;
-            match head(&text, whole) {
-                Head::Insert(insert) => {
-                    let first = Bytes::from(text.split_off(insert.data));
-                    return Ok(Text::Insert { insert, first });
-                }
-                Head::Infile => {
-                    return Err(Exception::new(
-                        Code::UnknownTypeOfQuery,
-                        "Query has infile and was send directly to server",
-                    ));
-                }
-                Head::Incomplete | Head::Other if whole => return Ok(Text::Statement(text)),
-                Head::Incomplete | Head::Other => {}
+            match text_from(text, whole)? {
+                Ok(text) => return Ok(text),
+                Err(unfinished) => text = unfinished,
             }
         }
         if text.len() > most {
-            return Err(Exception::new(
-                Code::SyntaxError,
-                format!(
-                    "Syntax error: Max query size exceeded: a statement has at most {most} bytes here"
-                ),
-            ));
+            return Err(too_long(most));
         }
     }
+}
+
+/// The statement and the first of its rows; the text itself again if more of it is needed.
+fn text_from(mut text: Vec<u8>, whole: bool) -> Result<Result<Text, Vec<u8>>, Exception> {
+    match head(&text, whole) {
+        Head::Insert(insert) => {
+            let first = Bytes::from(text.split_off(insert.data));
+            Ok(Ok(Text::Insert { insert, first }))
+        }
+        Head::Infile => Err(Exception::new(
+            Code::UnknownTypeOfQuery,
+            "Query has infile and was send directly to server",
+        )),
+        Head::Incomplete | Head::Other if whole => Ok(Ok(Text::Statement(text))),
+        Head::Incomplete | Head::Other => Ok(Err(text)),
+    }
+}
+
+fn too_long(most: usize) -> Exception {
+    Exception::new(
+        Code::SyntaxError,
+        format!("Syntax error: Max query size exceeded: a statement has at most {most} bytes here"),
+    )
 }
 
 /// Settings for the engine: without the mark's, and without one that would acknowledge an INSERT

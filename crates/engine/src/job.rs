@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, QueryClass, Stats};
 use crate::format::{Framing, Joiner, framing};
+use crate::guard;
 use crate::host::{Host, Ticket};
 use crate::request::Access;
 use crate::statement::{Insert, has_words, is_select};
@@ -225,21 +226,21 @@ fn run_statement(
     framing: Framing,
     replies: &Replies,
 ) -> Result<Stats, Stop> {
-    let analysis = connection.analyse(text);
-    if analysis.class == QueryClass::Control {
-        refuse_control(text)?;
-    }
-    if analysis.class == QueryClass::ReadOnly {
-        ticket.set_killable();
-    }
     let format = session.default_format.as_str();
-    // The streaming call parses as the server does: one statement, and not none.
-    let streams = match analysis.class {
-        QueryClass::ReadOnly => is_select(text) && framing != Framing::Whole,
-        QueryClass::Unknown => true,
-        QueryClass::Mutating | QueryClass::Control => false,
-    };
-    if !streams && analysis.statements <= 1 {
+    let analysis = connection.analyse(text);
+    if analysis.statements != 1 {
+        return Err(Stop::Failed(not_one_statement(connection, text)));
+    }
+    if session.access == Access::ReadOnly {
+        guard::check(text, analysis)?;
+    }
+    match analysis.class {
+        QueryClass::Control => refuse_control(text)?,
+        QueryClass::ReadOnly => ticket.set_killable(),
+        QueryClass::Mutating | QueryClass::Unknown => {}
+    }
+    let streams = analysis.class == QueryClass::ReadOnly && is_select(text);
+    if !streams || framing == Framing::Whole {
         let result = connection.query(text, format, &session.params)?;
         replies.send_all(result.bytes())?;
         return Ok(result.stats());
@@ -257,6 +258,20 @@ fn run_statement(
         replies.send_all(joiner.cut(chunk.bytes()))?;
     }
     Ok(stats)
+}
+
+/// The server's error for a text that does not parse, is empty, or holds several statements. The
+/// streaming call gives it: unlike the other one it takes exactly one statement. Words like `exit`
+/// mean something to the client half of the engine, which then gives no error of the server's.
+fn not_one_statement(connection: &mut Connection, text: &[u8]) -> Exception {
+    let error = match connection.stream(text, "Null", &[]) {
+        Err(error) => Some(error),
+        Ok(mut stream) => stream.fetch().err(),
+    };
+    error
+        .map(Exception::from)
+        .filter(|exception| !exception.is(Code::UnknownException))
+        .unwrap_or_else(|| Exception::new(Code::SyntaxError, "Syntax error: not one statement"))
 }
 
 /// What an engine inside another process must not do for an HTTP client.

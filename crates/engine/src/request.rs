@@ -4,6 +4,7 @@ use http::{HeaderMap, Method};
 use percent_encoding::percent_decode;
 
 use crate::exception::{Code, Exception};
+use crate::multipart;
 
 /// One query as asked for; its text may go on in the body.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) struct Query {
     /// The body is compressed.
     pub gzip_body: bool,
     pub credentials: Option<Credentials>,
+    /// The body is a form with this boundary, and holds text and parameters.
+    pub form: Option<String>,
 }
 
 /// Whether a query may change anything.
@@ -115,6 +118,19 @@ impl Query {
         Ok(query)
     }
 
+    /// Takes over what a form in the body says.
+    pub(crate) fn read_form(&mut self, body: &[u8], boundary: &str) -> Result<(), Exception> {
+        for (name, value) in multipart::fields(body, boundary)? {
+            if name == "query" {
+                self.text.extend_from_slice(&value);
+            } else if let Some(parameter) = name.strip_prefix("param_") {
+                self.params
+                    .push((parameter.to_owned(), text(value, &name)?));
+            }
+        }
+        Ok(())
+    }
+
     fn read_headers(
         &mut self,
         headers: &HeaderMap,
@@ -149,11 +165,10 @@ impl Query {
                     method.trim().eq_ignore_ascii_case("gzip") && weight.trim() != "q=0"
                 })
             });
-        if header(headers, "content-type").is_some_and(|kind| kind.starts_with("multipart/")) {
-            return Err(Exception::new(
-                Code::NotImplemented,
-                "external data (multipart/form-data) is not supported here",
-            ));
+        if let Some(kind) = header(headers, "content-type")
+            && kind.starts_with("multipart/form-data")
+        {
+            self.form = Some(multipart::boundary(kind)?);
         }
         Ok(())
     }
@@ -381,9 +396,5 @@ mod tests {
         assert_eq!(parse("a%20b=1", &[]), Err(115));
         assert_eq!(parse("x%3D1,y=1", &[]), Err(115));
         assert_eq!(parse("database=%FF", &[]), Err(36));
-        assert_eq!(
-            parse("", &[("content-type", "multipart/form-data; boundary=x")]),
-            Err(48)
-        );
     }
 }

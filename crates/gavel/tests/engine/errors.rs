@@ -7,41 +7,140 @@ use crate::server::{Server, encoded};
 #[tokio::test]
 async fn errors_have_the_servers_status_code_and_text() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
-    server.run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").await;
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server
+        .run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        .await;
     let endless = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 0";
     for (target, body, status, code, text) in [
-        ("/", "selec 1", 400, "62", "DB::Exception: Syntax error: failed at position"),
+        (
+            "/",
+            "selec 1",
+            400,
+            "62",
+            "DB::Exception: Syntax error: failed at position",
+        ),
         ("/", "", 400, "62", "Empty query"),
         ("/", "-- nothing", 400, "62", "Empty query"),
         ("/", "exit", 400, "62", "Syntax error"),
-        ("/", "SELECT 1; SELECT 2", 400, "62", "Multi-statements are not allowed"),
+        (
+            "/",
+            "SELECT 1; SELECT 2",
+            400,
+            "62",
+            "Multi-statements are not allowed",
+        ),
         ("/", "SELECT nope", 404, "47", "(UNKNOWN_IDENTIFIER)"),
         ("/", "SELECT * FROM nope", 404, "60", "(UNKNOWN_TABLE)"),
-        ("/", "INSERT INTO nope VALUES (1)", 404, "60", "(UNKNOWN_TABLE)"),
-        ("/", "SELECT 1 FORMAT Nope", 404, "73", "Unknown format Nope"),
-        ("/", "SELECT {x:UInt8}", 500, "456", "Substitution `x` is not set"),
-        ("/?param_x=y", "SELECT {x:UInt8}", 400, "457", "(BAD_QUERY_PARAMETER)"),
+        (
+            "/",
+            "INSERT INTO nope VALUES (1)",
+            404,
+            "60",
+            "(UNKNOWN_TABLE)",
+        ),
+        (
+            "/",
+            "SELECT 1 FORMAT Nope",
+            404,
+            "73",
+            "Unknown format Nope",
+        ),
+        (
+            "/",
+            "SELECT {x:UInt8}",
+            500,
+            "456",
+            "Substitution `x` is not set",
+        ),
+        (
+            "/?param_x=y",
+            "SELECT {x:UInt8}",
+            500,
+            "457",
+            "(BAD_QUERY_PARAMETER)",
+        ),
         ("/?nope=1", "SELECT 1", 404, "115", "Unknown setting 'nope'"),
-        ("/?max_threads=x", "SELECT 1", 400, "72", "(CANNOT_PARSE_NUMBER)"),
-        ("/?database=nope", "SELECT 1", 404, "81", "(UNKNOWN_DATABASE)"),
-        ("/?session_id=a", "SELECT 1", 501, "48", "session_id is not supported here"),
+        (
+            "/?max_threads=x",
+            "SELECT 1",
+            400,
+            "27",
+            "Cannot parse input",
+        ),
+        (
+            "/?database=nope",
+            "SELECT 1",
+            404,
+            "81",
+            "(UNKNOWN_DATABASE)",
+        ),
+        (
+            "/?session_id=a",
+            "SELECT 1",
+            501,
+            "48",
+            "session_id is not supported here",
+        ),
         ("/?compress=1", "SELECT 1", 501, "48", "LZ4"),
-        ("/?max_execution_time=0.2", endless, 408, "159", "Timeout exceeded"),
-        ("/?max_result_bytes=1000", "SELECT number FROM numbers(1000) FORMAT JSON", 500, "396", "(TOO_MANY_ROWS_OR_BYTES)"),
-        ("/", "SELECT throwIf(number = 3) FROM numbers(9)", 500, "395", "(FUNCTION_THROW_IF_VALUE_IS_NON_ZERO)"),
-        ("/", "SELECT 1 INTO OUTFILE '/tmp/x'", 500, "358", "INTO OUTFILE is not allowed"),
-        ("/", "INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV", 404, "78", "infile"),
+        (
+            "/?max_execution_time=0.2",
+            endless,
+            408,
+            "159",
+            "Timeout exceeded",
+        ),
+        (
+            "/?max_result_bytes=1000",
+            "SELECT number FROM numbers(1000) FORMAT JSON",
+            500,
+            "396",
+            "(TOO_MANY_ROWS_OR_BYTES)",
+        ),
+        (
+            "/",
+            "SELECT throwIf(number = 3) FROM numbers(9)",
+            500,
+            "395",
+            "(FUNCTION_THROW_IF_VALUE_IS_NON_ZERO)",
+        ),
+        (
+            "/",
+            "SELECT 1 INTO OUTFILE '/tmp/x'",
+            500,
+            "358",
+            "INTO OUTFILE is not allowed",
+        ),
+        (
+            "/",
+            "INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV",
+            404,
+            "78",
+            "infile",
+        ),
         ("/", "SYSTEM SHUTDOWN", 500, "344", "not allowed"),
         ("/", "system kill", 500, "344", "not allowed"),
     ] {
         let answer = server.post(target, body).await;
         let got = (answer.status, answer.header("x-clickhouse-exception-code"));
-        assert_eq!(got, (status, Some(code)), "{target} {body}: {}", answer.text());
+        assert_eq!(
+            got,
+            (status, Some(code)),
+            "{target} {body}: {}",
+            answer.text()
+        );
         let body_text = answer.text();
-        assert!(body_text.starts_with(&format!("Code: {code}. DB::Exception: ")), "{body_text}");
+        assert!(
+            body_text.starts_with(&format!("Code: {code}. DB::Exception: ")),
+            "{body_text}"
+        );
         assert!(body_text.contains(text), "{body_text}");
-        assert!(body_text.contains(" (version ") && body_text.ends_with(")\n"), "{body_text}");
+        assert!(
+            body_text.contains(" (version ") && body_text.ends_with(")\n"),
+            "{body_text}"
+        );
     }
     assert_eq!(server.get("/nope").await.status, 404);
     assert_eq!(server.send(Method::PUT, "/", &[], "").await.status, 405);
@@ -50,8 +149,12 @@ async fn errors_have_the_servers_status_code_and_text() {
 #[tokio::test]
 async fn what_only_reads_cannot_write_nor_leave_the_engine() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
-    server.run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").await;
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server
+        .run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        .await;
     for text in [
         "INSERT INTO t VALUES (1)",
         "INSERT INTO t FORMAT CSV",
@@ -60,39 +163,65 @@ async fn what_only_reads_cannot_write_nor_leave_the_engine() {
         "DROP TABLE t",
         "SELECT * FROM file('/etc/hostname', 'LineAsString')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
-        "SELECT 1 SETTINGS max_threads = 2",
+        "SELECT 1 SETTINGS max_threads = 7",
+        "SELECT * FROM (SELECT * FROM file('/etc/hostname', 'LineAsString') SETTINGS readonly = 0)",
+        "WITH x AS (SELECT * FROM file('/etc/hostname', 'LineAsString') SETTINGS a, readonly = 0) SELECT * FROM x",
+        "SELECT file('/etc/hostname')",
+        "SELECT * APPLY file FROM (SELECT '/etc/hostname')",
+        "SELECT * FROM eval('SELECT 1')",
+        "DESCRIBE TABLE file('/etc/hostname')",
+        "KILL QUERY WHERE 1",
         "SET readonly = 0",
     ] {
         let query = encoded(text);
         let got = server.get(&format!("/?query={query}")).await;
-        let posted = server.post(&format!("/?readonly=1&query={query}"), "").await;
+        let posted = server
+            .post(&format!("/?readonly=1&query={query}"), "")
+            .await;
         for answer in [got, posted] {
             let seen = (answer.status, answer.header("x-clickhouse-exception-code"));
             assert_eq!(seen, (500, Some("164")), "{text}: {}", answer.text());
         }
     }
-    assert_eq!(server.get("/?query=SELECT+count()+FROM+t&max_threads=1").await.ok(), "0\n");
+    assert_eq!(
+        server
+            .get("/?query=SELECT+count()+FROM+t&max_threads=1")
+            .await
+            .ok(),
+        "0\n"
+    );
 }
 
 #[tokio::test]
 async fn an_error_in_the_middle_of_a_result_cannot_be_taken_for_its_end() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
     let select = "SELECT throwIf(number = 5000000) FROM numbers(10000000)";
     let answer = server.post("/", select).await;
     assert_eq!((answer.status, answer.whole), (200, false));
-    let tag = answer.header("x-clickhouse-exception-tag").expect("a tag").to_owned();
+    let tag = answer
+        .header("x-clickhouse-exception-tag")
+        .expect("a tag")
+        .to_owned();
     let end = format!(" {tag}\r\n__exception__\r\n");
     let text = answer.text();
     let text = text.strip_suffix(&end).expect("the frame's end");
     let (text, length) = text.rsplit_once('\n').expect("the length");
     let start = format!("\r\n__exception__\r\n{tag}\r\n");
     let (_, message) = text.rsplit_once(&start).expect("the frame's start");
-    assert!(message.starts_with("Code: 395. DB::Exception: "), "{message}");
+    assert!(
+        message.starts_with("Code: 395. DB::Exception: "),
+        "{message}"
+    );
     assert_eq!(length.parse(), Ok(message.len() + 1));
     // Held back whole, the same result has the status it deserves.
     let answer = server.post("/?wait_end_of_query=1", select).await;
-    assert_eq!((answer.status, answer.header("x-clickhouse-exception-code")), (500, Some("395")));
+    assert_eq!(
+        (answer.status, answer.header("x-clickhouse-exception-code")),
+        (500, Some("395"))
+    );
 }
 
 #[tokio::test]
@@ -106,14 +235,24 @@ async fn only_listed_users_are_heard() {
     std::fs::write(&users, lines.concat()).unwrap();
     let users = users.to_str().unwrap();
     let data_directory = data.path().join("data");
-    let Some(server) = Server::start_with(&data_directory, &["--users", users]) else { return };
+    let Some(server) = Server::start_with(&data_directory, &["--users", users]) else {
+        return;
+    };
     let basic = format!("Basic {}", data_encoding::BASE64.encode(b"worker:se:cret"));
     for (target, headers) in [
         ("/?user=worker&password=se%3Acret", vec![]),
-        ("/", vec![("x-clickhouse-user", "worker"), ("x-clickhouse-key", "se:cret")]),
+        (
+            "/",
+            vec![
+                ("x-clickhouse-user", "worker"),
+                ("x-clickhouse-key", "se:cret"),
+            ],
+        ),
         ("/", vec![("authorization", basic.as_str())]),
     ] {
-        let answer = server.send(Method::POST, target, &headers, "SELECT 1").await;
+        let answer = server
+            .send(Method::POST, target, &headers, "SELECT 1")
+            .await;
         assert_eq!(answer.ok(), "1\n");
     }
     for (target, headers) in [
@@ -123,13 +262,17 @@ async fn only_listed_users_are_heard() {
         ("/?user=nobody&password=look", vec![]),
         ("/?user=worker", vec![("authorization", basic.as_str())]),
     ] {
-        let answer = server.send(Method::POST, target, &headers, "SELECT 1").await;
+        let answer = server
+            .send(Method::POST, target, &headers, "SELECT 1")
+            .await;
         let got = (answer.status, answer.header("x-clickhouse-exception-code"));
         assert_eq!(got, (403, Some("516")), "{target} {headers:?}");
     }
     let reader = "/?user=reader&password=look";
     assert_eq!(server.post(reader, "SELECT 1").await.ok(), "1\n");
-    let answer = server.post(reader, "CREATE TABLE t (a UInt8) ENGINE = Memory").await;
+    let answer = server
+        .post(reader, "CREATE TABLE t (a UInt8) ENGINE = Memory")
+        .await;
     assert_eq!(answer.header("x-clickhouse-exception-code"), Some("164"));
     assert_eq!(server.get("/ping").await.ok(), "Ok.\n");
 }

@@ -5,7 +5,13 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a test finds the engine by the environment and starts processes"
+    reason = "a test finds the engine by the environment and starts tasks of its own"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails by panicking"
 )]
 
 mod clients;

@@ -9,7 +9,9 @@ use crate::server::{Server, encoded};
 #[tokio::test]
 async fn the_query_stands_in_the_url_in_the_body_or_in_both() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
     for probe in ["/ping", "/", "/replicas_status"] {
         assert_eq!(server.get(probe).await.ok(), "Ok.\n", "{probe}");
     }
@@ -21,33 +23,60 @@ async fn the_query_stands_in_the_url_in_the_body_or_in_both() {
     assert_eq!(answer.ok(), "5\n");
     assert_eq!(answer.header("x-clickhouse-query-id"), Some("mine"));
     assert_eq!(answer.header("x-clickhouse-format"), Some("CSV"));
-    assert_eq!(answer.header("content-type"), Some("text/csv; charset=UTF-8; header=absent"));
-    assert!(answer.header("x-clickhouse-summary").is_some_and(|s| s.contains("\"read_rows\":\"1\"")));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/csv; charset=UTF-8; header=absent")
+    );
+    assert!(
+        answer
+            .header("x-clickhouse-summary")
+            .is_some_and(|s| s.contains("\"read_rows\":\"1\""))
+    );
 }
 
 #[tokio::test]
 async fn parameters_settings_database_and_format() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
     let select = "SELECT {text:String} AS t, {number:UInt64} AS n";
     let target = "/?param_text=it%27s+%5C%5C+one&param_number=7&default_format=JSONEachRow";
-    assert_eq!(server.post(target, select).await.ok(), "{\"t\":\"it's \\\\ one\",\"n\":7}\n");
+    assert_eq!(
+        server.post(target, select).await.ok(),
+        "{\"t\":\"it's \\\\ one\",\"n\":7}\n"
+    );
 
     let setting = "SELECT getSetting('max_block_size'), getSetting('log_comment')";
     let target = "/?max_block_size=77&log_comment=a%27b%5C";
     assert_eq!(server.post(target, setting).await.ok(), "77\ta\\'b\\\\\n");
 
     server.run("CREATE DATABASE `odd ``name`").await;
-    server.run("CREATE TABLE `odd ``name`.t (a UInt8) ENGINE = MergeTree ORDER BY a").await;
-    server.post("/?database=odd+%60name", "INSERT INTO t VALUES (1)").await.ok();
+    server
+        .run("CREATE TABLE `odd ``name`.t (a UInt8) ENGINE = MergeTree ORDER BY a")
+        .await;
+    server
+        .post("/?database=odd+%60name", "INSERT INTO t VALUES (1)")
+        .await
+        .ok();
     let by_header = [("x-clickhouse-database", "odd `name")];
-    let answer = server.send(Method::POST, "/", &by_header, "SELECT a FROM t").await;
+    let answer = server
+        .send(Method::POST, "/", &by_header, "SELECT a FROM t")
+        .await;
     assert_eq!(answer.ok(), "1\n");
 
     // A request has a session of its own.
     server.run("SET max_block_size = 5").await;
-    assert_ne!(server.run("SELECT getSetting('max_block_size')").await, "5\n");
-    for text in ["SHOW DATABASES", "DESCRIBE TABLE system.one", "EXISTS system.one", "EXPLAIN SELECT 1"] {
+    assert_ne!(
+        server.run("SELECT getSetting('max_block_size')").await,
+        "5\n"
+    );
+    for text in [
+        "SHOW DATABASES",
+        "DESCRIBE TABLE system.one",
+        "EXISTS system.one",
+        "EXPLAIN SELECT 1",
+    ] {
         assert!(!server.run(text).await.is_empty(), "{text}");
     }
 }
@@ -57,55 +86,106 @@ async fn parameters_settings_database_and_format() {
 #[tokio::test]
 async fn a_result_of_many_chunks_is_one_document() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
     let formats = [
-        "TSV", "TSVRaw", "TSVWithNames", "TSVWithNamesAndTypes", "CSV", "CSVWithNames",
-        "CSVWithNamesAndTypes", "JSONEachRow", "JSONStringsEachRow", "JSONCompactEachRow",
-        "JSONCompactEachRowWithNames", "JSONCompactEachRowWithNamesAndTypes",
-        "JSONCompactStringsEachRowWithNamesAndTypes", "RowBinary", "RowBinaryWithNames",
-        "RowBinaryWithNamesAndTypes", "JSONColumns", "Values", "MsgPack",
+        "TSV",
+        "TSVRaw",
+        "TSVWithNames",
+        "TSVWithNamesAndTypes",
+        "CSV",
+        "CSVWithNames",
+        "CSVWithNamesAndTypes",
+        "JSONEachRow",
+        "JSONStringsEachRow",
+        "JSONCompactEachRow",
+        "JSONCompactEachRowWithNames",
+        "JSONCompactEachRowWithNamesAndTypes",
+        "JSONCompactStringsEachRowWithNamesAndTypes",
+        "RowBinary",
+        "RowBinaryWithNames",
+        "RowBinaryWithNamesAndTypes",
+        "JSONColumns",
+        "Values",
+        "MsgPack",
     ];
     for format in formats {
         let select = format!(
             "SELECT number AS n, concat('a\\n\"', toString(number)) AS `s \" x` FROM numbers(5000) \
              FORMAT {format}"
         );
-        let chunks = server.post("/?max_block_size=100&max_threads=1", select.clone()).await;
-        let one = server.post("/?max_block_size=100000&max_threads=1", select).await;
+        let chunks = server
+            .post("/?max_block_size=100&max_threads=1", select.clone())
+            .await;
+        let one = server
+            .post("/?max_block_size=100000&max_threads=1", select)
+            .await;
         assert!(one.ok().len() > 10_000, "{format}");
-        assert!(chunks.body == one.body, "{format} differs:\n{}", &chunks.text()[..200]);
+        assert!(
+            chunks.body == one.body,
+            "{format} differs:\n{}",
+            &chunks.text()[..200]
+        );
     }
     // A format that only a whole document is: the result is held, and says how many rows it has.
     let select = "SELECT number FROM numbers(5000) FORMAT JSON";
     let json = server.post("/?max_block_size=100", select).await.ok();
     assert_eq!(json.matches("\"meta\"").count(), 1);
     assert!(json.contains("\"rows\": 5000"));
-    let totals = "SELECT number % 2 AS k, count() FROM numbers(9) GROUP BY k WITH TOTALS ORDER BY k";
+    let totals =
+        "SELECT number % 2 AS k, count() FROM numbers(9) GROUP BY k WITH TOTALS ORDER BY k";
     assert_eq!(server.run(totals).await, "0\t5\n1\t4\n\n0\t9\n");
     let array = server
-        .post("/?output_format_json_array_of_rows=1&max_block_size=2", "SELECT 1 AS a FROM numbers(4) FORMAT JSONEachRow")
+        .post(
+            "/?output_format_json_array_of_rows=1&max_block_size=2",
+            "SELECT 1 AS a FROM numbers(4) FORMAT JSONEachRow",
+        )
         .await
         .ok();
-    assert_eq!(array, "[\n{\"a\":1},\n{\"a\":1},\n{\"a\":1},\n{\"a\":1}\n]\n");
+    assert_eq!(
+        array,
+        "[\n{\"a\":1},\n{\"a\":1},\n{\"a\":1},\n{\"a\":1}\n]\n"
+    );
 }
 
 #[tokio::test]
 async fn a_large_result_is_streamed_within_bounded_memory() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
-    server.run("SELECT number, toString(number) FROM numbers(100000)").await;
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server
+        .run("SELECT number, toString(number) FROM numbers(100000)")
+        .await;
     let before = server.peak_memory();
-    let answer = server.post("/", "SELECT number, toString(number) FROM numbers(20000000)").await;
-    assert!(answer.whole && answer.body.len() > 300_000_000, "{}", answer.body.len());
+    let answer = server
+        .post(
+            "/",
+            "SELECT number, toString(number) FROM numbers(20000000)",
+        )
+        .await;
+    assert!(
+        answer.whole && answer.body.len() > 300_000_000,
+        "{}",
+        answer.body.len()
+    );
     let grown = (server.peak_memory() - before) / 1024;
-    assert!(grown < 100, "the peak grew by {grown} MiB for a result of 300 MB");
+    assert!(
+        grown < 100,
+        "the peak grew by {grown} MiB for a result of 300 MB"
+    );
 }
 
 #[tokio::test]
 async fn gzip_in_both_directions() {
     let data = tempfile::tempdir().unwrap();
-    let Some(server) = Server::start(data.path()) else { return };
-    server.run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a").await;
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server
+        .run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        .await;
 
     let mut rows = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for row in 0..100_000_u64 {
@@ -114,9 +194,14 @@ async fn gzip_in_both_directions() {
     let rows = rows.finish().unwrap();
     let target = format!("/?query={}", encoded("INSERT INTO t FORMAT RowBinary"));
     let zipped = [("content-encoding", "gzip")];
-    let answer = server.send(Method::POST, &target, &zipped, rows.clone()).await;
+    let answer = server
+        .send(Method::POST, &target, &zipped, rows.clone())
+        .await;
     assert_eq!(answer.ok(), "");
-    assert_eq!(server.run("SELECT count(), sum(a) FROM t").await, "100000\t4999950000\n");
+    assert_eq!(
+        server.run("SELECT count(), sum(a) FROM t").await,
+        "100000\t4999950000\n"
+    );
 
     for (what, damaged) in [
         ("cut off", rows[..rows.len() / 2].to_vec()),
@@ -124,7 +209,11 @@ async fn gzip_in_both_directions() {
         ("no gzip", b"1234567890123456".to_vec()),
     ] {
         let answer = server.send(Method::POST, &target, &zipped, damaged).await;
-        assert_eq!(answer.header("x-clickhouse-exception-code"), Some("354"), "{what}");
+        assert_eq!(
+            answer.header("x-clickhouse-exception-code"),
+            Some("354"),
+            "{what}"
+        );
     }
     server.wait_for("SELECT count() FROM t", "100000").await;
 
@@ -137,7 +226,9 @@ async fn gzip_in_both_directions() {
         assert!(answer.whole && answer.status == 200);
         assert_eq!(answer.header("content-encoding"), Some("gzip"));
         let mut unzipped = Vec::new();
-        flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_end(&mut unzipped).unwrap();
+        flate2::read::GzDecoder::new(answer.body.as_slice())
+            .read_to_end(&mut unzipped)
+            .unwrap();
         assert!(unzipped == plain.body, "{rows} rows differ");
     }
 }

@@ -26,7 +26,10 @@ pub(crate) fn library() -> Option<PathBuf> {
     match engine::fetch::locate(own, &data.join("gavel/engine")) {
         Ok(library) => Some(library),
         Err(error) => {
-            assert!(std::env::var("CI").is_err(), "the engine must be there in CI: {error}");
+            assert!(
+                std::env::var("CI").is_err(),
+                "the engine must be there in CI: {error}"
+            );
             eprintln!("SKIPPED: {error}");
             None
         }
@@ -54,13 +57,21 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body of an answer that must be good.
     #[track_caller]
     pub(crate) fn ok(&self) -> String {
-        assert!(self.status == 200 && self.whole, "{} {}", self.status, self.text());
+        assert!(
+            self.status == 200 && self.whole,
+            "{} {}",
+            self.status,
+            self.text()
+        );
         self.text()
     }
 }
@@ -68,7 +79,9 @@ impl Answer {
 pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
 
 pub(crate) fn bytes(body: impl Into<Bytes>) -> Body {
-    Full::new(body.into()).map_err(|never| match never {}).boxed()
+    Full::new(body.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 impl Server {
@@ -87,10 +100,17 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("ready http://").unwrap_or_else(|| {
-            panic!("instead of `ready`: {line:?}, {:?}", child.wait());
-        });
-        Some(Self { address: address.parse().expect("an address"), child, stdin })
+        let address = line
+            .trim()
+            .strip_prefix("ready http://")
+            .unwrap_or_else(|| {
+                panic!("instead of `ready`: {line:?}, {:?}", child.wait());
+            });
+        Some(Self {
+            address: address.parse().expect("an address"),
+            child,
+            stdin,
+        })
     }
 
     /// Sends a request on a connection of its own; an error is a connection that broke before the
@@ -113,7 +133,10 @@ impl Server {
         body: impl Into<Bytes>,
     ) -> Answer {
         let sent = self.try_send(method, target, headers, bytes(body));
-        tokio::time::timeout(PATIENCE, sent).await.expect("an answer in time").expect("an answer")
+        tokio::time::timeout(PATIENCE, sent)
+            .await
+            .expect("an answer in time")
+            .expect("an answer")
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -152,8 +175,15 @@ impl Server {
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .expect("a running process");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
-        line.split_ascii_whitespace().nth(1).expect("a number").parse().expect("a number")
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .expect("VmHWM");
+        line.split_ascii_whitespace()
+            .nth(1)
+            .expect("a number")
+            .parse()
+            .expect("a number")
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -168,7 +198,9 @@ impl Server {
 
     /// SIGTERM, and its exit status.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(id.expect("a pid"), rustix::process::Signal::TERM)
             .expect("our own child");
         self.child.wait().expect("our own child")
@@ -211,9 +243,15 @@ pub(crate) async fn send(
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::builder().method(method).uri(target).header("host", "engine");
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header("host", "engine");
     for (name, value) in headers {
         request = request.header(*name, *value);
+    }
+    if hyper::body::Body::size_hint(&body).exact() == Some(0) {
+        request = request.header("content-length", "0");
     }
     let request = request.body(body)?;
     let exchange = async {
@@ -235,10 +273,18 @@ pub(crate) async fn send(
             .headers
             .iter()
             .map(|(name, value)| {
-                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+                (
+                    name.to_string(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
             })
             .collect();
-        Ok(Answer { status: head.status.as_u16(), headers, body, whole })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers,
+            body,
+            whole,
+        })
     };
     let mut exchange = std::pin::pin!(exchange);
     let mut connection = std::pin::pin!(connection);

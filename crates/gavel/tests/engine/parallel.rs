@@ -1,0 +1,88 @@
+//! Queries beside each other: they overlap, they end with their clients, and there is a limit.
+
+use hyper::Method;
+
+use crate::server::{Server, bytes};
+
+const ENDLESS: &str = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 0";
+
+#[tokio::test]
+async fn queries_overlap_and_end_when_their_clients_leave() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let running = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%processes%'";
+    let endless = || server.try_send(Method::POST, "/", &[], bytes(ENDLESS));
+    let four = async { tokio::join!(endless(), endless(), endless(), endless()) };
+    tokio::select! {
+        answers = four => panic!("an endless query ended: {answers:?}"),
+        () = server.wait_for(running, "4") => {}
+    }
+    // The four connections are dropped here.
+    server.wait_for(running, "0").await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_stops_its_query() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let running = "SELECT count() FROM system.processes WHERE query LIKE '%never read%' AND query NOT LIKE '%processes%'";
+    {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        let query = "SELECT number, 'never read' FROM system.numbers";
+        let request = format!(
+            "POST / HTTP/1.1\r\nhost: engine\r\ncontent-length: {}\r\n\r\n{query}",
+            query.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        server.wait_for(running, "1").await;
+    }
+    server.wait_for(running, "0").await;
+}
+
+#[tokio::test]
+async fn over_the_limit_a_query_is_refused_as_the_server_does() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let sleeper = "SELECT sleepEachRow(3) FROM numbers(1000) SETTINGS max_block_size = 1";
+    let mut sleepers = tokio::task::JoinSet::new();
+    for _ in 0..engine::server::Limits::default().queries {
+        let address = server.address;
+        sleepers.spawn(async move {
+            let sent = crate::server::send(address, Method::POST, "/", &[], bytes(sleeper));
+            sent.await.map(|answer| answer.status).ok()
+        });
+    }
+    let refused = loop {
+        let answer = server.post("/", "SELECT 1").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    let got = (
+        refused.status,
+        refused.header("x-clickhouse-exception-code"),
+    );
+    assert_eq!(got, (500, Some("202")), "{}", refused.text());
+    assert_eq!(server.get("/ping").await.ok(), "Ok.\n");
+    sleepers.shutdown().await;
+    let freed = async {
+        while server.post("/", "SELECT 1").await.status != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(crate::server::PATIENCE, freed)
+        .await
+        .expect("room again");
+}
