@@ -25,3 +25,6 @@ fn time_or_none(us: i64) -> Option<Time> {
 fn http_status(status: u32) -> u16 {
     u16::try_from(status).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

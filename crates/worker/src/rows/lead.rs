@@ -80,6 +80,11 @@ fn lead_row(state: &LeadState, received: &Received) -> Result<LeadRow, RecordErr
 
 fn post_row(state: &LeadState, received: &Received, leg: &Leg) -> Result<PostRow, RecordError> {
     let lead = state.lead_id()?;
+    // A leg in doubt has been answered, or given up, but has not ended.
+    let ended_at = match leg.leg_state()? {
+        LegState::Accepted | LegState::Rejected => leg.ended_at_us,
+        LegState::Posting | LegState::InDoubt => 0,
+    };
     Ok(PostRow {
         sale_id: SaleId {
             lead,
@@ -104,7 +109,7 @@ fn post_row(state: &LeadState, received: &Received, leg: &Leg) -> Result<PostRow
         http_status: http_status(leg.http_status),
         received_at: Time(state.received_at_us),
         started_at: Time(leg.started_at_us),
-        ended_at: time_or_none(leg.ended_at_us),
+        ended_at: time_or_none(ended_at),
         took_us: leg.took_us,
         version: state.applied,
     })
