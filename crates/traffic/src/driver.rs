@@ -31,7 +31,7 @@ pub struct Driver {
     /// What clients were told.
     pub book: Book,
     /// Stories that must not repeat their request yet.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     /// Counts for a progress line.
     pub live: Live,
     /// Direct calls to buyers, one per auction.

@@ -17,6 +17,7 @@ mod ledger;
 mod live;
 mod pace;
 mod person;
+mod service;
 mod steal;
 mod story;
 mod world;
@@ -41,7 +42,9 @@ pub use ledger::{Bought, Buyers, Clients, Pinged, key_of, sale_of};
 pub use live::{Counts, Live};
 pub use pace::Pace;
 pub use person::Person;
+pub use service::{Plan, Service, ServiceError, caught_up, free_addresses};
 pub use steal::{Seconds, Steal};
+pub use story::DIRECT_MARKER;
 pub use world::{Mix, Patience, Publisher, World};
 
 /// The lead field whose value joins a client's request with what buyers journalled for it: an open

@@ -17,6 +17,9 @@ use crate::person::{BROWSERS, Person};
 use crate::world::Publisher;
 use crate::{Answered, Call, Dice, Driver};
 
+/// What the marker of a direct post begins with.
+pub const DIRECT_MARKER: &str = "direct-";
+
 /// A visitor's browser and what it remembers.
 struct Visitor {
     number: u64,
@@ -141,10 +144,10 @@ impl Driver {
     }
 
     async fn lead(&self, visitor: &mut Visitor, publisher: &Publisher) -> Option<Sold> {
-        let marker = format!("m{}", visitor.dice.token());
+        let direct = visitor.dice.happens(self.mix.direct_share);
+        let marker = marker(direct, &visitor.dice.token());
         let person = Person::draw(&mut visitor.dice, visitor.number, &marker);
         let campaign = self.campaign(&mut visitor.dice)?.to_owned();
-        let direct = visitor.dice.happens(self.mix.direct_share);
         let mut control = json!({
             "tmax_ms": millis(self.mix.tmax),
             "sub": { "s1": "form" },
@@ -410,6 +413,12 @@ impl Visitor {
             self.cookies.push(pair.to_owned());
         }
     }
+}
+
+/// The marker field's value; a buyer's journal shows by it how the lead came.
+fn marker(direct: bool, token: &str) -> String {
+    let way = if direct { DIRECT_MARKER } else { "two-phase-" };
+    format!("{way}{token}")
 }
 
 /// The click id in a redirect's query.
