@@ -29,18 +29,22 @@ struct Gzip {
 }
 
 impl Body {
-    pub(crate) fn new(incoming: Incoming, gzip: bool, most: u64, patience: Duration) -> Self {
-        let gzip = gzip.then(|| Gzip {
+    pub(crate) fn new(incoming: Incoming, most: u64, patience: Duration) -> Self {
+        Self {
+            incoming,
+            gzip: None,
+            left: most,
+            patience,
+        }
+    }
+
+    /// What comes is gzip, and is given decoded.
+    pub(crate) fn unzip(&mut self) {
+        self.gzip = Some(Gzip {
             decoder: MultiGzDecoder::new(Vec::new()),
             pending: Bytes::new(),
             any: false,
         });
-        Self {
-            incoming,
-            gzip,
-            left: most,
-            patience,
-        }
     }
 
     /// The next piece; `None` once the body has arrived whole and well-formed.
@@ -69,6 +73,7 @@ impl Body {
     /// Reads on, so that the client gets to read an answer instead of a reset; not without end.
     pub(crate) async fn drain(&mut self, most: u64) {
         self.left = most;
+        self.gzip = None;
         while let Ok(Some(_)) = self.next().await {}
     }
 

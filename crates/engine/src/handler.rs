@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING,
 };
+use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::{Answer, ExceptionFrame, State, Stream, encoder, joined};
 use crate::body::Body;
@@ -19,12 +19,15 @@ use crate::exception::{Code, Exception};
 use crate::ffi::Stats;
 use crate::format::describe;
 use crate::host::{Host, Interest, MARK};
-use crate::job::{self, Job, Replies, Reply, Rows, Session, Work};
+use crate::job::{self, Job, Replies, Reply, Session, Work};
 use crate::request::{Access, Query};
 use crate::server::Limits;
-use crate::statement::{Head, head, output_format};
+use crate::statement::output_format;
+use crate::text::{Text, feed, read_text};
 use crate::users::Users;
 
+/// Pieces of a body or of a result under way between a request and its job. Full: the giver waits.
+const QUEUE: usize = 4;
 const TEXT: &str = "text/plain; charset=UTF-8";
 const EXCEPTION_CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 
@@ -82,75 +85,70 @@ async fn query(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Exception> {
-    let (head_of_request, incoming) = request.into_parts();
-    let headers = &head_of_request.headers;
-    let mut query = Query::parse(
-        &head_of_request.method,
-        head_of_request.uri.query(),
-        headers,
-    )?;
-    let granted = shared.users.check(query.credentials.as_ref())?;
-    if granted == Access::ReadOnly {
+    let (parts, incoming) = request.into_parts();
+    let limits = &shared.limits;
+    let mut body = Body::new(incoming, limits.body_bytes, limits.patience);
+    let outcome = async {
+        let (query, permit) = admit(shared, &parts)?;
+        if query.gzip_body {
+            body.unzip();
+        }
+        run(shared, query, permit, &mut body).await
+    };
+    let outcome = outcome.await;
+    if outcome.is_err() {
+        // So that the client reads the answer instead of a reset connection.
+        body.drain(limits.drain_bytes).await;
+    }
+    outcome
+}
+
+/// The checks that need no body: what is asked for, by whom, and whether there is room.
+fn admit(shared: &Shared, parts: &Parts) -> Result<(Query, OwnedSemaphorePermit), Exception> {
+    let headers = &parts.headers;
+    let mut query = Query::parse(&parts.method, parts.uri.query(), headers)?;
+    if shared.users.check(query.credentials.as_ref())? == Access::ReadOnly {
         query.access = Access::ReadOnly;
     }
     let sized = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    if head_of_request.method == Method::POST && !sized {
+    if parts.method == Method::POST && !sized {
         return Err(Exception::new(
             Code::HttpLengthRequired,
             "The Transfer-Encoding is not chunked and there is no Content-Length header for POST \
              request",
         ));
     }
-    let limits = &shared.limits;
     let permit = Arc::clone(&shared.queries)
         .try_acquire_owned()
         .map_err(|_| {
-            Exception::new(
-                Code::TooManySimultaneousQueries,
-                format!("Too many simultaneous queries. Maximum: {}", limits.queries),
-            )
+            let most = shared.limits.queries;
+            let text = format!("Too many simultaneous queries. Maximum: {most}");
+            Exception::new(Code::TooManySimultaneousQueries, text)
         })?;
-    let mut body = Body::new(
-        incoming,
-        query.gzip_body,
-        limits.body_bytes,
-        limits.patience,
-    );
-    let text = read_text(&mut body, &mut query, limits.query_bytes).await;
-    let text = match text {
-        Ok(text) => text,
-        Err(exception) => {
-            body.drain(limits.drain_bytes).await;
-            return Err(exception);
-        }
-    };
+    Ok((query, permit))
+}
 
+async fn run(
+    shared: &Arc<Shared>,
+    mut query: Query,
+    permit: OwnedSemaphorePermit,
+    body: &mut Body,
+) -> Result<Response<Answer>, Exception> {
+    let limits = &shared.limits;
+    let text = read_text(body, &mut query, limits.query_bytes).await?;
     let (ticket, interest) = shared.host.admit();
     let query_id = query
         .query_id
-        .take()
         .unwrap_or_else(|| shared.host.query_id(&ticket));
-    let shape = Shape {
-        gzip: query.gzip_answer,
-        wait_end: query.wait_end,
-        query_id,
-    };
     let default_format = query
         .default_format
-        .take()
         .unwrap_or_else(|| "TabSeparated".to_owned());
     let session = Session {
-        database: query.database.take(),
-        settings: engine_settings(std::mem::take(&mut query.settings)),
-        params: std::mem::take(&mut query.params),
+        database: query.database,
+        settings: engine_settings(query.settings),
+        params: query.params,
         access: query.access,
         default_format: default_format.clone(),
-    };
-    let (sender, replies) = channel(4);
-    let sender = Replies {
-        sender,
-        runtime: Handle::current(),
-        patience: limits.patience,
     };
     let (work, rows, format) = match text {
         Text::Statement(text) => {
@@ -165,13 +163,19 @@ async fn query(
             )
         }
         Text::Insert { insert, first } => {
-            let (rows_out, rows) = channel(4);
+            let (sender, rows) = channel(QUEUE);
             (
                 Work::Insert { insert, rows },
-                Some((rows_out, first)),
+                Some((sender, first)),
                 default_format,
             )
         }
+    };
+    let (sender, replies) = channel(QUEUE);
+    let sender = Replies {
+        sender,
+        runtime: Handle::current(),
+        patience: limits.patience,
     };
     let job = Job {
         session,
@@ -183,9 +187,14 @@ async fn query(
         job::run(&host.host, &ticket, job);
         drop(permit);
     });
-    if let Some((rows_out, first)) = rows {
-        feed(&mut body, rows_out, first, limits.drain_bytes).await?;
+    if let Some((sender, first)) = rows {
+        feed(body, sender, first, limits.drain_bytes).await?;
     }
+    let shape = Shape {
+        gzip: query.gzip_answer,
+        wait_end: query.wait_end,
+        query_id,
+    };
     respond(shared, shape, &format, replies, interest).await
 }
 
@@ -196,81 +205,6 @@ struct Shape {
     query_id: String,
 }
 
-enum Text {
-    Statement(Vec<u8>),
-    Insert {
-        insert: crate::statement::Insert,
-        first: Bytes,
-    },
-}
-
-/// Reads the statement, and what a form holds besides.
-async fn read_text(body: &mut Body, query: &mut Query, most: usize) -> Result<Text, Exception> {
-    let Some(boundary) = query.form.take() else {
-        return read_head(body, std::mem::take(&mut query.text), most).await;
-    };
-    let mut form = Vec::new();
-    while let Some(piece) = body.next().await? {
-        form.extend_from_slice(&piece);
-        if form.len() > most {
-            return Err(too_long(most));
-        }
-    }
-    query.read_form(&form, &boundary)?;
-    let text = std::mem::take(&mut query.text);
-    Ok(text_from(text, true)?.unwrap_or_else(Text::Statement))
-}
-
-/// Reads the statement: all of it, or up to where the rows of an INSERT begin.
-async fn read_head(body: &mut Body, mut text: Vec<u8>, most: usize) -> Result<Text, Exception> {
-    let url_part = text.len();
-    // Looked at again only when it has doubled, so that a trickle costs no more than a gush.
-    let mut look_at = 1;
-    loop {
-        let piece = body.next().await?;
-        let whole = piece.is_none();
-        if let Some(piece) = piece {
-            if text.len() == url_part && url_part > 0 {
-                text.push(b'\n');
-            }
-            text.extend_from_slice(&piece);
-        }
-        if whole || text.len() >= look_at {
-            look_at = text.len() * 2;
-            match text_from(text, whole)? {
-                Ok(text) => return Ok(text),
-                Err(unfinished) => text = unfinished,
-            }
-        }
-        if text.len() > most {
-            return Err(too_long(most));
-        }
-    }
-}
-
-/// The statement and the first of its rows; the text itself again if more of it is needed.
-fn text_from(mut text: Vec<u8>, whole: bool) -> Result<Result<Text, Vec<u8>>, Exception> {
-    match head(&text, whole) {
-        Head::Insert(insert) => {
-            let first = Bytes::from(text.split_off(insert.data));
-            Ok(Ok(Text::Insert { insert, first }))
-        }
-        Head::Infile => Err(Exception::new(
-            Code::UnknownTypeOfQuery,
-            "Query has infile and was send directly to server",
-        )),
-        Head::Incomplete | Head::Other if whole => Ok(Ok(Text::Statement(text))),
-        Head::Incomplete | Head::Other => Ok(Err(text)),
-    }
-}
-
-fn too_long(most: usize) -> Exception {
-    Exception::new(
-        Code::SyntaxError,
-        format!("Syntax error: Max query size exceeded: a statement has at most {most} bytes here"),
-    )
-}
-
 /// Settings for the engine: without the mark's, and without one that would acknowledge an INSERT
 /// before it is written.
 fn engine_settings(mut settings: Vec<(String, String)>) -> Vec<(String, String)> {
@@ -279,28 +213,6 @@ fn engine_settings(mut settings: Vec<(String, String)>) -> Vec<(String, String)>
             && !(name == "wait_for_async_insert" && matches!(value.as_str(), "0" | "false"))
     });
     settings
-}
-
-/// Passes the rows on as they come. The job says itself why it stopped taking them.
-async fn feed(
-    body: &mut Body,
-    rows: Sender<Rows>,
-    first: Bytes,
-    drain_bytes: u64,
-) -> Result<(), Exception> {
-    if !first.is_empty() && rows.send(Rows::Data(first)).await.is_err() {
-        body.drain(drain_bytes).await;
-        return Ok(());
-    }
-    while let Some(piece) = body.next().await? {
-        if rows.send(Rows::Data(piece)).await.is_err() {
-            body.drain(drain_bytes).await;
-            return Ok(());
-        }
-    }
-    // A job that no longer takes rows has said why.
-    let _ = rows.send(Rows::End).await;
-    Ok(())
 }
 
 /// Holds the beginning of the result back, as the server does, so that an early error still gets

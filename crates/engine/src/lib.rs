@@ -21,6 +21,7 @@ mod multipart;
 mod request;
 pub mod server;
 mod statement;
+mod text;
 pub mod users;
 
 pub use ffi::exit_at_once;

@@ -268,6 +268,9 @@ async fn only_listed_users_are_heard() {
         let got = (answer.status, answer.header("x-clickhouse-exception-code"));
         assert_eq!(got, (403, Some("516")), "{target} {headers:?}");
     }
+    // A refusal is read even by a client in the middle of a large body.
+    let insert = format!("/?query={}", encoded("INSERT INTO t FORMAT RowBinary"));
+    assert_eq!(server.post(&insert, vec![0; 20 << 20]).await.status, 403);
     let reader = "/?user=reader&password=look";
     assert_eq!(server.post(reader, "SELECT 1").await.ok(), "1\n");
     let answer = server
