@@ -271,7 +271,8 @@ impl PostLadder {
             reservation: at.reservation.clone(),
             started_at: self.wall(now),
             reply_by: self.wall(at.until),
-            replies: std::mem::take(&mut self.replies),
+            // Kept until it is acknowledged: if it is not, the outcome says it again.
+            replies: self.replies.clone(),
         };
         self.n += 1;
         self.effects
