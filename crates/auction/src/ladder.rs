@@ -130,11 +130,22 @@ impl PostLadder {
                 self.effects.push_back(LadderEffect::Done(Fate::Lost));
                 State::Over
             }
-            (State::Recording(at), LadderInput::Recorded(n)) if n == self.n => self.post(now, at),
+            (State::Recording(at), LadderInput::Recorded(n)) if n == self.n => {
+                self.settle_recorded();
+                // Hold, pin and record take their time: it may be too late by now.
+                match self.in_time(now, &at) {
+                    Ok(()) => self.post(now, at),
+                    Err(reason) => {
+                        self.unsent(at, reason);
+                        return self.step(now);
+                    }
+                }
+            }
             (State::Recording(at), LadderInput::RecordFailed(n)) if n == self.n => {
                 // The record may be in the log all the same, so the outcome says that nothing was
                 // sent, and the pin stays until that is acknowledged.
-                return self.never_sent(now, at);
+                self.unsent(at, ContractReason::PostError);
+                return self.close(now, LeadStatus::Unsold, Some(LeadReason::LadderEnded), None);
             }
             (State::Posting(at), LadderInput::Reply { leg, reply }) if leg == at.leg => {
                 return self.replied(now, at, reply);
@@ -143,7 +154,7 @@ impl PostLadder {
                 return self.replied(now, at, PostReply::Unclear);
             }
             (State::Closing(sold), LadderInput::Recorded(n)) if n == self.n => {
-                self.release_recorded();
+                self.settle_recorded();
                 self.effects.extend(sold.map(LadderEffect::Commit));
                 self.effects.push_back(LadderEffect::Done(Fate::Recorded));
                 State::Over
@@ -199,9 +210,6 @@ impl PostLadder {
             .find(&rung.contract)
             .ok_or(ContractReason::Paused)?;
         let terms = climb.book.get(slot).ok_or(ContractReason::Paused)?;
-        if rung.expires.is_some_and(|expires| wall >= expires) {
-            return Err(ContractReason::BidExpired);
-        }
         let payout = self.promised(rung).ok_or(ContractReason::BelowFloor)?;
         if self.posts >= climb.rules.max_posts {
             return Err(ContractReason::PostLimit);
@@ -211,11 +219,34 @@ impl PostLadder {
             ..climb.context.clone()
         };
         screen::check(terms, &context, LeadView::Full(&climb.fields))?;
-        let least = terms.min_post_time.max(climb.rules.answer_reserve);
-        if now.plus(least) > climb.deadline {
+        self.still_open(now, rung, terms)?;
+        Ok((slot, payout))
+    }
+
+    /// Whether the bid stands and the publisher waits long enough for a post that starts now.
+    fn still_open(&self, now: Mono, rung: &Rung, terms: &Terms) -> Result<(), ContractReason> {
+        if rung
+            .expires
+            .is_some_and(|expires| self.wall(now) >= expires)
+        {
+            return Err(ContractReason::BidExpired);
+        }
+        let least = terms.min_post_time.max(self.climb.rules.answer_reserve);
+        if now.plus(least) > self.climb.deadline {
             return Err(ContractReason::NoTime);
         }
-        Ok((slot, payout))
+        Ok(())
+    }
+
+    /// Whether a post that is recorded may still leave; its answer would be read until `at.until`.
+    fn in_time(&self, now: Mono, at: &Attempt) -> Result<(), ContractReason> {
+        if let (Some(rung), Some(terms)) = (self.climb.rungs.get(at.rung), self.terms(at.slot)) {
+            self.still_open(now, rung, terms)?;
+        }
+        if now >= at.until {
+            return Err(ContractReason::NoTime);
+        }
+        Ok(())
     }
 
     /// What the publisher is paid for this rung under the promise; none if it cannot be kept.
@@ -280,10 +311,7 @@ impl PostLadder {
         State::Recording(at)
     }
 
-    /// The posting is in the log: now the post may leave, and what it reported as over is free.
     fn post(&mut self, now: Mono, mut at: Attempt) -> State {
-        self.replies.clear();
-        self.release_recorded();
         self.posts += 1;
         at.posted_at = now;
         self.effects.push_back(LadderEffect::Post {
@@ -305,19 +333,18 @@ impl PostLadder {
         State::Posting(at)
     }
 
-    /// The log did not take the posting: the post stays here, and so does everything after it.
-    fn never_sent(&mut self, now: Mono, at: Attempt) {
-        self.set_reason(at.rung, ContractReason::PostError);
+    /// The post stays here, whatever the log has of it: the next record says so.
+    fn unsent(&mut self, at: Attempt, reason: ContractReason) {
+        self.set_reason(at.rung, reason.clone());
         self.replies.push(LegReply {
             leg: at.leg,
             state: LegState::Rejected,
-            reason: ContractReason::PostError,
+            reason,
             took: Duration::ZERO,
             reference: None,
             answered: None,
         });
         self.to_release.push(at.reservation);
-        self.close(now, LeadStatus::Unsold, Some(LeadReason::LadderEnded), None);
     }
 
     fn replied(&mut self, now: Mono, at: Attempt, reply: PostReply) {
@@ -393,7 +420,9 @@ impl PostLadder {
         self.state = State::Closing(reservation);
     }
 
-    fn release_recorded(&mut self) {
+    /// The ends that the acknowledged record carries are known for good: their units are free.
+    fn settle_recorded(&mut self) {
+        self.replies.clear();
         self.effects
             .extend(self.to_release.drain(..).map(LadderEffect::Release));
     }
