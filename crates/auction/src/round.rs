@@ -129,6 +129,19 @@ struct Entry {
     ping: Option<PingRow>,
 }
 
+impl Entry {
+    /// A contract that is not even asked.
+    fn out(slot: Slot, mut row: Row, reason: ContractReason) -> Self {
+        row.ping_reason = Some(reason);
+        Self {
+            slot,
+            state: State::Out,
+            row,
+            ping: None,
+        }
+    }
+}
+
 /// The machine. See the module's head.
 pub struct PingRound {
     opening: RoundOpening,
@@ -183,21 +196,12 @@ impl PingRound {
             Price::Fixed(price) => price,
             Price::Bid { max, .. } => max,
         };
-        let refusal = screen::room(terms, &opening.context, &opening.facts)
-            .err()
-            .or_else(|| {
-                admissible(&opening.rules, opening.min_payout, reach)
-                    .is_none()
-                    .then_some(ContractReason::BelowFloor)
-            });
-        if refusal.is_some() {
-            row.ping_reason = refusal;
-            return Entry {
-                slot,
-                state: State::Out,
-                row,
-                ping: None,
-            };
+        let reachable = admissible(&opening.rules, opening.min_payout, reach)
+            .map(drop)
+            .ok_or(ContractReason::BelowFloor);
+        let room = || screen::room(terms, &opening.context, &opening.facts);
+        if let Err(reason) = reachable.and_then(|()| room()) {
+            return Entry::out(slot, row, reason);
         }
         match (terms.ping, terms.price) {
             (PingMode::None, Price::Fixed(price)) => {
@@ -231,16 +235,10 @@ impl PingRound {
                     ping: Some(ping),
                 }
             }
-            // Nobody can be asked in a window of no length, and a price that is only bid is unknown.
-            (PingMode::Bid, _) | (PingMode::None, Price::Bid { .. }) => {
-                row.ping_reason = Some(ContractReason::NoTime);
-                Entry {
-                    slot,
-                    state: State::Out,
-                    row,
-                    ping: None,
-                }
-            }
+            // Nobody can be asked in a window of no length.
+            (PingMode::Bid, _) => Entry::out(slot, row, ContractReason::NoTime),
+            // Whose price is only bid and who is not asked has none.
+            (PingMode::None, Price::Bid { .. }) => Entry::out(slot, row, ContractReason::NoBid),
         }
     }
 
