@@ -311,16 +311,25 @@ impl PingRound {
 
     fn end(&mut self, now: Mono) {
         self.over = true;
+        let (wall, waited) = (self.wall(now), now.since(self.opening.now));
         for entry in &mut self.entries {
-            if matches!(entry.state, State::Asked) {
-                entry.state = State::Out;
-                entry.row.ping_reason = Some(ContractReason::PingTimeout);
-                if let Some(ping) = &mut entry.ping {
-                    ping.took = now.since(self.opening.now);
+            let reason = match &entry.state {
+                State::Asked => ContractReason::PingTimeout,
+                // A quote must not stand on a bid that is gone before it is made.
+                State::Bid(bid) if bid.expires.is_some_and(|expires| wall >= expires) => {
+                    ContractReason::BidExpired
                 }
+                State::Bid(_) | State::Out => continue,
+            };
+            if matches!(entry.state, State::Asked) {
                 self.effects
                     .push_back(PingEffect::Cancel { slot: entry.slot });
+                if let Some(ping) = &mut entry.ping {
+                    ping.took = waited;
+                }
             }
+            entry.row.ping_reason = Some(reason);
+            entry.state = State::Out;
         }
         self.effects.push_back(PingEffect::Done);
     }
