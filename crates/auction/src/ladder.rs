@@ -445,17 +445,11 @@ impl PostLadder {
             match at.and_then(|at| waterfall.rows.get_mut(at)) {
                 Some(row) => row.post_reason = Some(reason),
                 None => {
-                    let terms = self
-                        .climb
-                        .book
-                        .find(&rung.contract)
-                        .and_then(|slot| self.terms(slot));
-                    if let Some(terms) = terms {
-                        let mut row = Row::new(terms, false);
-                        row.price = Some(rung.price);
-                        row.post_reason = Some(reason);
-                        waterfall.rows.push(row);
-                    }
+                    let slot = self.climb.book.find(&rung.contract);
+                    let terms = slot.and_then(|slot| self.terms(slot));
+                    let mut row = Row::of_quote(rung, terms);
+                    row.post_reason = Some(reason);
+                    waterfall.rows.push(row);
                 }
             }
         }

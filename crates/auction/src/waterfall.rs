@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{BuyerName, ContractName, ContractReason, Micros, Timestamp};
 
-use crate::Terms;
+use crate::{Rung, Terms};
 
 /// Rows for contracts that passed the static part, counts for the others: together the book.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,8 +23,8 @@ pub struct Waterfall {
 pub struct Row {
     /// The contract.
     pub contract: ContractName,
-    /// Its buyer.
-    pub buyer: BuyerName,
+    /// Its buyer; none if the contract has left the book since it was quoted.
+    pub buyer: Option<BuyerName>,
     /// How the ping, or the selection, ended for it; none where the ladder decides.
     pub ping_reason: Option<ContractReason>,
     /// How the ladder ended for it; none if it never got there.
@@ -39,11 +39,23 @@ impl Row {
     pub(crate) fn new(terms: &Terms, deferred: bool) -> Self {
         Self {
             contract: terms.contract.clone(),
-            buyer: terms.buyer.clone(),
+            buyer: Some(terms.buyer.clone()),
             ping_reason: None,
             post_reason: None,
             price: None,
             deferred,
+        }
+    }
+
+    /// The row of a quoted contract, whose round is recorded with the quote.
+    pub(crate) fn of_quote(rung: &Rung, terms: Option<&Terms>) -> Self {
+        Self {
+            contract: rung.contract.clone(),
+            buyer: terms.map(|terms| terms.buyer.clone()),
+            ping_reason: None,
+            post_reason: None,
+            price: Some(rung.price),
+            deferred: false,
         }
     }
 

@@ -17,7 +17,10 @@ pub(crate) fn waterfall(waterfall: &Waterfall) -> proto::Waterfall {
     };
     let contracts = waterfall.rows.iter().map(|row| proto::ContractRow {
         contract: row.contract.to_string(),
-        buyer: row.buyer.to_string(),
+        buyer: row
+            .buyer
+            .as_ref()
+            .map_or(String::new(), ToString::to_string),
         ping_reason: reason(&row.ping_reason),
         post_reason: reason(&row.post_reason),
         price_micros: row.price.map_or(0, domain::Micros::get),
