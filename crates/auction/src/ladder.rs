@@ -145,6 +145,9 @@ impl PostLadder {
                 // The record may be in the log all the same, so the outcome says that nothing was
                 // sent, and the pin stays until that is acknowledged.
                 self.unsent(at, ContractReason::PostError);
+                for untried in self.rows.iter_mut().filter(|reason| reason.is_none()) {
+                    *untried = Some(ContractReason::PostError);
+                }
                 return self.close(now, LeadStatus::Unsold, Some(LeadReason::LadderEnded), None);
             }
             (State::Posting(at), LadderInput::Reply { leg, reply }) if leg == at.leg => {
@@ -183,22 +186,26 @@ impl PostLadder {
                 Ok((slot, payout)) => return self.hold(now, at, slot, rung.price, payout),
             }
         }
-        let tried = |reason: &ContractReason| {
+        let reason = self.unsold_reason();
+        self.close(now, LeadStatus::Unsold, Some(reason), None);
+    }
+
+    fn unsold_reason(&self) -> LeadReason {
+        let refused = |reason: &ContractReason| {
             matches!(
                 reason,
                 ContractReason::BuyerRejected | ContractReason::BuyerSaysDuplicate
             )
         };
-        let reason = if self.rows.iter().flatten().any(tried) {
+        if self.rows.iter().flatten().any(refused) {
             LeadReason::AllRejected
         } else if !self.climb.rungs.is_empty() {
             LeadReason::LadderEnded
-        } else if self.climb.waterfall.rows.is_empty() {
-            LeadReason::NoEligibleContract
-        } else {
+        } else if self.climb.waterfall.anybody_eligible() {
             LeadReason::NoBid
-        };
-        self.close(now, LeadStatus::Unsold, Some(reason), None);
+        } else {
+            LeadReason::NoEligibleContract
+        }
     }
 
     /// The checks before a post, with the whole lead and the terms of now; then what is paid for it.

@@ -18,6 +18,13 @@ pub struct Waterfall {
     pub excluded: BTreeMap<ContractReason, u32>,
 }
 
+impl Waterfall {
+    /// Whether a contract took part: it was asked, or named its price without being asked.
+    pub(crate) fn anybody_eligible(&self) -> bool {
+        !self.pings.is_empty() || self.rows.iter().any(|row| row.price.is_some())
+    }
+}
+
 /// How one contract fared. Of the two reasons the later one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
