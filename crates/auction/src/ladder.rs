@@ -15,6 +15,7 @@
 mod words;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
@@ -22,7 +23,7 @@ use domain::{
     Timestamp,
 };
 
-use crate::{Context, LeadView, Promise, Row, Rung, Slot, Terms, Waterfall, screen};
+use crate::{Book, Context, LeadView, Promise, Row, Rung, Slot, Terms, Waterfall, screen};
 
 pub use words::{
     Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostReply, Sold,
@@ -178,12 +179,14 @@ impl PostLadder {
 
     /// Goes to the next rung that may be posted, or ends.
     fn step(&mut self, now: Mono) {
-        while let Some(rung) = self.climb.rungs.get(self.next).cloned() {
+        let book = Arc::clone(&self.climb.book);
+        while let Some(rung) = self.climb.rungs.get(self.next) {
             let at = self.next;
+            let price = rung.price;
             self.next += 1;
-            match self.may_post(now, &rung) {
+            match self.may_post(now, &book, rung) {
                 Err(reason) => self.set_reason(at, reason),
-                Ok((slot, payout)) => return self.hold(now, at, slot, rung.price, payout),
+                Ok((slot, terms, payout)) => return self.hold(now, at, slot, terms, price, payout),
             }
         }
         let reason = self.unsold_reason();
@@ -209,25 +212,26 @@ impl PostLadder {
     }
 
     /// The checks before a post, with the whole lead and the terms of now; then what is paid for it.
-    fn may_post(&self, now: Mono, rung: &Rung) -> Result<(Slot, Micros), ContractReason> {
+    fn may_post<'b>(
+        &self,
+        now: Mono,
+        book: &'b Book,
+        rung: &Rung,
+    ) -> Result<(Slot, &'b Terms, Micros), ContractReason> {
         let climb = &self.climb;
-        let wall = self.wall(now);
-        let slot = climb
-            .book
-            .find(&rung.contract)
-            .ok_or(ContractReason::Paused)?;
-        let terms = climb.book.get(slot).ok_or(ContractReason::Paused)?;
+        let slot = book.find(&rung.contract).ok_or(ContractReason::Paused)?;
+        let terms = book.get(slot).ok_or(ContractReason::Paused)?;
         let payout = self.promised(rung).ok_or(ContractReason::BelowFloor)?;
-        if self.posts >= climb.rules.max_posts {
+        if self.posts >= climb.rules.max_posts || self.legs == u16::MAX {
             return Err(ContractReason::PostLimit);
         }
         let context = Context {
-            wall,
+            wall: self.wall(now),
             ..climb.context.clone()
         };
         screen::check(terms, &context, LeadView::Full(&climb.fields))?;
         self.still_open(now, rung, terms)?;
-        Ok((slot, payout))
+        Ok((slot, terms, payout))
     }
 
     /// Whether the bid stands and the publisher waits long enough for a post that starts now.
@@ -259,24 +263,31 @@ impl PostLadder {
     /// What the publisher is paid for this rung under the promise; none if it cannot be kept.
     fn promised(&self, rung: &Rung) -> Option<Micros> {
         let climb = &self.climb;
-        let rules = &climb.rules;
-        let (promise, payout) = match climb.quote {
-            Some(quote) => (rules.quote_promise, quote),
-            None => (rules.direct_promise, rung.payout),
+        let promise = match climb.quote {
+            Some(_) => climb.rules.quote_promise,
+            None => climb.rules.direct_promise,
         };
         match promise {
             Promise::BreakEven => {
-                let margin = rung.price.minus(payout).ok()?;
-                (margin >= rules.min_margin).then_some(payout)
+                // Without a quote the best price is what would have been quoted.
+                let best = || climb.rungs.first().map(|best| best.payout);
+                let quote = climb.quote.or_else(best)?;
+                let margin = rung.price.minus(quote).ok()?;
+                (margin >= climb.rules.min_margin).then_some(quote)
             }
             Promise::Reprice => (rung.payout >= climb.min_payout).then_some(rung.payout),
         }
     }
 
-    fn hold(&mut self, now: Mono, rung: usize, slot: Slot, price: Micros, payout: Micros) {
-        let Some(terms) = self.climb.book.get(slot) else {
-            return;
-        };
+    fn hold(
+        &mut self,
+        now: Mono,
+        rung: usize,
+        slot: Slot,
+        terms: &Terms,
+        price: Micros,
+        payout: Micros,
+    ) {
         self.legs += 1;
         let wall = self.wall(now);
         let reservation = screen::reservation(terms, self.climb.lead, self.legs, wall);
