@@ -14,7 +14,7 @@ pub(crate) const CAMPAIGN: &str = "chaos";
 /// How many buyers and contracts there are.
 pub(crate) const BUYERS: u32 = 10;
 /// The operator's key.
-pub(crate) const OPERATOR_KEY: &str = "chaos-operator";
+pub(crate) const OPERATOR_KEY: &str = "chaos-key-of-operator";
 
 /// Contracts with a cap, and the cap: the total over the whole run. Their buyers bid the most, so
 /// demand passes every cap.
@@ -25,9 +25,9 @@ pub(crate) const CAPS: [(&str, u64); 4] = [
     ("chaos-04", 50),
 ];
 
-/// The key of a buyer of the catalog: `buyer-NN` has `chaos-buyer-NN`.
-pub(crate) fn buyer_key(buyer: &str) -> String {
-    format!("chaos-{buyer}")
+/// The key of a buyer or publisher of the catalog.
+pub(crate) fn key_of(partner: &str) -> String {
+    format!("chaos-key-of-{partner}")
 }
 
 /// How many contracts each campaign has.
@@ -39,7 +39,7 @@ pub(crate) fn book_sizes() -> BTreeMap<String, u32> {
 pub(crate) fn world() -> World {
     let publisher = |name: &str| Publisher {
         name: name.to_owned(),
-        key: format!("chaos-{name}"),
+        key: key_of(name),
         links: vec![format!("{name}-a"), format!("{name}-b")],
     };
     World {

@@ -96,7 +96,7 @@ impl Chaos {
         std::fs::write(&catalog, cast::CATALOG).with_context(|| catalog.display().to_string())?;
         let vars = (1..)
             .zip(sandbox.buyers())
-            .map(|(number, buyer)| (format!("BUYER_{number:02}"), buyer.addr.to_string()))
+            .map(|(number, buyer)| (format!("buyer_{number:02}"), buyer.addr.to_string()))
             .collect();
         let [public, operator, clickhouse] = free_addresses()?;
         let plan = Plan {
@@ -104,6 +104,7 @@ impl Chaos {
             dir: order.dir.clone(),
             catalog,
             vars,
+            admin_key: cast::OPERATOR_KEY.to_owned(),
             public,
             operator,
             clickhouse,

@@ -74,6 +74,8 @@ pub struct Plan {
     pub catalog: PathBuf,
     /// Values of the catalog's variables.
     pub vars: BTreeMap<String, String>,
+    /// The operator's key.
+    pub admin_key: String,
     /// Publishers, buyers, clicks.
     pub public: SocketAddr,
     /// Health and metrics.
@@ -105,11 +107,12 @@ impl Plan {
         let path = |path: &Path| text(&path.display().to_string());
         let mut config = format!(
             "data_dir = {}\n\n[listen]\npublic = \"{}\"\noperator = \"{}\"\n\n[engine]\nlisten = \"{}\"\n\n\
-             [catalog]\nfile = {}\n\n[catalog.vars]\n",
+             [admin]\nkey = {}\n\n[catalog]\nfile = {}\n\n[catalog.vars]\n",
             path(&self.dir.join("data")),
             self.public,
             self.operator,
             self.clickhouse,
+            text(&self.admin_key),
             path(&self.catalog),
         );
         for (name, value) in &self.vars {
@@ -289,17 +292,18 @@ mod tests {
             gavel: "gavel".into(),
             dir: "/tmp/a \"b\"".into(),
             catalog: "c.toml".into(),
-            vars: BTreeMap::from([("BUYER_01".to_owned(), "127.0.0.1:1".to_owned())]),
+            vars: BTreeMap::from([("buyer_01".to_owned(), "127.0.0.1:1".to_owned())]),
             public,
             operator,
             clickhouse,
+            admin_key: "key".into(),
         };
         let config = plan.config();
         assert!(
             config.contains(r#"data_dir = "/tmp/a \"b\"/data""#),
             "{config}"
         );
-        assert!(config.contains("BUYER_01 = \"127.0.0.1:1\""), "{config}");
+        assert!(config.contains("buyer_01 = \"127.0.0.1:1\""), "{config}");
         assert!(public != operator && operator != clickhouse);
     }
 }
