@@ -135,7 +135,8 @@ pub trait Claims: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// `admitted -> closed` if the lease has lapsed at `now` and no post can have left; the worker
-    /// then records the lead as interrupted. False if somebody may still work on it.
+    /// then records the lead as interrupted. True again for a claim that is closed already, false
+    /// if somebody may still work on it.
     fn close(
         &self,
         lead: LeadId,

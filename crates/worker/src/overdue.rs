@@ -14,8 +14,6 @@ use store::{Ack, Backend, Claims as _, EventLog as _, StoreError, Topic, key};
 #[derive(Debug, Default)]
 pub(crate) struct Overdue {
     recorded: BTreeSet<(LeadId, u16)>,
-    /// Leads whose claim is closed and whose record the log has not taken.
-    closed: BTreeSet<LeadId>,
 }
 
 impl Overdue {
@@ -56,12 +54,11 @@ impl Overdue {
             }
         }
         self.recorded.retain(|(lead, _)| open.contains(lead));
-        self.closed.retain(|lead| open.contains(lead));
         Ok(wrote)
     }
 
     async fn judge<B: Backend>(
-        &mut self,
+        &self,
         backend: &B,
         lead: LeadId,
         state: &LeadState,
@@ -73,13 +70,9 @@ impl Overdue {
                 tracing::warn!(%lead, leg, "no answer of the router: the leg is in doubt");
                 Ok(Some((leg, LeadBody::Lapsed(Lapsed { leg: leg.into() }))))
             }
-            Due::Interrupt if fresh(0) => {
-                if !self.closed.contains(&lead) {
-                    if !backend.claims().close(lead, now).await? {
-                        return Ok(None);
-                    }
-                    self.closed.insert(lead);
-                }
+            // Closing what is closed succeeds: if the log does not take the record, the next pass
+            // writes it.
+            Due::Interrupt if fresh(0) && backend.claims().close(lead, now).await? => {
                 tracing::warn!(%lead, "the router died before any post: the lead is interrupted");
                 Ok(Some((0, LeadBody::Interrupted(Interrupted {}))))
             }

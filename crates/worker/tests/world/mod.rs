@@ -1,0 +1,317 @@
+//! A small world for the worker's laws: records, a table in memory that fails and crashes on cue,
+//! and a clock that stands.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Clock, Mono, Timestamp};
+use proto::{EventRecord, LeadRecord, Message as _};
+use serde::Serialize;
+use serde_json::Value;
+use store::{Ack, Backend as _, EventLog as _, Topic, key};
+use store_local::{Local, LocalOptions};
+use telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
+use warehouse::{Batch, WarehouseError};
+use worker::{Options, Progress, Sink, Worker};
+
+/// No wait is longer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A clock that moves only when told to.
+pub(crate) struct Standing(AtomicI64);
+
+impl Standing {
+    pub(crate) fn at(at: Timestamp) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(at.as_micros())))
+    }
+
+    pub(crate) fn move_to(&self, at: Timestamp) {
+        self.0.store(at.as_micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Standing {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    fn mono(&self) -> Mono {
+        Mono::from_micros(0)
+    }
+}
+
+/// What an insert does besides succeeding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Succeed,
+    /// Nothing is written.
+    Refuse,
+    /// Everything is written, and the answer is lost.
+    LoseAnswer,
+    /// Everything is written, and the process dies.
+    Die,
+    /// Half of it is written, and the process dies.
+    DieHalfway,
+}
+
+/// Rows by table and key, replaced by version.
+#[derive(Clone, Default)]
+pub(crate) struct Tables(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    rows: BTreeMap<(String, String), (u64, Value)>,
+    /// What the next inserts do; then they succeed.
+    fates: Vec<Fate>,
+    inserts: u32,
+    died: CancellationToken,
+}
+
+impl Tables {
+    pub(crate) fn plan(&self, fates: impl IntoIterator<Item = Fate>) {
+        let mut inner = self.0.lock().unwrap();
+        inner.fates = fates.into_iter().collect();
+        inner.died = CancellationToken::new();
+    }
+
+    fn died(&self) -> CancellationToken {
+        self.0.lock().unwrap().died.clone()
+    }
+
+    /// All rows of all tables, without their versions.
+    pub(crate) fn all(&self) -> BTreeMap<(String, String), Value> {
+        let rows = &self.0.lock().unwrap().rows;
+        rows.iter()
+            .map(|(key, (_, row))| (key.clone(), row.clone()))
+            .collect()
+    }
+
+    pub(crate) fn of(&self, table: &str) -> Vec<Value> {
+        let all = self.all().into_iter();
+        all.filter(|((of, _), _)| of == table)
+            .map(|(_, row)| row)
+            .collect()
+    }
+
+    fn write(&self, batch: &Batch, most: usize) {
+        let mut rows = Vec::new();
+        push(&mut rows, "events", &["event_id"], &batch.events);
+        push(&mut rows, "leads", &["lead_id"], &batch.leads);
+        push(&mut rows, "posts", &["sale_id"], &batch.posts);
+        push(
+            &mut rows,
+            "auctions",
+            &["auction_id", "kind", "lead_id"],
+            &batch.auctions,
+        );
+        push(
+            &mut rows,
+            "pings",
+            &["auction_id", "contract"],
+            &batch.pings,
+        );
+        push(
+            &mut rows,
+            "conversions",
+            &["conversion_id"],
+            &batch.conversions,
+        );
+        push(
+            &mut rows,
+            "credits",
+            &["conversion_id", "model"],
+            &batch.credits,
+        );
+        push(
+            &mut rows,
+            "dead_letters",
+            &["topic", "partition", "offset"],
+            &batch.dead_letters,
+        );
+        let mut inner = self.0.lock().unwrap();
+        for (key, version, row) in rows.into_iter().take(most) {
+            match inner.rows.get(&key) {
+                Some((known, _)) if *known > version => {}
+                Some((known, was)) if *known == version => {
+                    assert_eq!(*was, row, "equal versions of {key:?} mean equal rows");
+                }
+                _ => {
+                    inner.rows.insert(key, (version, row));
+                }
+            }
+        }
+    }
+}
+
+type Written = ((String, String), u64, Value);
+
+fn push(out: &mut Vec<Written>, table: &str, key: &[&str], rows: &[impl Serialize]) {
+    for row in rows {
+        let mut row = serde_json::to_value(row).unwrap();
+        let id: Vec<String> = key.iter().map(|column| row[column].to_string()).collect();
+        let columns = row.as_object_mut().unwrap();
+        let version = columns
+            .remove("version")
+            .and_then(|version| version.as_u64());
+        out.push(((table.to_owned(), id.join("/")), version.unwrap_or(0), row));
+    }
+}
+
+impl Sink for Tables {
+    async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
+        let fate = {
+            let mut inner = self.0.lock().unwrap();
+            inner.inserts += 1;
+            if inner.fates.is_empty() {
+                Fate::Succeed
+            } else {
+                inner.fates.remove(0)
+            }
+        };
+        let lost = || Err(WarehouseError::Unreachable("planned".to_owned()));
+        match fate {
+            Fate::Succeed => self.write(batch, usize::MAX),
+            Fate::Refuse => return lost(),
+            Fate::LoseAnswer => {
+                self.write(batch, usize::MAX);
+                return lost();
+            }
+            Fate::Die | Fate::DieHalfway => {
+                let most = if fate == Fate::Die {
+                    usize::MAX
+                } else {
+                    batch.len() / 2
+                };
+                self.write(batch, most);
+                self.died().cancel();
+                std::future::pending::<()>().await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A store on disk that can be killed and opened again.
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    pub(crate) clock: Arc<Standing>,
+    pub(crate) local: Local,
+    pub(crate) tables: Tables,
+    pub(crate) metrics: Metrics,
+    max_records: usize,
+    instance: AtomicU32,
+}
+
+impl World {
+    pub(crate) fn new(at: Timestamp, max_records: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Standing::at(at);
+        let local = open(&dir, &clock);
+        let (tables, metrics) = (Tables::default(), Metrics::new());
+        Self {
+            dir,
+            clock,
+            local,
+            tables,
+            metrics,
+            max_records,
+            instance: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) async fn event(&self, event: &EventRecord) {
+        let key = key::event(event).unwrap();
+        self.append(Topic::Events, key, event.encode_to_vec()).await;
+    }
+
+    pub(crate) async fn lead(&self, record: &LeadRecord) {
+        let key = key::lead(record.lead_id().unwrap());
+        self.append(Topic::Leads, key, record.encode_to_vec()).await;
+    }
+
+    pub(crate) async fn append(&self, topic: Topic, key: u64, record: Vec<u8>) {
+        self.local
+            .log()
+            .append(topic, key, Bytes::from(record), Ack::Durable)
+            .await
+            .unwrap();
+    }
+
+    fn worker(&self) -> Worker<Local, Tables> {
+        let options = Options {
+            max_records: self.max_records,
+            linger: Duration::from_millis(1),
+            overdue_every: Duration::ZERO,
+            first_pause: Duration::from_micros(100),
+            longest_pause: Duration::from_millis(1),
+            ..Options::new(self.instance.fetch_add(1, Ordering::SeqCst).into())
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let (backend, sink) = (self.local.clone(), self.tables.clone());
+        Worker::new(backend, sink, clock, self.metrics.clone(), options)
+    }
+
+    /// Runs a worker until `done` holds or the tables say that the process dies.
+    async fn run(&self, done: impl Fn(&Progress) -> bool) {
+        let worker = self.worker();
+        let progress = worker.progress();
+        let waiting = async {
+            while !done(&progress) {
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+        };
+        let died = self.tables.died();
+        tokio::select! {
+            () = worker.run(CancellationToken::new()) => unreachable!("nobody asked it to stop"),
+            () = died.cancelled() => {}
+            waited = tokio::time::timeout(PATIENCE, waiting) => waited.expect("done in time"),
+        }
+    }
+
+    /// Works until everything in the log is in the tables.
+    pub(crate) async fn catch_up(&self) {
+        self.run(|progress| progress.lag(self.local.log()) == Some(0))
+            .await;
+    }
+
+    /// Works until the tables show something.
+    pub(crate) async fn until(&self, shows: impl Fn(&Tables) -> bool) {
+        self.run(|_| shows(&self.tables)).await;
+    }
+
+    /// The process is killed and started again.
+    pub(crate) fn restart(self) -> Self {
+        let Self {
+            dir,
+            clock,
+            local,
+            tables,
+            metrics,
+            max_records,
+            instance,
+        } = self;
+        drop(local);
+        let local = open(&dir, &clock);
+        Self {
+            dir,
+            clock,
+            local,
+            tables,
+            metrics,
+            max_records,
+            instance,
+        }
+    }
+}
+
+fn open(dir: &tempfile::TempDir, clock: &Arc<Standing>) -> Local {
+    let options = LocalOptions {
+        segment_bytes: 1 << 20,
+        ..LocalOptions::in_dir(dir.path())
+    };
+    Local::open(options, Arc::clone(clock) as Arc<dyn Clock>).unwrap()
+}
