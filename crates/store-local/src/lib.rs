@@ -1,1 +1,40 @@
-//! store-local
+//! The embedded backend: all ports in one process, on the disk of one machine or in its memory.
+//!
+//! ```text
+//! routers -> claims, caps (live, ahead of the log)      worker -> Claims::fold, Caps::settle, Journeys
+//!        '-> journal of topic leads -> keeper: shadow = fold of the log -> snapshots
+//!                                                             |
+//!                                     open: newest snapshot + the rest of the log -> claims, caps
+//! ```
+//!
+//! The log is the truth. Live claims and caps move ahead of it, so they are never written down;
+//! a restart builds them from the fold of the log alone: holds vanish, pins and committed units stay,
+//! leases have lapsed. Journeys change in log order only, so their table is its own snapshot.
+//!
+//! In the data directory: `events/ leads/ catalog/` (one journal each), `groups/` (committed
+//! offsets), `snapshots/leads/ snapshots/journeys/`, and `vault/` (a file of keys per day).
+#![forbid(unsafe_code)]
+
+mod caps;
+mod claims;
+mod clock;
+mod error;
+mod floor;
+mod journeys;
+mod keeper;
+mod local;
+mod log;
+mod options;
+mod shadow;
+mod sharded;
+mod snapshot;
+mod vault;
+
+pub use caps::LocalCaps;
+pub use claims::LocalClaims;
+pub use error::{FileError, OpenError};
+pub use journeys::LocalJourneys;
+pub use local::Local;
+pub use log::{LocalConsumer, LocalLog};
+pub use options::{LocalOptions, OnFailure};
+pub use vault::LocalVault;

@@ -1,0 +1,332 @@
+//! Caps in process: counters, and the reservations that take from them.
+//!
+//! A reservation is `held -> pinned -> settled`. A held one ends by its expiry or a release, a pinned
+//! one by a release or a settlement. Settled ones are kept until their lead is forgotten, so that a
+//! settlement counts once however late it is repeated. Locks: one shard of the reservations (by
+//! lead), then the shards of the counters in order; a contract's counters share one.
+
+mod counter;
+mod table;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{CounterUse, LeadId, Reservation, ReservationId, Settlement, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
+use store::{Caps, Held, Pinned, StoreError};
+
+use crate::clock::StoreClock;
+use counter::Counter;
+use table::Counters;
+
+/// A caller whose clock differs by more than this is not trusted with windows.
+const MAX_SKEW: Duration = Duration::from_secs(2);
+const SHARDS: usize = 64;
+/// Expired reservations that one call cleans up.
+const SWEEP: usize = 2;
+
+/// Where a reservation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Held { expires: Timestamp },
+    Pinned,
+    Settled(Settlement),
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    phase: Phase,
+    counters: Arc<[CounterUse]>,
+}
+
+impl Entry {
+    /// Whether a new hold under the same id takes its place.
+    fn gives_way(&self, uses: &[CounterUse], now: Timestamp) -> bool {
+        matches!(self.phase, Phase::Held { expires } if expires <= now || *self.counters != *uses)
+    }
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: HashMap<ReservationId, Entry>,
+    /// Held ones by their expiry.
+    expiring: BTreeSet<(Timestamp, ReservationId)>,
+}
+
+/// Caps of one machine.
+#[derive(Clone)]
+pub struct LocalCaps(Arc<Inner>);
+
+struct Inner {
+    clock: StoreClock,
+    reservations: Box<[Mutex<Shard>]>,
+    counters: Counters,
+}
+
+impl LocalCaps {
+    pub(crate) fn new(clock: StoreClock) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            reservations: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            counters: Counters::new(SHARDS),
+        }))
+    }
+
+    /// Recovery: a counter's committed part.
+    pub(crate) fn restore_counter(
+        &self,
+        name: String,
+        window: domain::CapWindow,
+        committed: i64,
+        touched: Timestamp,
+    ) {
+        let mut counter = Counter::new(window, touched);
+        counter.committed = committed;
+        self.0.counters.restore(name, counter);
+    }
+
+    /// Recovery: a reservation that is pinned, or settled and counted already.
+    pub(crate) fn restore(&self, reservation: &Reservation, settled: Option<Settlement>) {
+        let counters = merged(&reservation.counters);
+        let phase = settled.map_or(Phase::Pinned, Phase::Settled);
+        if phase == Phase::Pinned {
+            let now = self.0.clock.now();
+            let mut table = self.0.counters.lock(&counters);
+            for take in counters.iter() {
+                table.entry(take, now).pinned += take.amount;
+            }
+        }
+        let mut shard = self.0.shard(reservation.id.lead);
+        shard
+            .entries
+            .insert(reservation.id, Entry { phase, counters });
+    }
+
+    /// Forgets the settled reservations of a lead that is forgotten itself.
+    pub(crate) fn forget(&self, lead: LeadId, legs: impl Iterator<Item = u16>) {
+        let mut shard = self.0.shard(lead);
+        for leg in legs {
+            let id = ReservationId { lead, leg };
+            if let Some(Phase::Settled(_)) = shard.entries.get(&id).map(|entry| entry.phase) {
+                shard.entries.remove(&id);
+            }
+        }
+    }
+
+    /// Committed, pinned and reserved of a counter: the conservation law reads it.
+    pub fn audit(&self, counter: &str) -> (i64, i64, i64) {
+        self.0.counters.read(counter, |counter| {
+            counter.map_or((0, 0, 0), |counter| {
+                (counter.committed, counter.pinned, counter.reserved())
+            })
+        })
+    }
+}
+
+/// One use per counter.
+fn merged(uses: &[CounterUse]) -> Arc<[CounterUse]> {
+    let mut merged: Vec<CounterUse> = Vec::with_capacity(uses.len());
+    for take in uses {
+        match merged
+            .iter_mut()
+            .find(|known| known.counter == take.counter)
+        {
+            Some(known) => {
+                known.amount = known.amount.saturating_add(take.amount);
+                known.limit = known.limit.min(take.limit);
+            }
+            None => merged.push(take.clone()),
+        }
+    }
+    merged.into()
+}
+
+impl Inner {
+    fn shard(&self, lead: LeadId) -> MutexGuard<'_, Shard> {
+        // The last byte of an id is random.
+        let [.., last] = *lead.as_bytes();
+        self.reservations[usize::from(last) % SHARDS].lock()
+    }
+
+    fn held(&self, reservation: &Reservation, now: Timestamp, expires: Timestamp) -> Held {
+        let store_now = self.clock.now();
+        if store_now.since(now) > MAX_SKEW || now.since(store_now) > MAX_SKEW {
+            return Held::ClockSkew;
+        }
+        let id = reservation.id;
+        let mut shard = self.shard(id.lead);
+        self.sweep(&mut shard, store_now);
+        let uses = merged(&reservation.counters);
+        match shard.entries.get(&id) {
+            // Expired, or another router's who is gone: this one asks for another contract.
+            Some(entry) if entry.gives_way(&uses, store_now) => self.give_back(&mut shard, id),
+            Some(_) => return Held::Granted,
+            None => {}
+        }
+        let mut table = self.counters.lock(&uses);
+        for take in uses.iter() {
+            if !table
+                .entry(take, store_now)
+                .fits(take.amount, take.limit, store_now)
+            {
+                return Held::Full(take.window);
+            }
+        }
+        for take in uses.iter() {
+            table.entry(take, store_now).hold(id, expires, take.amount);
+        }
+        drop(table);
+        shard.expiring.insert((expires, id));
+        shard.entries.insert(
+            id,
+            Entry {
+                phase: Phase::Held { expires },
+                counters: uses,
+            },
+        );
+        Held::Granted
+    }
+
+    fn pinned(&self, id: ReservationId, now: Timestamp) -> Pinned {
+        let now = self.clock.now().max(now);
+        let mut shard = self.shard(id.lead);
+        let shard = &mut *shard;
+        let Some(entry) = shard.entries.get_mut(&id) else {
+            return Pinned::Expired;
+        };
+        let Phase::Held { expires } = entry.phase else {
+            return Pinned::Pinned;
+        };
+        let mut table = self.counters.lock(&entry.counters);
+        // A counter that was full may have dropped the hold a moment ago.
+        let whole = entry
+            .counters
+            .iter()
+            .all(|take| table.entry(take, now).holds(id, expires));
+        for take in entry.counters.iter() {
+            let counter = table.entry(take, now);
+            counter.drop_hold(id, expires);
+            if whole && expires > now {
+                counter.pinned += take.amount;
+            }
+        }
+        drop(table);
+        if whole && expires > now {
+            entry.phase = Phase::Pinned;
+            shard.expiring.remove(&(expires, id));
+            Pinned::Pinned
+        } else {
+            shard.entries.remove(&id);
+            shard.expiring.remove(&(expires, id));
+            Pinned::Expired
+        }
+    }
+
+    /// Ends a hold or a pin without counting it. A settled reservation stays as it is.
+    fn give_back(&self, shard: &mut Shard, id: ReservationId) {
+        let now = self.clock.now();
+        let Some(entry) = shard.entries.get(&id) else {
+            return;
+        };
+        let mut table = self.counters.lock(&entry.counters);
+        match entry.phase {
+            Phase::Settled(_) => return,
+            Phase::Pinned => {
+                for take in entry.counters.iter() {
+                    table.entry(take, now).pinned -= take.amount;
+                }
+            }
+            Phase::Held { expires } => {
+                for take in entry.counters.iter() {
+                    table.entry(take, now).drop_hold(id, expires);
+                }
+                shard.expiring.remove(&(expires, id));
+            }
+        }
+        drop(table);
+        shard.entries.remove(&id);
+    }
+
+    fn settled(&self, reservation: &Reservation, settlement: Settlement) {
+        let now = self.clock.now();
+        let id = reservation.id;
+        let mut shard = self.shard(id.lead);
+        let before = shard.entries.remove(&id);
+        if let Some(Phase::Held { expires }) = before.as_ref().map(|entry| entry.phase) {
+            shard.expiring.remove(&(expires, id));
+        }
+        // A reply may be seen before its own posting: it counts once its counters are known.
+        let (phase, counters) = match before.filter(|entry| !entry.counters.is_empty()) {
+            Some(entry) => (Some(entry.phase), entry.counters),
+            None => (None, merged(&reservation.counters)),
+        };
+        let mut table = self.counters.lock(&counters);
+        for take in counters.iter() {
+            let counter = table.entry(take, now);
+            match phase {
+                Some(Phase::Held { expires }) => counter.drop_hold(id, expires),
+                Some(Phase::Pinned) => counter.pinned -= take.amount,
+                Some(Phase::Settled(Settlement::Accepted)) => counter.committed -= take.amount,
+                Some(Phase::Settled(Settlement::Rejected)) | None => {}
+            }
+            if settlement == Settlement::Accepted {
+                counter.committed += take.amount;
+            }
+        }
+        drop(table);
+        let phase = Phase::Settled(settlement);
+        shard.entries.insert(id, Entry { phase, counters });
+    }
+
+    /// Forgets a few holds that have expired.
+    fn sweep(&self, shard: &mut Shard, now: Timestamp) {
+        for _ in 0..SWEEP {
+            match shard.expiring.first() {
+                Some(&(expires, id)) if expires <= now => self.give_back(shard, id),
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Caps for LocalCaps {
+    async fn hold(
+        &self,
+        reservation: &Reservation,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<Held, StoreError> {
+        if reservation.counters.iter().any(|take| take.amount < 0) {
+            return Err(StoreError::Corrupt("a negative amount of a cap".to_owned()));
+        }
+        Ok(self.0.held(reservation, now, expires))
+    }
+
+    async fn pin(&self, id: ReservationId, now: Timestamp) -> Result<Pinned, StoreError> {
+        Ok(self.0.pinned(id, now))
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), StoreError> {
+        let mut shard = self.0.shard(id.lead);
+        self.0.give_back(&mut shard, id);
+        Ok(())
+    }
+
+    async fn settle(
+        &self,
+        reservation: &Reservation,
+        settlement: Settlement,
+    ) -> Result<(), StoreError> {
+        self.0.settled(reservation, settlement);
+        Ok(())
+    }
+
+    async fn used(&self, counters: &[String]) -> Result<Vec<i64>, StoreError> {
+        let now = self.0.clock.now();
+        Ok(counters
+            .iter()
+            .map(|name| self.0.counters.reserved(name, now))
+            .collect())
+    }
+}

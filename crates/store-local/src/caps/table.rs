@@ -1,0 +1,134 @@
+//! All counters, in shards by what stands before the period in their names.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use domain::{CapWindow, CounterUse, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::counter::Counter;
+
+/// How long a window of the past is kept after its last use.
+const KEPT: Duration = Duration::from_secs(48 * 3600);
+
+#[derive(Default)]
+struct Shard {
+    counters: HashMap<String, Counter>,
+    /// When to look whether a counter is over.
+    checks: VecDeque<(Timestamp, String)>,
+}
+
+pub(super) struct Counters {
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// The locked shards of some counters.
+pub(super) struct Locked<'a> {
+    counters: &'a Counters,
+    shards: Vec<(usize, MutexGuard<'a, Shard>)>,
+}
+
+impl Counters {
+    pub(super) fn new(shards: usize) -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    fn shard_of(&self, name: &str) -> usize {
+        let scope = name.rsplit_once('/').map_or(name, |(scope, _)| scope);
+        self.hasher.hash_one(scope) as usize % self.shards.len()
+    }
+
+    /// Locks the shards of all these counters, in order.
+    pub(super) fn lock(&self, uses: &[CounterUse]) -> Locked<'_> {
+        let mut needed: Vec<usize> = uses
+            .iter()
+            .map(|take| self.shard_of(&take.counter))
+            .collect();
+        needed.sort_unstable();
+        needed.dedup();
+        Locked {
+            counters: self,
+            shards: needed
+                .into_iter()
+                .map(|shard| (shard, self.shards[shard].lock()))
+                .collect(),
+        }
+    }
+
+    pub(super) fn read<T>(&self, name: &str, read: impl FnOnce(Option<&Counter>) -> T) -> T {
+        read(self.shards[self.shard_of(name)].lock().counters.get(name))
+    }
+
+    pub(super) fn reserved(&self, name: &str, now: Timestamp) -> i64 {
+        let mut shard = self.shards[self.shard_of(name)].lock();
+        shard.counters.get_mut(name).map_or(0, |counter| {
+            counter.sweep(now);
+            counter.reserved()
+        })
+    }
+
+    pub(super) fn restore(&self, name: String, counter: Counter) {
+        let mut shard = self.shards[self.shard_of(&name)].lock();
+        shard.check_later(&name, counter.window, counter.touched);
+        shard.counters.insert(name, counter);
+    }
+}
+
+impl Locked<'_> {
+    /// The counter of this use, made if it is new. It must be one of those locked.
+    pub(super) fn entry(&mut self, take: &CounterUse, now: Timestamp) -> &mut Counter {
+        let wanted = self.counters.shard_of(&take.counter);
+        let at = self
+            .shards
+            .iter()
+            .position(|(shard, _)| *shard == wanted)
+            .unwrap_or_default();
+        let shard = &mut *self.shards[at].1;
+        if !shard.counters.contains_key(&take.counter) {
+            shard.forget_past(now);
+            shard.check_later(&take.counter, take.window, now);
+            shard
+                .counters
+                .insert(take.counter.clone(), Counter::new(take.window, now));
+        }
+        let counter = shard
+            .counters
+            .entry(take.counter.clone())
+            .or_insert_with(|| Counter::new(take.window, now));
+        counter.touched = counter.touched.max(now);
+        counter
+    }
+}
+
+impl Shard {
+    fn check_later(&mut self, name: &str, window: CapWindow, now: Timestamp) {
+        if window == CapWindow::Day {
+            self.checks.push_back((now.plus(KEPT), name.to_owned()));
+        }
+    }
+
+    /// Drops windows of the past; a new counter is the occasion, as there is one a day.
+    fn forget_past(&mut self, now: Timestamp) {
+        for _ in 0..self.checks.len() {
+            let Some((due, name)) = self.checks.pop_front() else {
+                return;
+            };
+            if due > now {
+                self.checks.push_front((due, name));
+                return;
+            }
+            match self.counters.get(&name) {
+                Some(counter) if counter.is_over(now.minus(KEPT)) => {
+                    self.counters.remove(&name);
+                }
+                Some(_) => self.checks.push_back((now.plus(KEPT), name)),
+                None => {}
+            }
+        }
+    }
+}

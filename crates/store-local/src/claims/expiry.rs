@@ -1,0 +1,91 @@
+//! What is forgotten after a day, in the order in which it falls due. Every call that adds something
+//! takes a few things away, so memory follows the traffic of a day without a timer or a full scan.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use domain::{LeadId, Timestamp};
+use parking_lot::Mutex;
+use store::ClaimKey;
+
+/// How long an answer is kept.
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Things looked at per call: more than one call can add.
+const STEP: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Expiry<T>(Mutex<VecDeque<(Timestamp, T)>>);
+
+/// Leads that ended, or that nobody ever wrote a record of.
+pub(super) type Leads = Expiry<LeadId>;
+
+impl<T> Expiry<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// To be forgotten at `due`.
+    pub(super) fn push(&self, due: Timestamp, what: T) {
+        self.0.lock().push_back((due, what));
+    }
+
+    /// A few things that are due by now.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<T> {
+        let mut queue = self.0.lock();
+        let mut due = Vec::new();
+        while due.len() < STEP && queue.front().is_some_and(|(at, _)| *at <= now) {
+            due.extend(queue.pop_front().map(|(_, what)| what));
+        }
+        due
+    }
+}
+
+/// Answers of pings, oldest first, within a limit of bytes: past it the oldest go early, and a retry
+/// of such a ping is a ping of its own.
+#[derive(Debug)]
+pub(super) struct Quotes {
+    most_bytes: usize,
+    queue: Mutex<QuoteQueue>,
+}
+
+#[derive(Debug, Default)]
+struct QuoteQueue {
+    bytes: usize,
+    queue: VecDeque<(Timestamp, ClaimKey, usize)>,
+}
+
+impl Quotes {
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self {
+            most_bytes,
+            queue: Mutex::default(),
+        }
+    }
+
+    /// Adds one that is kept until `due`, and gives those that have to go at `now`.
+    pub(super) fn push(
+        &self,
+        due: Timestamp,
+        key: ClaimKey,
+        bytes: usize,
+        now: Timestamp,
+    ) -> Vec<(Timestamp, ClaimKey)> {
+        let mut guard = self.queue.lock();
+        let quotes = &mut *guard;
+        quotes.bytes += bytes;
+        quotes.queue.push_back((due, key, bytes));
+        let mut gone = Vec::new();
+        while gone.len() < STEP
+            && quotes
+                .queue
+                .front()
+                .is_some_and(|(at, _, _)| *at <= now || quotes.bytes > self.most_bytes)
+        {
+            if let Some((due, key, bytes)) = quotes.queue.pop_front() {
+                quotes.bytes -= bytes;
+                gone.push((due, key));
+            }
+        }
+        gone
+    }
+}

@@ -1,0 +1,224 @@
+//! The thread behind the store: it follows the log with the shadow, writes snapshots when they are
+//! due, and cuts off the log what nobody needs any more.
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use store::{LogError, Topic as Name};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::clock::StoreClock;
+use crate::error::FileError;
+use crate::floor::Floor;
+use crate::journeys::LocalJourneys;
+use crate::log::{self, Reader, Topic};
+use crate::shadow::Shadow;
+use crate::snapshot::Snapshots;
+
+/// Bytes of records folded at a time.
+const BATCH: usize = 1 << 20;
+
+/// Everything the thread works on.
+pub(crate) struct Keeper {
+    pub(crate) shadow: Shadow,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) leads: Reader,
+    pub(crate) journeys: LocalJourneys,
+    pub(crate) floor: Arc<Floor>,
+    pub(crate) log: Weak<log::Inner>,
+    pub(crate) clock: StoreClock,
+    pub(crate) retention: Duration,
+    pub(crate) snapshot_bytes: u64,
+    /// Bytes folded since the last snapshot, and the size of that.
+    pub(crate) folded: u64,
+    pub(crate) last_size: u64,
+}
+
+/// Takes everything there is now.
+pub(crate) fn catch_up(reader: &mut Reader, shadow: &mut Shadow) -> Result<u64, LogError> {
+    let mut folded = 0;
+    loop {
+        let runs = reader.next_now(BATCH)?;
+        if runs.is_empty() {
+            return Ok(folded);
+        }
+        for run in runs {
+            for record in run.records {
+                folded += record.payload.len() as u64;
+                shadow.apply(run.partition, record.offset, &record.payload);
+            }
+        }
+    }
+}
+
+/// The running thread.
+pub(crate) struct Running {
+    thread: Mutex<Option<JoinHandle<()>>>,
+    asked: mpsc::Sender<Asked>,
+    stop: Arc<Stop>,
+}
+
+#[derive(Default)]
+struct Stop {
+    /// Without a last snapshot, as if the process had been killed.
+    at_once: AtomicBool,
+    told: Notify,
+}
+
+/// Somebody wants a snapshot now.
+type Asked = oneshot::Sender<Result<(), FileError>>;
+
+impl Running {
+    pub(crate) fn start(keeper: Keeper, due: Arc<Notify>) -> std::io::Result<Self> {
+        let (asked, asks) = mpsc::channel(16);
+        let stop = Arc::new(Stop::default());
+        let runtime = Handle::current();
+        let thread = Builder::new().name("store-keeper".to_owned()).spawn({
+            let stop = Arc::clone(&stop);
+            move || runtime.block_on(keeper.run(asks, &due, &stop))
+        })?;
+        Ok(Self {
+            thread: Mutex::new(Some(thread)),
+            asked,
+            stop,
+        })
+    }
+
+    /// Folds the log to its end and writes both snapshots.
+    pub(crate) async fn snapshot(&self) -> Result<(), String> {
+        let (reply, done) = oneshot::channel();
+        let ended = |_| "the keeper has ended".to_owned();
+        self.asked.send(reply).await.map_err(|_| ended(()))?;
+        let written = done.await.map_err(|_| ended(()))?;
+        written.map_err(|error| error.to_string())
+    }
+
+    /// Waits for the thread, which ends when the log is closed.
+    pub(crate) fn join(&self) {
+        if let Some(thread) = self.thread.lock().take() {
+            // A thread that panicked leaves the snapshots before.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.at_once.store(true, Ordering::Release);
+        self.stop.told.notify_one();
+        self.join();
+    }
+}
+
+impl Keeper {
+    async fn run(mut self, mut asks: mpsc::Receiver<Asked>, due: &Notify, stop: &Stop) {
+        loop {
+            tokio::select! {
+                () = stop.told.notified() => return,
+                Some(asked) = asks.recv() => {
+                    let done = self.snapshot_now();
+                    // Who no longer listens does not need the answer.
+                    let _ = asked.send(done);
+                }
+                () = due.notified() => {
+                    let written = self.journeys.snapshot();
+                    self.wrote(written);
+                }
+                runs = self.leads.next(BATCH) => match runs {
+                    Ok(runs) if runs.is_empty() => break,
+                    Ok(runs) => self.fold(runs),
+                    Err(error) => {
+                        tracing::error!(%error, "the log cannot be followed: no more snapshots");
+                        return;
+                    }
+                },
+            }
+        }
+        // The log is closed.
+        if !stop.at_once.load(Ordering::Acquire) {
+            let written = self.snapshot_now();
+            self.wrote(written);
+        }
+    }
+
+    fn fold(&mut self, runs: Vec<log::Run>) {
+        for run in runs {
+            for record in run.records {
+                self.folded += record.payload.len() as u64;
+                self.shadow
+                    .apply(run.partition, record.offset, &record.payload);
+            }
+        }
+        if self.folded >= self.snapshot_bytes.max(self.last_size / 2) {
+            let written = self.snapshot_leads();
+            self.wrote(written);
+        }
+    }
+
+    fn wrote(&self, written: Result<(), FileError>) {
+        match written {
+            Ok(()) => self.trim(),
+            Err(error) => tracing::error!(%error, "a snapshot was not written"),
+        }
+    }
+
+    fn snapshot_now(&mut self) -> Result<(), FileError> {
+        match catch_up(&mut self.leads, &mut self.shadow) {
+            Ok(folded) => self.folded += folded,
+            Err(error) => tracing::error!(%error, "the log cannot be followed"),
+        }
+        if self.folded > 0 {
+            self.snapshot_leads()?;
+        }
+        self.journeys.snapshot()
+    }
+
+    fn snapshot_leads(&mut self) -> Result<(), FileError> {
+        self.shadow.forget(&self.floor);
+        self.folded = 0;
+        self.last_size = self.snapshots.write(self.shadow.content())?;
+        Ok(())
+    }
+
+    /// Cuts off the log what every consumer has committed, two snapshots hold, and is old enough.
+    fn trim(&self) {
+        let Some(log) = self.log.upgrade() else {
+            return;
+        };
+        if let Err(error) = log.groups.sync() {
+            tracing::error!(%error, "committed offsets cannot be synced: the log is not cut");
+            return;
+        }
+        let older_than = self.clock.now().minus(self.retention).as_micros();
+        for name in [Name::Leads, Name::Events] {
+            let (Some(Topic::Files(journal)), Some(upto)) =
+                (log.topics.get(&name), self.unneeded(&log, name))
+            else {
+                continue;
+            };
+            match journal.trim(&upto, older_than) {
+                Ok(0) => {}
+                Ok(segments) => tracing::info!(topic = name.as_str(), segments, "cut the log"),
+                Err(error) => tracing::error!(topic = name.as_str(), %error, "log not cut"),
+            }
+        }
+    }
+
+    /// Below these offsets nobody needs a topic.
+    fn unneeded(&self, log: &log::Inner, name: Name) -> Option<Vec<u64>> {
+        let committed = log.groups.floor(name, self.floor.partitions())?;
+        let held = match name {
+            Name::Leads => self.snapshots.covered()?,
+            Name::Events if self.journeys.through().is_some() => self.journeys.covered()?,
+            Name::Events => return Some(committed),
+            Name::Catalog => return None,
+        };
+        let least = committed.iter().zip(&held).map(|(one, two)| *one.min(two));
+        Some(least.collect())
+    }
+}

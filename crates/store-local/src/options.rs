@@ -1,0 +1,93 @@
+//! What the top chooses: where the files are, and the limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use journal::OnFailure;
+
+/// Options of a store. The defaults fit a busy machine.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// Where everything is kept; none keeps it in memory.
+    pub dir: Option<PathBuf>,
+    /// Partitions of topics `events` and `leads`, at most 16. Fixed when the directory is made.
+    pub partitions: u16,
+    /// How long records stay in the log after everybody has passed them.
+    pub retention: Duration,
+    /// Free bytes of the disk below which nothing new is admitted.
+    pub reserve_bytes: u64,
+    /// Size of a file of the log.
+    pub segment_bytes: u64,
+    /// Memory mode: most bytes of a topic.
+    pub memory_bytes: usize,
+    /// Most bytes of answers to pings that are kept for retries.
+    pub quote_bytes: usize,
+    /// Most requests that wait for news of a lead at a time.
+    pub waiters: usize,
+    /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
+    /// twice as large: recovery reads about as much.
+    pub snapshot_bytes: u64,
+    /// Updates of journeys after which they are snapshotted, unless there are more than twice as
+    /// many journeys.
+    pub snapshot_updates: usize,
+    /// A journey is forgotten when its last event is older.
+    pub journeys_kept: Duration,
+    /// Most events of a journey.
+    pub journey_entries: usize,
+    /// What a failed write or sync does.
+    pub on_failure: OnFailure,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        let log = journal::Options::default();
+        Self {
+            dir: None,
+            partitions: 4,
+            retention: 7 * DAY,
+            reserve_bytes: log.reserve_bytes,
+            segment_bytes: log.segment_bytes,
+            memory_bytes: 256 << 20,
+            quote_bytes: 256 << 20,
+            waiters: 65_536,
+            snapshot_bytes: 64 << 20,
+            snapshot_updates: 200_000,
+            // The longest window, the lateness allowed, and the log's retention.
+            journeys_kept: 44 * DAY,
+            journey_entries: 10_000,
+            on_failure: log.on_failure,
+        }
+    }
+}
+
+impl LocalOptions {
+    /// In this directory.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: Some(dir.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Of a journal with so many lanes.
+    pub(crate) fn journal(&self, lanes: u16) -> journal::Options {
+        journal::Options {
+            lanes,
+            segment_bytes: self.segment_bytes,
+            reserve_bytes: self.reserve_bytes,
+            on_failure: self.on_failure,
+            ..journal::Options::default()
+        }
+    }
+
+    /// Of the journal of topic `catalog`, whose records are whole generations.
+    pub(crate) fn catalog_journal(&self) -> journal::Options {
+        journal::Options {
+            max_record: 64 << 20,
+            queue_bytes: 128 << 20,
+            ..self.journal(1)
+        }
+    }
+}

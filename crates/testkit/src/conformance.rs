@@ -1,0 +1,101 @@
+//! What every backend of the stores promises, as tests. A backend passes by calling
+//! [`conformance!`](crate::conformance!) with a [`Harness`]; each case starts on an empty store.
+//!
+//! The cases use only the ports, so a failure names a promise that was broken, not a mechanism.
+
+pub mod caps;
+pub mod claims;
+pub mod journeys;
+pub mod log;
+pub mod vault;
+
+use std::future::Future;
+use std::time::Duration;
+
+use domain::Timestamp;
+use store::Backend;
+
+use crate::SeededEntropy;
+
+/// A backend under test.
+pub trait Harness {
+    /// The backend.
+    type Backend: Backend;
+
+    /// The store as it is now: empty at first.
+    fn store(&self) -> &Self::Backend;
+
+    /// Ends the store as a killed process would and opens it again; false if nothing outlives it.
+    fn reopen(&mut self) -> impl Future<Output = bool>;
+
+    /// The store's time.
+    fn now(&self) -> Timestamp;
+
+    /// Lets time pass.
+    fn advance(&self, by: Duration) -> impl Future<Output = ()>;
+
+    /// Randomness; its seed is printed when a test fails.
+    fn entropy(&self) -> &SeededEntropy;
+}
+
+/// Longest wait for something that is about to happen.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// One test per promise: `testkit::conformance!(fresh().await)`, where the expression makes a
+/// [`Harness`] on an empty store.
+#[macro_export]
+macro_rules! conformance {
+    ($harness:expr) => {
+        $crate::conformance!(@cases $harness;
+            log: order_holds_per_key_and_producer,
+            log: what_was_acknowledged_survives,
+            log: what_was_not_committed_is_delivered_again,
+            log: a_commit_is_where_the_group_goes_on,
+            log: groups_do_not_see_each_other,
+            log: a_consumer_waits_for_what_comes,
+            log: an_empty_wait_ends,
+            claims: a_key_is_claimed_once,
+            claims: another_body_is_a_conflict,
+            claims: a_quote_is_used_once,
+            claims: many_requests_with_one_key_are_one_lead,
+            claims: a_lapsed_admission_is_taken_over_under_its_id,
+            claims: a_posting_is_never_taken_over,
+            claims: closing_and_posting_exclude_each_other,
+            claims: a_withdrawn_admission_leaves_nothing,
+            claims: an_answer_is_replayed_byte_for_byte,
+            claims: a_ping_is_replayed_byte_for_byte,
+            claims: folding_twice_changes_once,
+            claims: open_leads_are_listed_oldest_first,
+            claims: who_waits_is_woken,
+            claims: a_wait_for_nothing_ends,
+            claims: claims_survive,
+            claims: a_killed_router_loses_its_lease,
+            caps: a_hold_takes_all_counters_or_none,
+            caps: a_full_cap_is_named,
+            caps: asking_twice_is_asking_once,
+            caps: a_hold_expires,
+            caps: a_pin_does_not,
+            caps: an_expired_hold_cannot_be_pinned,
+            caps: a_release_gives_everything_back,
+            caps: the_last_settlement_counts_once,
+            caps: a_settlement_may_come_first,
+            caps: a_wrong_clock_gets_no_hold,
+            caps: racing_holds_fill_a_cap_to_the_unit,
+            caps: pins_and_commits_survive,
+            journeys: any_order_ends_in_the_same_journey,
+            journeys: equal_revisions_are_equal_journeys,
+            journeys: batching_does_not_matter,
+            journeys: a_conversion_waits_for_its_click,
+            journeys: journeys_survive,
+            vault: a_key_is_kept_until_it_is_erased,
+            vault: racing_puts_are_all_kept,
+            vault: keys_survive_and_erased_ones_do_not,
+        );
+    };
+    (@cases $harness:expr; $($group:ident: $case:ident),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            $crate::conformance::$group::$case(&mut $harness).await;
+        }
+    )*};
+}
