@@ -78,3 +78,93 @@ fn again(status: StatusCode) -> bool {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use domain::{Mono, Timestamp};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// Stands still: limits are not what is tested here.
+    struct Still;
+
+    impl Clock for Still {
+        fn wall(&self) -> Timestamp {
+            Timestamp::default()
+        }
+        fn mono(&self) -> Mono {
+            Mono::default()
+        }
+    }
+
+    /// Answers one connection after the other with these bytes, then closes it.
+    async fn server(answers: &'static [&'static str]) -> (SocketAddr, tokio::task::JoinSet<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                assert!(stream.read(&mut head).await.unwrap() > 0);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (addr, tasks)
+    }
+
+    async fn ask(addr: SocketAddr, limit: Duration) -> (Option<Heard>, Vec<Told>) {
+        let clock: Arc<dyn Clock> = Arc::new(Still);
+        let pool = Pool::new(addr, 1, Duration::from_secs(5), Arc::clone(&clock));
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::create(&dir.path().join("book.jsonl")).unwrap();
+        let asking = Asking {
+            pool: &pool,
+            book: &book,
+            gate: &Gate::default(),
+            patience: Patience {
+                pause: Duration::from_millis(1),
+                limit,
+            },
+            clock: clock.as_ref(),
+        };
+        let heard = asking
+            .ask(Asked::Post, "key", "marker", Call::get("/"))
+            .await;
+        (heard, book.read().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_breaks_or_sheds_is_asked_again_until_there_is_an_answer() {
+        let (addr, _server) = server(&[
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ncut",
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok",
+        ])
+        .await;
+        let (heard, told) = ask(addr, Duration::from_secs(60)).await;
+        let heard = heard.unwrap();
+        assert_eq!(
+            (heard.attempts, heard.answered.body.as_ref()),
+            (3, b"ok".as_slice())
+        );
+        let [Told::Unanswered(first)] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((first.asked, first.key.as_str()), (Asked::Post, "key"));
+    }
+
+    #[tokio::test]
+    async fn patience_ends_and_the_book_says_so() {
+        let (addr, server) = server(&[]).await;
+        drop(server);
+        let (heard, told) = ask(addr, Duration::ZERO).await;
+        assert!(heard.is_none());
+        assert!(matches!(told.last(), Some(Told::GivenUp(_))), "{told:?}");
+    }
+}
