@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::KeyDigest;
+
 /// Everything a process is told before it starts.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -29,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where clicks of unknown links go.
     pub fallback_url: Option<Url>,
+    /// Digests of the operators' keys.
+    pub admin_keys: Vec<KeyDigest>,
 }
 
 /// Addresses.

@@ -1,22 +1,30 @@
 //! Configuration and catalog: files, environment and flags -> one [`Config`] and one [`Snapshot`].
 //!
 //! The only crate that reads configuration. Everything that is wrong is reported at once, each
-//! problem with its file, line and path.
+//! problem with its file, line and path. `deploy/config/embedded.full.toml` shows every member of a
+//! configuration with its default, `deploy/catalog/auto-us.toml` a whole catalog.
 #![forbid(unsafe_code)]
 
+mod compile;
 mod config;
 mod destination;
 mod key;
 mod load;
 mod problem;
+mod read_config;
+mod reader;
 mod snapshot;
+mod suggest;
+mod tree;
+mod units;
+mod vars;
 
 pub use config::{
     CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
 };
 pub use destination::{Destination, Macro, Piece};
 pub use key::{KeyDigest, Owner};
-pub use load::{Overrides, load, load_catalog};
+pub use load::{Overrides, check, load, load_catalog};
 pub use problem::Problem;
 pub use snapshot::{
     Buyer, Campaign, Delivery, Disclosure, Goal, Link, LinkStatus, Offer, Payee, Pool, Publisher,

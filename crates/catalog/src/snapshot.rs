@@ -20,7 +20,8 @@ use crate::{Destination, KeyDigest, Owner};
 pub struct Snapshot {
     /// Hash of [`Self::canonical`]: 16 bytes of SHA-256 as hex.
     pub generation: String,
-    /// The catalog in one spelling, as it is appended to the log. [`crate::load_catalog`] reads it.
+    /// The catalog in one spelling, as it is appended to the log: keys as digests, variables
+    /// replaced. [`crate::load_catalog`] reads it. It holds the headers of contracts in clear.
     pub canonical: Vec<u8>,
     /// By name.
     pub campaigns: BTreeMap<CampaignName, Arc<Campaign>>,

@@ -3,7 +3,8 @@
 //! `state in (TX, OK) and (age between 25 and 70 or home_owner = true) and not sr22 = true`
 //!
 //! - Comparisons: `=` `!=` `<` `<=` `>` `>=` `between A and B` `in (A, B)`, joined by `and`, `or`,
-//!   `not` and parentheses; `not` binds closest, then `and`, then `or`. Keywords in any case.
+//!   `not` and parentheses; `not` binds closest, then `and`, then `or`. Keywords are in lower
+//!   case: `OR` is Oregon.
 //! - Values: bare words and numbers, or text in `'..'` or `".."` (a quote inside is doubled).
 //! - A field the lead does not have makes every comparison false, but `!=` true: `a != b` is always
 //!   the same as `not a = b`.

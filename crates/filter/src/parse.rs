@@ -60,7 +60,7 @@ impl Parser {
 
     fn is(&self, spelling: &str) -> bool {
         match self.peek() {
-            Some(Token::Word(word)) => word.eq_ignore_ascii_case(spelling),
+            Some(Token::Word(word)) => word == spelling,
             Some(Token::Symbol(symbol)) => *symbol == spelling,
             _ => false,
         }
@@ -116,7 +116,7 @@ impl Parser {
             let message = if self.is(")") {
                 "this `)` closes nothing"
             } else {
-                "expected `and`, `or` or the end"
+                "expected `and`, `or` (in lower case) or the end"
             };
             self.complain::<()>(message);
             self.next += 1;
@@ -242,8 +242,7 @@ impl Parser {
     }
 }
 
+/// Lower case only: `OR` and `IN` are states.
 fn is_keyword(word: &str) -> bool {
-    KEYWORDS
-        .iter()
-        .any(|keyword| word.eq_ignore_ascii_case(keyword))
+    KEYWORDS.contains(&word)
 }

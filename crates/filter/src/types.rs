@@ -43,8 +43,8 @@ impl FieldType {
         }
     }
 
-    /// The value that a text stands for.
-    pub(crate) fn value(&self, text: &str) -> Result<FieldValue, String> {
+    /// The value that a text stands for, or what was expected.
+    pub fn value(&self, text: &str) -> Result<FieldValue, String> {
         let as_text = |good: bool| good.then(|| FieldValue::Text(text.to_owned()));
         let value = match self {
             Self::Text => as_text(true),

@@ -9,6 +9,7 @@ pub(crate) mod date;
 pub(crate) mod email;
 pub(crate) mod int;
 pub(crate) mod ip;
+pub(crate) mod page;
 pub(crate) mod phone;
 pub mod state;
 pub(crate) mod text;
@@ -47,6 +48,8 @@ pub enum Kind {
     Email,
     /// An http or https URL.
     Url,
+    /// The address of a page, kept without its query and fragment.
+    Page,
     /// An IPv4 or IPv6 address.
     Ip,
 }
@@ -69,6 +72,7 @@ impl Kind {
             Self::Phone(country) => country.normalise(json),
             Self::Email => email::normalise(json),
             Self::Url => url::normalise(json),
+            Self::Page => page::normalise(json),
             Self::Ip => ip::normalise(json),
         }
     }

@@ -32,6 +32,7 @@ pub(crate) fn schema() -> Schema {
         field("born", Kind::Date, Sensitive, Optional, Optional),
         field("ip", Kind::Ip, Sensitive, Optional, Optional),
         field("page", Kind::Url, Sensitive, Optional, Optional),
+        field("landing", Kind::Page, Open, Optional, Optional),
         field("make", Kind::Text, Open, Optional, Optional),
         field("phone_hash", Kind::Text, Sensitive, Optional, No),
         field("note", Kind::Text, Open, No, Optional),

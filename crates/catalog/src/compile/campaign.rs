@@ -1,0 +1,182 @@
+//! Campaigns: rules, goals, the publishers allowed, and the book of their contracts.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{Book, Promise, Rules};
+use domain::{CampaignName, ContractName, Currency, GoalName, Micros, Payout, PublisherName};
+
+use super::contract::Contract;
+use super::schema::Fields;
+use super::{Names, Section, by_name, reference};
+use crate::key::{KeyDigest, Owner, add_keys};
+use crate::reader::{Cursor, Table};
+use crate::{Campaign, Disclosure, Goal, Payee, PublisherTerms, Tmax, units};
+
+/// Which schema each campaign names, known before campaigns are compiled.
+pub(super) fn schemas_of<'t>(campaigns: &Section<'t>) -> BTreeMap<&'t str, &'t str> {
+    campaigns
+        .iter()
+        .filter_map(|(name, cursor)| Some((*name, cursor.peek_text("schema")?)))
+        .collect()
+}
+
+/// What campaigns are made of beside their own entry.
+pub(super) struct Context<'c, 't> {
+    pub(super) known: &'c Names<'t>,
+    pub(super) schemas: &'c BTreeMap<String, Fields>,
+    pub(super) contracts: &'c BTreeMap<ContractName, Contract>,
+}
+
+pub(super) fn campaign(
+    name: &CampaignName,
+    cursor: &Cursor<'_>,
+    context: &Context<'_, '_>,
+    keys: &mut HashMap<KeyDigest, Owner>,
+) -> Option<Campaign> {
+    cursor.read_table(|table| {
+        let on = table.or("on", true, |c| c.flag());
+        let schema: Option<String> = table
+            .need("schema")
+            .and_then(|c| reference(&c, &context.known.schemas, "schema"));
+        let disclosures = [
+            ("none", Disclosure::None),
+            ("code", Disclosure::Code),
+            ("full", Disclosure::Full),
+        ];
+        let disclosure = table.or("disclosure", Disclosure::Code, |c| c.word(&disclosures));
+        let tmax = tmax(table);
+        let month = Duration::from_secs(30 * 86_400);
+        let click_window = table.or("click_window", month, |c| c.with(units::duration));
+        let fallback_url = table.optional("fallback_url", |c| c.with(units::web_url));
+        let goals = table.get("goals").map_or_else(Vec::new, |c| c.entries());
+        let goals = by_name(goals, |name, c| {
+            c.read_table(|table| goal(name, table, click_window.unwrap_or(month)))
+        });
+        if let Some(tokens) = table.get("postback_tokens") {
+            add_keys(keys, &tokens, &Owner::Advertiser(name.clone()));
+        }
+        let rules = rules(table);
+        let publishers = table
+            .get("publishers")
+            .map_or_else(Vec::new, |c| c.entries());
+        let publishers = by_name(publishers, |publisher: &PublisherName, c| {
+            if !context.known.publishers.contains(publisher.as_str()) {
+                return c.complain(format!("there is no publisher `{publisher}`"));
+            }
+            c.read_table(|table| publisher_terms(table, rules.clone()))
+        });
+
+        let (terms, deliveries) = context
+            .contracts
+            .values()
+            .filter(|contract| contract.campaign == *name)
+            .map(|contract| (contract.terms.clone(), contract.delivery.clone()))
+            .unzip();
+        Some(Campaign {
+            name: name.clone(),
+            on: on?,
+            schema: Arc::clone(&context.schemas.get(&schema?)?.schema),
+            book: Arc::new(Book { terms }),
+            deliveries,
+            currency: rules?.currency,
+            tmax: tmax?,
+            disclosure: disclosure?,
+            goals,
+            click_window: click_window?,
+            fallback_url: fallback_url?,
+            publishers,
+        })
+    })
+}
+
+/// `tmax` where the publisher names none, `tmax_ceiling` for those that do.
+fn tmax(table: &mut Table<'_>) -> Option<Tmax> {
+    let (ten, thirty) = (Duration::from_secs(10), Duration::from_secs(30));
+    let default = table.or("tmax", ten, |c| c.with(units::duration));
+    let ceiling = table.or("tmax_ceiling", thirty, |c| c.with(units::duration));
+    let (default, ceiling) = (default?, ceiling?);
+    if default > ceiling {
+        return table.complain("`tmax` is longer than `tmax_ceiling`");
+    }
+    Some(Tmax { default, ceiling })
+}
+
+/// The rules of the campaign; each publisher's payout is put in later.
+fn rules(table: &mut Table<'_>) -> Option<Rules> {
+    let promises = [
+        ("break_even", Promise::BreakEven),
+        ("reprice", Promise::Reprice),
+    ];
+    let currency = table.or("currency", Currency::USD, |c| {
+        c.parse("a currency code like \"USD\"")
+    });
+    let min_margin = table.or("min_margin", Micros::ZERO, amount);
+    let two = Duration::from_secs(2);
+    let ping_timeout = table.or("ping_timeout", two, |c| c.with(units::duration));
+    let fifty = Duration::from_millis(50);
+    let answer_reserve = table.or("answer_reserve", fifty, |c| c.with(units::duration));
+    let five = Duration::from_secs(300);
+    let quote_ttl = table.or("quote_ttl", five, |c| c.with(units::duration));
+    let max_posts = table.or("max_posts", 5, |c| c.int(1, 100));
+    let quote_promise = table.or("quote_promise", Promise::BreakEven, |c| c.word(&promises));
+    let direct_promise = table.or("direct_promise", Promise::Reprice, |c| c.word(&promises));
+    Some(Rules {
+        currency: currency?,
+        payout: Payout::Fixed(Micros::ZERO),
+        min_margin: min_margin?,
+        ping_timeout: ping_timeout?,
+        answer_reserve: answer_reserve?,
+        quote_ttl: quote_ttl?,
+        max_posts: u16::try_from(max_posts?).ok()?,
+        quote_promise: quote_promise?,
+        direct_promise: direct_promise?,
+    })
+}
+
+/// `margin = "20%"`: what the service keeps; or `payout = "10.00"`: what the publisher gets.
+fn publisher_terms(table: &mut Table<'_>, rules: Option<Rules>) -> Option<PublisherTerms> {
+    let payees = [
+        ("poster", Payee::Poster),
+        ("click_owner", Payee::ClickOwner),
+    ];
+    let payee = table.or("payee", Payee::Poster, |c| c.word(&payees));
+    let margin = table.optional("margin", |c| c.with(units::percent));
+    let fixed = table.optional("payout", amount);
+    let payout = match (margin?, fixed?) {
+        (Some(margin), None) => Payout::Margin(margin),
+        (None, Some(fixed)) => Payout::Fixed(fixed),
+        _ => return table.complain("expected either `margin` or `payout`"),
+    };
+    Some(PublisherTerms {
+        rules: Rules { payout, ..rules? },
+        payee: payee?,
+    })
+}
+
+fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> Option<Goal> {
+    let payout = table.optional("payout", amount);
+    let revenue = table.optional("revenue", amount);
+    let window = table.or("window", window, |c| c.with(units::duration));
+    let (payout, revenue) = (payout?, revenue?);
+    if name.as_str() == "lead_sold" && (payout.is_some() || revenue.is_some()) {
+        return table.complain("`lead_sold` is worth what the lead was sold for");
+    }
+    Some(Goal {
+        name: name.clone(),
+        payout,
+        revenue,
+        window: window?,
+    })
+}
+
+/// An amount of at least zero.
+fn amount(cursor: Cursor<'_>) -> Option<Micros> {
+    cursor.with(|text| {
+        let amount = text.parse::<Micros>().ok();
+        amount
+            .filter(|amount| *amount >= Micros::ZERO)
+            .ok_or_else(|| "expected an amount as text: \"12.50\"".to_owned())
+    })
+}

@@ -1,0 +1,54 @@
+//! Publishers and buyers, with their keys.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::{BuyerName, PublisherName};
+
+use crate::key::{KeyDigest, Owner, add_keys};
+use crate::reader::Cursor;
+use crate::{Buyer, Pool, Publisher, units};
+
+/// Keys by digest.
+type Keys = HashMap<KeyDigest, Owner>;
+
+pub(super) fn publisher(
+    name: &PublisherName,
+    cursor: &Cursor<'_>,
+    keys: &mut Keys,
+) -> Option<Publisher> {
+    cursor.read_table(|table| {
+        let on = table.or("on", true, |c| c.flag());
+        if let Some(list) = table.get("keys") {
+            add_keys(keys, &list, &Owner::Publisher(name.clone()));
+        }
+        Some(Publisher {
+            name: name.clone(),
+            on: on?,
+        })
+    })
+}
+
+pub(super) fn buyer(name: &BuyerName, cursor: &Cursor<'_>, keys: &mut Keys) -> Option<Buyer> {
+    cursor.read_table(|table| {
+        let on = table.or("on", true, |c| c.flag());
+        if let Some(list) = table.get("keys") {
+            add_keys(keys, &list, &Owner::Buyer(name.clone()));
+        }
+        let connections = table.or("connections", 64, |c| c.int(1, 10_000));
+        let (half, ten) = (Duration::from_millis(500), Duration::from_secs(10));
+        let connect_timeout = table.or("connect_timeout", half, |c| c.with(units::duration));
+        let idle_timeout = table.or("idle_timeout", ten, |c| c.with(units::duration));
+        let answer = table.or("answer_limit", 64 << 10, |c| c.with(units::size));
+        Some(Buyer {
+            name: name.clone(),
+            on: on?,
+            pool: Pool {
+                connections: usize::try_from(connections?).ok()?,
+                connect_timeout: connect_timeout?,
+                idle_timeout: idle_timeout?,
+                answer_bytes: usize::try_from(answer?).ok()?,
+            },
+        })
+    })
+}

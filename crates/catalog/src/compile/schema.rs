@@ -1,0 +1,225 @@
+//! Schemas: the fields of leads, and what a filter has to know of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::{FieldClass, FieldName, FieldValue};
+use filter::{FieldType, FieldTypes};
+use intake::{Choices, Field, Kind, Presence, Rule, Schema};
+
+use crate::reader::{Cursor, Table};
+
+/// A schema, and the same for filters.
+pub(super) struct Fields {
+    pub(super) schema: Arc<Schema>,
+    pub(super) types: FieldTypes,
+}
+
+pub(super) fn schema(cursor: &Cursor<'_>) -> Option<Fields> {
+    let entries = cursor.entries();
+    let cursors: BTreeMap<&str, &Cursor<'_>> = entries.iter().map(|(name, c)| (*name, c)).collect();
+    let fields: Vec<Option<Field>> = entries.iter().map(|(name, c)| field(name, c)).collect();
+    let broken = fields.iter().any(Option::is_none);
+    let fields: Vec<Field> = fields.into_iter().flatten().collect();
+    let types = fields
+        .iter()
+        .map(|field| (field.name.clone(), filter_type(&field.kind)))
+        .collect();
+    match Schema::new(fields) {
+        Ok(_) if broken => None,
+        Ok(schema) => Some(Fields {
+            schema: Arc::new(schema),
+            types,
+        }),
+        Err(errors) => {
+            for error in errors {
+                let place = cursors.get(error.field.as_str()).copied().unwrap_or(cursor);
+                place.complain::<()>(format!("this field {}", error.why));
+            }
+            None
+        }
+    }
+}
+
+const PRESENCE: [(&str, Presence); 3] = [
+    ("required", Presence::Required),
+    ("optional", Presence::Optional),
+    ("no", Presence::No),
+];
+
+fn field(name: &str, cursor: &Cursor<'_>) -> Option<Field> {
+    let name: Option<FieldName> = match name.parse() {
+        Ok(name) => Some(name),
+        Err(error) => cursor.complain(error.to_string()),
+    };
+    cursor.read_table(|table| {
+        let classes = [
+            ("open", FieldClass::Open),
+            ("sensitive", FieldClass::Sensitive),
+            ("contact", FieldClass::Contact),
+        ];
+        let class = table.or("class", FieldClass::Open, |c| c.word(&classes));
+        let ping = match class {
+            Some(FieldClass::Contact) => Presence::No,
+            _ => Presence::Optional,
+        };
+        let ping = table.or("ping", ping, |c| c.word(&PRESENCE));
+        let post = match ping {
+            Some(Presence::Required) => Presence::Required,
+            _ => Presence::Optional,
+        };
+        let post = table.or("post", post, |c| c.word(&PRESENCE));
+        let kind = kind(table);
+        let locked = match (&kind, class) {
+            (Some(Kind::Date), _) => true,
+            (Some(Kind::Ip | Kind::Url | Kind::Page), _) => false,
+            (_, class) => class == Some(FieldClass::Open),
+        };
+        let locked = table.or("locked", locked, |c| c.flag());
+        let rules = rules(table, kind.as_ref());
+        Some(Field {
+            name: name?,
+            kind: kind?,
+            class: class?,
+            ping: ping?,
+            post: post?,
+            locked: locked?,
+            rules: rules?,
+        })
+    })
+}
+
+fn kind(table: &mut Table<'_>) -> Option<Kind> {
+    let kinds = [
+        ("text", "text"),
+        ("int", "int"),
+        ("bool", "bool"),
+        ("enum", "enum"),
+        ("zip", "zip"),
+        ("state", "state"),
+        ("date", "date"),
+        ("phone", "phone"),
+        ("email", "email"),
+        ("url", "url"),
+        ("page", "page"),
+        ("ip", "ip"),
+    ];
+    let word = table.need("type").and_then(|c| c.word(&kinds));
+    let (values, aliases) = (table.get("values"), table.get("aliases"));
+    let country = table.get("country");
+    for (member, owner) in [(&values, "enum"), (&aliases, "enum"), (&country, "phone")] {
+        if let (Some(member), Some(word)) = (member, word)
+            && word != owner
+        {
+            member.complain::<()>(format!("only fields of type `{owner}` have this"));
+        }
+    }
+    match word? {
+        "int" => Some(Kind::Int),
+        "bool" => Some(Kind::Bool),
+        "enum" => match values {
+            Some(values) => choices(&values, aliases).map(Kind::Enum),
+            None => table.complain("an enum has a list of `values`"),
+        },
+        "zip" => Some(Kind::Zip),
+        "state" => Some(Kind::State),
+        "date" => Some(Kind::Date),
+        "phone" => match country {
+            Some(country) => country.with(|code| {
+                Kind::phone(code).ok_or_else(|| "expected a country code like \"US\"".to_owned())
+            }),
+            None => Kind::phone("US"),
+        },
+        "email" => Some(Kind::Email),
+        "url" => Some(Kind::Url),
+        "page" => Some(Kind::Page),
+        "ip" => Some(Kind::Ip),
+        _ => Some(Kind::Text),
+    }
+}
+
+/// `values = ["a", "b"]`, `aliases = { b = ["B", "bee"] }`.
+fn choices(list: &Cursor<'_>, aliases: Option<Cursor<'_>>) -> Option<Choices> {
+    let aliases = aliases.map_or_else(Vec::new, |c| c.entries());
+    let mut values: Vec<(String, Vec<String>)> = list
+        .items()
+        .iter()
+        .filter_map(|value| Some((value.text()?.to_owned(), Vec::new())))
+        .collect();
+    if values.is_empty() {
+        return list.complain("an enum has at least one value");
+    }
+    for (value, cursor) in aliases {
+        let spellings = cursor.items();
+        match values.iter_mut().find(|(known, _)| known == value) {
+            Some((_, known)) => {
+                known.extend(spellings.iter().filter_map(|c| c.text().map(str::to_owned)));
+            }
+            None => {
+                cursor.complain::<()>(format!("`{value}` is not one of `values`"));
+            }
+        }
+    }
+    match Choices::new(values) {
+        Ok(choices) => Some(choices),
+        Err(error) => list.complain(error.to_string()),
+    }
+}
+
+fn rules(table: &mut Table<'_>, kind: Option<&Kind>) -> Option<Vec<Rule>> {
+    let bound = |c: Cursor<'_>| match kind {
+        Some(Kind::Int) => c.int(i64::MIN, i64::MAX).map(FieldValue::Int),
+        Some(Kind::Date) => c.with(|text| FieldType::Date.value(text)),
+        Some(_) => c.complain("only numbers and dates have a least and a greatest value"),
+        None => None,
+    };
+    let min = table.optional("min", bound);
+    let max = table.optional("max", bound);
+    let min_length = table.optional("min_length", |c| c.int(0, 100_000));
+    let max_length = table.optional("max_length", |c| c.int(1, 100_000));
+    let pattern = table.optional("pattern", |c| {
+        c.with(|text| Rule::pattern(text).map_err(|error| format!("is no pattern: {error}")))
+    });
+
+    let mut rules = Vec::new();
+    let (min, max) = (min?, max?);
+    if let (Some(min), Some(max)) = (&min, &max)
+        && min > max
+    {
+        return table.complain("`min` is greater than `max`");
+    }
+    if min.is_some() || max.is_some() {
+        rules.push(Rule::Range { min, max });
+    }
+    let (min, max) = (min_length?, max_length?);
+    if min.is_some() || max.is_some() {
+        let (min, max) = (min.unwrap_or(0), max.unwrap_or(100_000));
+        if min > max {
+            return table.complain("`min_length` is greater than `max_length`");
+        }
+        rules.push(Rule::Length {
+            min: usize::try_from(min).ok()?,
+            max: usize::try_from(max).ok()?,
+        });
+    }
+    rules.extend(pattern?);
+    Some(rules)
+}
+
+/// What a filter can do with a field.
+fn filter_type(kind: &Kind) -> FieldType {
+    match kind {
+        Kind::Int => FieldType::Int,
+        Kind::Bool => FieldType::Bool,
+        Kind::Enum(choices) => FieldType::Enum(choices.values().clone()),
+        Kind::State => {
+            let codes: BTreeSet<String> = intake::state::codes().map(str::to_owned).collect();
+            FieldType::Enum(codes)
+        }
+        Kind::Zip => FieldType::Zip,
+        Kind::Date => FieldType::Date,
+        Kind::Text | Kind::Phone(_) | Kind::Email | Kind::Url | Kind::Page | Kind::Ip => {
+            FieldType::Text
+        }
+    }
+}
