@@ -18,6 +18,9 @@ const ANSWER_LIMIT: usize = 256 << 20;
 /// A ClickHouse database. Cloning shares the connections.
 #[derive(Clone)]
 pub struct Warehouse {
+    /// Knows no database: for what has to work before there is one.
+    server: Client,
+    /// Remembers the tables' columns from the first insert on.
     client: Client,
     database: String,
 }
@@ -25,7 +28,7 @@ pub struct Warehouse {
 impl Warehouse {
     /// Names the server; nothing is sent yet.
     pub fn connect(url: &str, user: &str, password: &str, database: &str) -> Self {
-        let client = Client::default()
+        let server = Client::default()
             .with_url(url)
             .with_user(user)
             .with_password(password)
@@ -34,41 +37,38 @@ impl Warehouse {
             .with_setting("async_insert", "0")
             .with_setting("wait_end_of_query", "1");
         Self {
-            client,
+            client: server.clone().with_database(database),
+            server,
             database: database.to_owned(),
         }
     }
 
-    fn here(&self) -> Client {
-        self.client.clone().with_database(&self.database)
-    }
-
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), WarehouseError> {
-        limited(self.client.query("SELECT 1").execute()).await
+        limited(self.server.query("SELECT 1").execute()).await
     }
 
     pub(crate) async fn create_database(&self) -> Result<(), WarehouseError> {
         let quoted = self.database.replace('\\', "\\\\").replace('`', "\\`");
         let sql = format!("CREATE DATABASE IF NOT EXISTS `{quoted}`");
-        limited(self.client.query_raw(&sql).execute()).await
+        limited(self.server.query_raw(&sql).execute()).await
     }
 
     /// Runs a statement that returns nothing.
     pub async fn execute(&self, sql: &str) -> Result<(), WarehouseError> {
-        limited(self.here().query_raw(sql).execute()).await
+        limited(self.client.query_raw(sql).execute()).await
     }
 
     /// The one number a query returns, which has to be a UInt64.
     pub async fn count(&self, sql: &str) -> Result<u64, WarehouseError> {
-        limited(self.here().query_raw(sql).fetch_one::<u64>()).await
+        limited(self.client.query_raw(sql).fetch_one::<u64>()).await
     }
 
     /// The rows of a query, each a JSON object by column name. Decimals come as strings; 64-bit
     /// integers as numbers.
     pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, WarehouseError> {
         let mut cursor = self
-            .here()
+            .client
             .query_raw(sql)
             .with_setting("output_format_json_quote_decimals", "1")
             .with_setting("output_format_json_quote_64bit_integers", "0")
@@ -127,7 +127,7 @@ impl Warehouse {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut insert = timed(async { Ok(self.here().insert::<T>(table.name()).await?) })
+        let mut insert = timed(async { Ok(self.client.insert::<T>(table.name()).await?) })
             .await?
             .with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT));
         for row in rows {

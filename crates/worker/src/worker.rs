@@ -1,4 +1,5 @@
-//! The loop: gather, process, insert, commit; and from time to time look at the clock.
+//! The loop: gather, process, insert, commit; and from time to time look at the clock. It begins once
+//! the tables are there, which the worker itself sees to.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -67,6 +68,9 @@ impl<B: Backend, S: Sink> Worker<B, S> {
 
     async fn work(&self, shutdown: &CancellationToken) -> Result<(), Stopped> {
         let mut pause = Pause::new(&self.options);
+        while let Err(error) = self.sink.prepare().await {
+            self.failed("prepare", &error, &mut pause, shutdown).await?;
+        }
         let mut consumer = loop {
             match self.backend.log().subscribe(GROUP, &TOPICS).await {
                 Ok(consumer) => break consumer,

@@ -1,12 +1,7 @@
 //! The worker's laws, on the embedded store: for any order of arrival, duplication, split into
 //! batches, failure, crash and replay, the tables hold what one calm run over the same records gives.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test's helpers"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers")]
 
 mod world;
 

@@ -119,8 +119,9 @@ async fn rows_written_again_are_there_once_in_their_last_version() {
             table.view()
         );
     }
-    let versions = "SELECT (SELECT version FROM v_events) + (SELECT version FROM v_leads)
-        + (SELECT version FROM v_conversions) + (SELECT max(version) FROM v_credits)";
+    let versions =
+        "SELECT assumeNotNull((SELECT version FROM v_events) + (SELECT version FROM v_leads)
+        + (SELECT version FROM v_conversions) + (SELECT max(version) FROM v_credits))";
     assert_eq!(warehouse.count(versions).await.unwrap(), 12);
     let credits = "SELECT conversion_id, touch, publisher, link, share, value FROM v_credits
         ORDER BY touch";

@@ -162,6 +162,10 @@ fn push(out: &mut Vec<Written>, table: &str, key: &[&str], rows: &[impl Serializ
 }
 
 impl Sink for Tables {
+    async fn prepare(&self) -> Result<(), WarehouseError> {
+        Ok(())
+    }
+
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         let fate = {
             let mut inner = self.0.lock().unwrap();
