@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Micros;
 use sandbox::{Latency, Market, PingManners, PostManners, Profile};
-use traffic::{Mix, Publisher, World};
+use traffic::{Link, Mix, Publisher, World};
 
 /// The catalog of this run.
 pub(crate) const CATALOG: &str = include_str!("../catalog/chaos.toml");
@@ -40,12 +40,17 @@ pub(crate) fn world() -> World {
     let publisher = |name: &str| Publisher {
         name: name.to_owned(),
         key: key_of(name),
-        links: vec![format!("{name}-a"), format!("{name}-b")],
+        links: ["a", "b"]
+            .map(|link| Link {
+                name: format!("{name}-{link}"),
+                campaign: CAMPAIGN.to_owned(),
+            })
+            .into(),
     };
     World {
         publishers: ["north", "south", "east"].map(publisher).into(),
         goal: "policy_bound".to_owned(),
-        token: "chaos-postback-token".to_owned(),
+        tokens: BTreeMap::from([(CAMPAIGN.to_owned(), "chaos-postback-token".to_owned())]),
     }
 }
 

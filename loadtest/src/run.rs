@@ -96,7 +96,12 @@ impl Chaos {
         std::fs::write(&catalog, cast::CATALOG).with_context(|| catalog.display().to_string())?;
         let vars = (1..)
             .zip(sandbox.buyers())
-            .map(|(number, buyer)| (format!("buyer_{number:02}"), buyer.addr.to_string()))
+            .map(|(number, buyer)| {
+                (
+                    format!("sandbox_{number:02}"),
+                    format!("http://{}", buyer.addr),
+                )
+            })
             .collect();
         let [public, operator, clickhouse] = free_addresses()?;
         let plan = Plan {

@@ -45,8 +45,8 @@ pub use person::Person;
 pub use service::{Plan, Service, ServiceError, caught_up, free_addresses};
 pub use steal::{Seconds, Steal};
 pub use story::DIRECT_MARKER;
-pub use world::{Mix, Patience, Publisher, World};
+pub use world::{Link, Mix, Patience, Publisher, World};
 
 /// The lead field whose value joins a client's request with what buyers journalled for it: an open
 /// field, so every ping carries it.
-pub const MARKER_FIELD: &str = "landing_page";
+pub const MARKER_FIELD: &str = "marker";

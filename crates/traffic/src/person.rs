@@ -89,7 +89,12 @@ impl Person {
         let (make, model) = *dice.pick(&CARS);
         let insured = dice.happens(0.75);
         let year = 2026 - dice.between(18, 78);
-        let ping = json!({
+        let born = format!(
+            "{year}-{:02}-{:02}",
+            dice.between(1, 12),
+            dice.between(1, 28)
+        );
+        let mut ping = json!({
             "zip": zip,
             "state": state,
             "age": 2026 - year,
@@ -101,6 +106,7 @@ impl Person {
             "current_company": if insured { *dice.pick(&INSURERS) } else { "none" },
             "continuous_coverage_months": if insured { dice.between(1, 60) } else { 0 },
             "coverage_type": dice.pick(&["state_minimum", "standard", "premium"]),
+            "licence_status": if dice.happens(0.95) { "active" } else { "suspended" },
             "sr22": dice.happens(0.04),
             "incidents": dice.between(0, 2),
             "vehicle_year": dice.between(2004, 2026),
@@ -108,8 +114,15 @@ impl Person {
             "vehicle_model": model,
             "vehicles": dice.between(1, 3),
             "drivers": dice.between(1, 3),
+            "ip_address": format!("198.51.100.{}", dice.between(1, 254)),
+            "user_agent": dice.pick(&BROWSERS),
+            "landing_page": "https://quotes.example/auto",
             MARKER_FIELD: marker,
         });
+        // Some publishers leave the birth date to the post.
+        if dice.happens(0.5) {
+            ping["date_of_birth"] = born.clone().into();
+        }
         let contact = json!({
             "first_name": first,
             "last_name": last,
@@ -117,10 +130,7 @@ impl Person {
             "email": format!("{first}.{last}.{number}@example.com").to_lowercase(),
             "address": format!("{} {}", dice.between(1, 9999), dice.pick(&STREETS)),
             "city": city,
-            "date_of_birth":
-                format!("{year}-{:02}-{:02}", dice.between(1, 12), dice.between(1, 28)),
-            "ip_address": format!("198.51.100.{}", dice.between(1, 254)),
-            "user_agent": dice.pick(&BROWSERS),
+            "date_of_birth": born,
         });
         let object = |value| match value {
             Value::Object(map) => map,
@@ -156,14 +166,7 @@ mod tests {
         assert_eq!(person.for_post(), draw(1).for_post());
         assert_ne!(person.for_post(), draw(2).for_post());
         assert_eq!(person.ping[MARKER_FIELD], "m-1");
-        for name in [
-            "phone",
-            "email",
-            "first_name",
-            "last_name",
-            "address",
-            "ip_address",
-        ] {
+        for name in ["phone", "email", "first_name", "last_name", "address"] {
             assert!(
                 !person.ping.contains_key(name) && person.contact.contains_key(name),
                 "{name}"

@@ -27,8 +27,8 @@ struct Visitor {
     browser: &'static str,
     /// `name=value`, as the service set them.
     cookies: Vec<String>,
-    /// Ids of answered clicks, in order.
-    clicks: Vec<String>,
+    /// Ids of answered clicks and the campaigns of their links, in order.
+    clicks: Vec<(String, String)>,
 }
 
 /// The part of a ping's answer that a publisher acts on.
@@ -109,7 +109,7 @@ impl Driver {
         let marker = format!("k{}", visitor.dice.token());
         let source = *visitor.dice.pick(&["fb", "google", "tiktok", "native"]);
         let adset = visitor.dice.between(1, 9);
-        let path = format!("/c/{link}?s1={source}&s2=adset-{adset}&s10={marker}");
+        let path = format!("/c/{}?s1={source}&s2=adset-{adset}&s10={marker}", link.name);
         let mut call = Call::get(path).with(header::USER_AGENT, visitor.browser);
         if !visitor.cookies.is_empty() {
             call = call.with(header::COOKIE, &visitor.cookies.join("; "));
@@ -131,12 +131,14 @@ impl Driver {
             .header(&header::LOCATION)
             .and_then(click_id_in)
             .map(str::to_owned);
-        visitor.clicks.extend(click_id.clone());
+        visitor
+            .clicks
+            .extend(click_id.clone().map(|id| (id, link.campaign)));
         Live::up(&self.live.clicks);
         self.book.write(Told::Click(ClickTold {
             marker,
             visitor: visitor.number,
-            link,
+            link: link.name,
             publisher: publisher.name.clone(),
             click_id,
             at_us: self.clock.wall().as_micros(),
@@ -153,7 +155,7 @@ impl Driver {
             "sub": { "s1": "form" },
             "publisher_lead_id": format!("pl-{marker}"),
         });
-        if let Some(click) = visitor.clicks.last() {
+        if let Some((click, _)) = visitor.clicks.last() {
             put(&mut control, "click_id", click.clone().into());
         }
         let going = Going {
@@ -328,7 +330,10 @@ impl Driver {
     }
 
     async fn convert(&self, visitor: &mut Visitor) {
-        let Some(click_id) = visitor.clicks.first().cloned() else {
+        let Some((click_id, campaign)) = visitor.clicks.first().cloned() else {
+            return;
+        };
+        let Some(token) = self.world.tokens.get(&campaign) else {
             return;
         };
         let txid = format!("pol-{}", visitor.dice.token());
@@ -341,7 +346,7 @@ impl Driver {
         let path = format!(
             "/postback?click_id={click_id}&goal={}&txid={txid}&amount={amount}&currency=USD&token={}",
             self.world.goal,
-            text(&self.world.token),
+            text(token),
         );
         let heard = self
             .asking()

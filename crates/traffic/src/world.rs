@@ -1,5 +1,6 @@
 //! Who takes part and how they behave: publishers and their links, an advertiser, and the mix of stories.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Everybody who calls the service, as the catalog knows them.
@@ -9,8 +10,8 @@ pub struct World {
     pub publishers: Vec<Publisher>,
     /// Goal of the advertiser's postbacks.
     pub goal: String,
-    /// The advertiser's token.
-    pub token: String,
+    /// The advertiser's token on each campaign.
+    pub tokens: BTreeMap<String, String>,
 }
 
 /// A publisher.
@@ -20,8 +21,17 @@ pub struct Publisher {
     pub name: String,
     /// Its API key.
     pub key: String,
-    /// Names of its tracking links.
-    pub links: Vec<String>,
+    /// Its tracking links.
+    pub links: Vec<Link>,
+}
+
+/// A tracking link.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its name in the catalog.
+    pub name: String,
+    /// The campaign of its offer.
+    pub campaign: String,
 }
 
 /// What happens how often.

@@ -1,0 +1,194 @@
+//! `gavel demo`: the main job on this machine. Buyers and the service run as child processes, visitors,
+//! publishers and an advertiser call its public HTTP interface, and at the end three books are held
+//! against each other: what clients were told, what buyers journalled, what ClickHouse holds.
+
+mod cast;
+mod freshness;
+mod progress;
+mod report;
+mod stage;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use domain::Clock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use traffic::{
+    Book, Books, Buyers, Clients, Control, Dice, Driver, Gate, Held, LeadTold, Live, Patience, Pool, Run,
+    Steal, Told,
+};
+
+use super::Failure;
+use crate::ending::{self, Stdin};
+use crate::os::OsClock;
+use freshness::Freshness;
+use report::{Evidence, Report};
+use stage::Stage;
+
+/// A request is repeated this often and this long.
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(200), limit: Duration::from_secs(30) };
+/// A client waits this long for an answer: longer than any deadline it names.
+const CLIENT_LIMIT: Duration = Duration::from_secs(15);
+/// Connections of all clients together.
+const CONNECTIONS: usize = 256;
+/// How long ClickHouse may take to catch up at the end.
+const CATCH_UP: Duration = Duration::from_secs(60);
+/// How often a lead that was `pending` is looked up at the end.
+const LOOK_UPS: u32 = 50;
+const LOOK_UP_PAUSE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How long visitors come.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u64,
+    /// Leads per second; several clicks for each.
+    #[arg(long, value_name = "LEADS_PER_S", default_value_t = 20.0)]
+    rate: f64,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Keep everything in this directory, which must be empty or new. Without it a temporary one is
+    /// used and removed.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// What all draws begin with: the same seed brings the same visitors.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
+    if !(args.rate > 0.0 && args.rate <= 10_000.0) {
+        return Err(Failure::Usage(anyhow!("--rate must be above 0 and at most 10000")));
+    }
+    super::engine::ensure()?;
+    let home = stage::Home::of(args.data.as_deref())?;
+    // One thread: the clients must not take a second core from what they measure.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::Work)?;
+    let report = runtime.block_on(async {
+        let interrupted = ending::asked_to_end(Stdin::Ignored)?;
+        tokio::select! {
+            report = play(&args, &home) => report.map_err(Failure::Work),
+            () = interrupted => Err(Failure::Work(anyhow!("interrupted"))),
+        }
+    });
+    // Children are gone by now, or go with the runtime; what is left is theirs to lose.
+    drop(runtime);
+    let report = match report {
+        Ok(report) => report,
+        Err(failure) => {
+            home.show_logs();
+            return Err(failure);
+        }
+    };
+    report.print(args.json);
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
+    let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
+    eprintln!("starting ten buyers, the service and its ClickHouse in {}", home.dir().display());
+    let mut stage = Stage::set(home, Arc::clone(&clock)).await?;
+    let warehouse = stage.warehouse();
+
+    let mut dice = Dice::new(args.seed);
+    let control = Arc::new(Control::new(&stage.buyers(), dice.fork(), Arc::clone(&clock)));
+    let driver = Arc::new(Driver {
+        pool: Pool::new(stage.public(), CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),
+        world: cast::world(),
+        mix: cast::mix(args.rate),
+        patience: PATIENCE,
+        book: Book::create(&home.dir().join("clients.jsonl")).context("clients.jsonl")?,
+        gate: Arc::new(Gate::default()),
+        live: Live::default(),
+        control: Some(Arc::clone(&control)),
+        clock: Arc::clone(&clock),
+        visitors: AtomicU64::new(0),
+    });
+
+    let stop = CancellationToken::new();
+    let (steal, freshness) = (Arc::new(Steal::default()), Arc::new(Freshness::default()));
+    let mut watchers = JoinSet::new();
+    watchers.spawn(Arc::clone(&steal).watch(Arc::clone(&clock), stop.clone()));
+    watchers.spawn(Arc::clone(&freshness).watch(stage.warehouse(), Arc::clone(&clock), stop.clone()));
+    watchers.spawn(progress::show(Arc::clone(&driver), args.seconds, stop.clone()));
+
+    let length = Duration::from_secs(args.seconds);
+    let never = CancellationToken::new();
+    let stretch = tokio::select! {
+        stretch = driver.run(dice, length, &never) => stretch,
+        gone = stage.somebody_ended() => return Err(gone),
+    };
+    stop.cancel();
+    while watchers.join_next().await.is_some() {}
+    if stretch.not_started > 0 {
+        eprintln!("{} visitors could not be started: too many were under way", stretch.not_started);
+    }
+
+    eprintln!("waiting for the last leads to end and for ClickHouse to catch up");
+    end_pending(&driver).await?;
+    stage.caught_up(CATCH_UP).await?;
+    let told = driver.book.read().context("clients.jsonl")?;
+    let held = Held::read(&warehouse).await?;
+    let totals = report::Totals::read(&warehouse).await?;
+    stage.clear().await?;
+
+    let entries = sandbox::read_journals(&home.journals())?;
+    let checks = Books {
+        clients: Clients::of(&told),
+        buyers: Buyers::of(&entries),
+        held: &held,
+        book_sizes: cast::book_sizes(),
+        run: Run::Undisturbed,
+    }
+    .checks();
+    Ok(Report::of(Evidence {
+        told: &told,
+        entries: &entries,
+        held: &held,
+        totals,
+        control: &control.calls(),
+        seconds: &steal.seconds(),
+        freshness: &freshness.delays_us(&told),
+        checks,
+    }))
+}
+
+/// Looks leads up that were told `pending`, until they have ended or the limit is reached; one that
+/// stays open fails its check.
+async fn end_pending(driver: &Driver) -> Result<()> {
+    let told = driver.book.read().context("clients.jsonl")?;
+    let mut last: HashMap<&str, &LeadTold> = HashMap::new();
+    for told in &told {
+        if let Told::Lead(lead) | Told::LookedUp(lead) = told {
+            last.insert(&lead.lead, lead);
+        }
+    }
+    let mut open: Vec<&LeadTold> =
+        last.into_values().filter(|lead| lead.status == "pending").collect();
+    for _ in 0..LOOK_UPS {
+        let mut still = Vec::new();
+        for lead in open {
+            if !driver.look_up(lead).await {
+                still.push(lead);
+            }
+        }
+        open = still;
+        if open.is_empty() {
+            break;
+        }
+        tokio::time::sleep(LOOK_UP_PAUSE).await;
+    }
+    Ok(())
+}
