@@ -184,7 +184,7 @@ fn intake_lead(snapshot: &Snapshot, campaign: &str) -> domain::FullLead {
         "currently_insured": true, "current_company": "Summit", "continuous_coverage_months": 24,
         "policy_expires": "2026-12-31", "coverage_type": "Full Coverage", "vehicle_year": 2020,
         "vehicle_make": "Honda", "vehicle_model": "Civic", "vehicles": 1,
-        "ip_address": "198.51.100.7", "user_agent": "Mozilla/5.0",
+        "ip_address": "198.51.100.7", "user_agent": "Mozilla/5.0", "marker": "m-1",
         "landing_page": "https://quotes.example/auto?x=1",
         "trustedform_url": "https://cert.trustedform.com/abc",
         "jornaya_leadid": "01234567-89AB-CDEF-0123-456789ABCDEF",

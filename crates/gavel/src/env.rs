@@ -5,6 +5,7 @@
     reason = "the one place that reads the environment"
 )]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// `GAVEL_LOG`: which log lines to show (`info`, `info,edge=debug`).
@@ -30,4 +31,13 @@ pub(crate) fn engine_cache() -> Option<PathBuf> {
     let data = absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))?;
     Some(data.join("gavel/engine"))
+}
+
+/// All `GAVEL_..` variables: those that name a setting come before the configuration file.
+pub(crate) fn settings() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with("GAVEL_"))
+        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+        .collect()
 }
