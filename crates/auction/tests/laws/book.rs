@@ -1,0 +1,198 @@
+//! Who was considered, who was asked, who comes first, and why each other did not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use auction::{Kind, LadderEffect, LadderInput, PingEffect, PingResult, PostReply, Row};
+use auction::{PingReply, Slot};
+use domain::{ContractName, ContractReason, LeadStatus};
+
+use crate::after_every_world;
+use crate::life::{Happened, Life};
+
+/// Rows + excluded counts = book size, one reason each, equal to what a naive reading says.
+#[test]
+fn every_contract_of_the_book_has_one_reason() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            let Some(round) = &life.round else { continue };
+            let expected = world.expected(life);
+            let waterfall = &round.waterfall;
+            let excluded: u32 = waterfall.excluded.values().sum();
+            assert_eq!(
+                waterfall.rows.len() + excluded as usize,
+                world.book.terms.len()
+            );
+            assert_eq!(waterfall.excluded, expected.excluded);
+            let mut names = BTreeSet::new();
+            for row in &waterfall.rows {
+                let contract = &row.contract;
+                assert!(names.insert(contract.clone()), "{contract} has two rows");
+                assert_eq!(row.deferred, expected.deferred.contains(contract));
+                let reason = row.reason().unwrap();
+                match &expected.rows[contract] {
+                    Err(why) => assert_eq!(reason, why, "{contract}"),
+                    Ok(price) => {
+                        assert_eq!(row.price, Some(*price));
+                        let on_the_ladder = [ContractReason::Won, ContractReason::LostToHigher];
+                        assert!(on_the_ladder.contains(reason), "{contract}: {reason}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// The outcome's rows are those of the round, or of the quote; each rung has one, with what it met.
+#[test]
+fn every_rung_has_the_reason_that_it_met() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            let Some(round) = &life.round else { continue };
+            for ended in life.outcomes() {
+                let waterfall = &ended.waterfall;
+                match life.order.kind {
+                    Kind::Ping => assert_eq!(waterfall.rows.len(), round.rungs.len()),
+                    Kind::Direct => {
+                        assert_eq!(waterfall.rows.len(), round.waterfall.rows.len());
+                        assert_eq!(waterfall.excluded, round.waterfall.excluded);
+                        assert_eq!(waterfall.pings, round.waterfall.pings);
+                    }
+                }
+                let rows = |contract: &ContractName| -> Vec<&Row> {
+                    let rows = waterfall.rows.iter();
+                    rows.filter(|row| row.contract == *contract).collect()
+                };
+                for rung in &round.rungs {
+                    let rows = rows(&rung.contract);
+                    assert_eq!(rows.len(), 1, "{} has {rows:?}", rung.contract);
+                    let unneeded = rows[0].post_reason == Some(ContractReason::NotNeeded);
+                    assert!(!unneeded || ended.status != LeadStatus::Unsold);
+                }
+                for (contract, met) in met(life) {
+                    assert_eq!(rows(&contract)[0].post_reason, Some(met), "{contract}");
+                }
+            }
+        }
+    });
+}
+
+/// What contracts met that were posted, or whose cap was full.
+fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
+    let mut replies = BTreeMap::new();
+    let mut met = BTreeMap::new();
+    for (at, what) in &life.history {
+        match what {
+            Happened::Told(LadderInput::Reply { leg, reply }) => {
+                replies.entry(*leg).or_insert_with(|| reason(reply));
+            }
+            Happened::Told(LadderInput::HoldFull(id, window)) => {
+                let holds = life.effects().find_map(|(_, effect)| match effect {
+                    LadderEffect::Hold { reservation, .. } if reservation.id == *id => {
+                        reservation.counters.first()
+                    }
+                    _ => None,
+                });
+                let contract = holds.and_then(|unit| unit.counter.split('/').next());
+                met.insert(
+                    contract.unwrap().parse().unwrap(),
+                    ContractReason::Cap(*window),
+                );
+            }
+            Happened::Told(LadderInput::Tick) => {
+                let unanswered = life.posts().into_iter().find(|post| post.until == *at);
+                if let Some(post) = unanswered {
+                    replies.entry(post.leg).or_insert(ContractReason::InDoubt);
+                }
+            }
+            _ => {}
+        }
+    }
+    for post in life.posts() {
+        if let Some(reason) = replies.remove(&post.leg) {
+            met.insert(post.contract, reason);
+        }
+    }
+    met
+}
+
+fn reason(reply: &PostReply) -> ContractReason {
+    match reply {
+        PostReply::Accepted { .. } => ContractReason::Won,
+        PostReply::Rejected => ContractReason::BuyerRejected,
+        PostReply::Duplicate => ContractReason::BuyerSaysDuplicate,
+        PostReply::Throttled => ContractReason::Throttled,
+        PostReply::Unclear | PostReply::Pending => ContractReason::InDoubt,
+        PostReply::NotSent => ContractReason::PostError,
+    }
+}
+
+/// Each ping that was sent ends once; who let the time run out is called off.
+#[test]
+fn pings_sent_are_bids_no_bids_timeouts_and_failures() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            let Some(round) = &life.round else { continue };
+            let answers = world.answers(life);
+            let contract = |slot: Slot| world.book.get(slot).unwrap().contract.clone();
+            let result = |contract: &ContractName| match answers.get(contract) {
+                None => PingResult::Timeout,
+                Some((PingReply::Bid { .. }, _)) => PingResult::Bid,
+                Some((PingReply::NoBid, _)) => PingResult::NoBid,
+                Some(_) => PingResult::Failed,
+            };
+            let (mut sent, mut called_off) = (BTreeMap::new(), BTreeSet::new());
+            for (_, what) in &life.history {
+                match what {
+                    Happened::Round(PingEffect::Ping { slot, .. }) => {
+                        let contract = contract(*slot);
+                        let result = result(&contract);
+                        assert!(sent.insert(contract, result).is_none(), "pinged twice");
+                    }
+                    Happened::Round(PingEffect::Cancel { slot }) => {
+                        called_off.insert(contract(*slot));
+                    }
+                    _ => {}
+                }
+            }
+            let rows = round.waterfall.pings.iter();
+            let rows: Vec<_> = rows.map(|ping| (&ping.contract, &ping.result)).collect();
+            assert_eq!(rows.len(), sent.len());
+            assert_eq!(
+                rows.into_iter().collect::<BTreeMap<_, _>>(),
+                sent.iter().collect()
+            );
+            sent.retain(|_, result| *result == PingResult::Timeout);
+            assert_eq!(called_off, sent.into_keys().collect());
+        }
+    });
+}
+
+/// Rungs are the admissible prices, highest first; of the same, the higher priority, then the name.
+#[test]
+fn the_highest_admissible_price_comes_first() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            let Some(round) = &life.round else { continue };
+            let ladder = round.rungs.iter().map(|rung| rung.contract.clone());
+            let ladder: Vec<_> = ladder.collect();
+            assert_eq!(ladder, world.expected(life).ladder);
+            let posts = life.posts().into_iter();
+            let rank = |contract| ladder.iter().position(|rung| *rung == contract);
+            let ranks: Vec<_> = posts.map(|post| rank(post.contract).unwrap()).collect();
+            assert!(ranks.is_sorted(), "posted in the order {ranks:?}");
+        }
+    });
+}
+
+/// With the whole lead, and the book of the moment.
+#[test]
+fn a_contract_is_checked_again_before_its_post() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            for post in life.posts() {
+                let checked = world.eligible(life, &post.contract);
+                assert!(checked.is_ok(), "{} was posted: {checked:?}", post.contract);
+            }
+        }
+    });
+}

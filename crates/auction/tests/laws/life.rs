@@ -1,0 +1,148 @@
+//! One lead of a world: what was decided for it, and all that happened to it, in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use auction::{
+    Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, PingEffect, PingInput,
+    PingRound, PostLadder, Round, Slot,
+};
+use domain::{ContractName, FullLead, LeadId, LegState, Micros, Mono};
+
+use crate::draw::Order;
+
+/// What has happened to a lead.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Happened {
+    Round(PingEffect),
+    Answered(PingInput),
+    Ladder(LadderEffect),
+    Told(LadderInput),
+    /// The buyer has the lead, whatever we hear of it.
+    Took(ContractName),
+}
+
+/// A post that left.
+pub(crate) struct Posted {
+    /// Its place in the history.
+    pub(crate) index: usize,
+    pub(crate) at: Mono,
+    pub(crate) leg: u16,
+    pub(crate) slot: Slot,
+    pub(crate) contract: ContractName,
+    pub(crate) until: Mono,
+}
+
+/// One lead, or one ping that never became a lead.
+pub(crate) struct Life {
+    pub(crate) lead: LeadId,
+    pub(crate) order: Order,
+    pub(crate) facts: Facts,
+    /// The book its ladder goes by.
+    pub(crate) book: Arc<Book>,
+    pub(crate) arrived: Mono,
+    /// When the publisher stops waiting for the post.
+    pub(crate) deadline: Mono,
+    pub(crate) round: Option<Round>,
+    pub(crate) history: Vec<(Mono, Happened)>,
+    pub(crate) fields: Arc<FullLead>,
+    pub(crate) pinging: Option<PingRound>,
+    pub(crate) ladder: Option<PostLadder>,
+}
+
+impl Life {
+    pub(crate) fn quoted(&self) -> Option<Micros> {
+        let best = self.round.as_ref()?.rungs.first()?;
+        (self.order.kind == Kind::Ping).then_some(best.payout)
+    }
+
+    pub(crate) fn posted(&self) -> bool {
+        self.ladder.is_some()
+    }
+
+    pub(crate) fn effects(&self) -> impl Iterator<Item = (Mono, &LadderEffect)> {
+        self.history.iter().filter_map(|(at, what)| match what {
+            Happened::Ladder(effect) => Some((*at, effect)),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn fates(&self) -> Vec<Fate> {
+        let fates = self.effects().filter_map(|(_, effect)| match effect {
+            LadderEffect::Done(fate) => Some(*fate),
+            _ => None,
+        });
+        fates.collect()
+    }
+
+    pub(crate) fn took(&self) -> impl Iterator<Item = &ContractName> {
+        self.history.iter().filter_map(|(_, what)| match what {
+            Happened::Took(contract) => Some(contract),
+            _ => None,
+        })
+    }
+
+    /// The records that had been acknowledged before the `until`th thing happened.
+    pub(crate) fn acknowledged(&self, until: usize) -> Vec<&LadderRecord> {
+        let before = &self.history[..until];
+        let records = before.iter().filter_map(|(_, what)| match what {
+            Happened::Ladder(LadderEffect::Record { n, record }) => Some((*n, record)),
+            _ => None,
+        });
+        let told = |n| {
+            let recorded = Happened::Told(LadderInput::Recorded(n));
+            before.iter().any(|(_, what)| *what == recorded)
+        };
+        records
+            .filter(|(n, _)| told(*n))
+            .map(|(_, record)| record)
+            .collect()
+    }
+
+    /// The acknowledged outcomes.
+    pub(crate) fn outcomes(&self) -> Vec<&Ended> {
+        let all = self.acknowledged(self.history.len());
+        all.into_iter().filter_map(ended).collect()
+    }
+
+    /// The legs of which a record that was acknowledged by then says how they ended.
+    pub(crate) fn ended_legs(&self, until: usize) -> BTreeMap<u16, LegState> {
+        let records = self.acknowledged(until).into_iter();
+        let replies = records.flat_map(|record| match record {
+            LadderRecord::Posting { replies, .. } | LadderRecord::Outcome { replies, .. } => {
+                replies
+            }
+        });
+        replies.map(|reply| (reply.leg, reply.state)).collect()
+    }
+
+    /// Its posts, in order.
+    pub(crate) fn posts(&self) -> Vec<Posted> {
+        let history = self.history.iter().enumerate();
+        let posts = history.filter_map(|(index, (at, what))| match what {
+            Happened::Ladder(LadderEffect::Post {
+                leg, slot, until, ..
+            }) => Some(Posted {
+                index,
+                at: *at,
+                leg: *leg,
+                slot: *slot,
+                contract: self.contract(*slot).clone(),
+                until: *until,
+            }),
+            _ => None,
+        });
+        posts.collect()
+    }
+
+    pub(crate) fn contract(&self, slot: Slot) -> &ContractName {
+        &self.book.get(slot).unwrap().contract
+    }
+}
+
+fn ended(record: &LadderRecord) -> Option<&Ended> {
+    match record {
+        LadderRecord::Outcome { ended, .. } => Some(ended),
+        LadderRecord::Posting { .. } => None,
+    }
+}

@@ -1,0 +1,358 @@
+//! A small world around the machines: publishers, buyers, a store of caps and a log that fail now and
+//! then, all in an order drawn from a seed. It judges nothing; it remembers everything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{
+    Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, LeadView, PingEffect, PingInput,
+    PingReply, PingRound, PostLadder, PostReply, RoundOpening, Rules, Slot, Waterfall, screen,
+};
+use domain::{ContractName, LeadId, Mono, Timestamp};
+
+use crate::caps::Caps;
+use crate::draw::{self, Draw, Order, Wish};
+use crate::life::{Happened, Life};
+
+const START: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+
+/// What is going to happen to a lead.
+#[derive(Debug, Clone)]
+enum Event {
+    Arrives,
+    Answer(PingInput),
+    QuoteIsPosted,
+    Tell(LadderInput),
+}
+
+/// All of it.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) book: Arc<Book>,
+    pub(crate) rules: Rules,
+    pub(crate) wishes: BTreeMap<ContractName, Wish>,
+    pub(crate) lives: Vec<Life>,
+    pub(crate) caps: Caps,
+    /// Some contracts leave the book, or pause, at this time.
+    changes: (Mono, Arc<Book>),
+    draw: Draw,
+    now: Mono,
+    queue: BTreeMap<(Mono, u64), (usize, Event)>,
+    scheduled: u64,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut draw = Draw(seed);
+        let (book, later, wishes) = draw::books(&mut draw);
+        let rules = draw::rules(&mut draw);
+        let changes = Mono::from_micros(0).plus(draw.millis(4_000));
+        let orders: Vec<Order> = (0..3 + draw.below(8))
+            .map(|_| Order::draw(&mut draw))
+            .collect();
+        let mut world = Self {
+            seed,
+            book,
+            rules,
+            wishes,
+            lives: Vec::new(),
+            caps: Caps::default(),
+            changes: (changes, later),
+            draw,
+            now: Mono::from_micros(0),
+            queue: BTreeMap::new(),
+            scheduled: 0,
+        };
+        for (number, order) in orders.into_iter().enumerate() {
+            world.admit(number, order);
+        }
+        world
+    }
+
+    fn admit(&mut self, number: usize, order: Order) {
+        let arrived = self.now.plus(order.starts);
+        self.at(arrived, number, Event::Arrives);
+        self.lives.push(Life {
+            lead: LeadId::from_bytes((number as u128 + 1).to_be_bytes()),
+            facts: Facts::default(),
+            book: Arc::clone(&self.book),
+            arrived,
+            deadline: arrived.plus(order.tmax),
+            round: None,
+            history: Vec::new(),
+            fields: order.fields(),
+            pinging: None,
+            ladder: None,
+            order,
+        });
+    }
+
+    pub(crate) fn run(mut self) -> Self {
+        while self.step() {}
+        self
+    }
+
+    /// One event; false when there is none left.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(((at, _), (of, event))) = self.queue.pop_first() else {
+            return false;
+        };
+        self.now = at;
+        self.caps.expire(self.wall());
+        match event {
+            Event::Arrives => self.open_round(of),
+            Event::QuoteIsPosted => self.open_ladder(of),
+            Event::Answer(input) => {
+                self.note(of, Happened::Answered(input.clone()));
+                if let Some(round) = &mut self.lives[of].pinging {
+                    round.on(self.now, input);
+                }
+                self.drain_round(of);
+            }
+            Event::Tell(input) => {
+                self.note(of, Happened::Told(input.clone()));
+                if let Some(ladder) = &mut self.lives[of].ladder {
+                    ladder.on(self.now, input);
+                }
+                self.drain_ladder(of);
+            }
+        }
+        true
+    }
+
+    fn at(&mut self, at: Mono, of: usize, event: Event) {
+        self.scheduled += 1;
+        // What falls on the same moment comes in any order.
+        let order = (self.draw.next() << 20) | self.scheduled;
+        self.queue.insert((at, order), (of, event));
+    }
+
+    /// Something comes back after a while, and now and then it comes twice.
+    fn after(&mut self, delay: Duration, of: usize, event: Event) {
+        if self.draw.chance(8) {
+            let later = self.now.plus(delay).plus(self.draw.millis(300));
+            self.at(later, of, event.clone());
+        }
+        self.at(self.now.plus(delay), of, event);
+    }
+
+    /// A store or the log answers: at once, or after a stall.
+    fn replies(&mut self, of: usize, input: LadderInput) {
+        let stalls = self.draw.chance(2);
+        let delay = self.draw.millis(if stalls { 2_000 } else { 3 });
+        self.after(delay, of, Event::Tell(input));
+    }
+
+    fn note(&mut self, of: usize, what: Happened) {
+        self.lives[of].history.push((self.now, what));
+    }
+
+    fn wall(&self) -> Timestamp {
+        START.plus(self.now.since(Mono::from_micros(0)))
+    }
+
+    fn context(&self, of: usize) -> Context {
+        let order = &self.lives[of].order;
+        Context {
+            publisher: order.publisher.clone(),
+            test: order.test,
+            wall: self.wall(),
+        }
+    }
+
+    fn open_round(&mut self, of: usize) {
+        let life = &self.lives[of];
+        let context = self.context(of);
+        let view = match life.order.kind {
+            Kind::Ping => LeadView::Ping(&life.fields.ping),
+            Kind::Direct => LeadView::Full(&life.fields),
+        };
+        let screened = screen(&self.book, &context, view);
+        let counters = screened.counters(&self.book, &context);
+        let used = counters.into_iter().map(|counter| {
+            let used = self.caps.used(&counter);
+            (counter, used)
+        });
+        let facts = Facts {
+            used: used.collect(),
+        };
+        let round = PingRound::open(RoundOpening {
+            book: Arc::clone(&self.book),
+            rules: self.rules.clone(),
+            context,
+            screened,
+            facts: facts.clone(),
+            kind: life.order.kind,
+            min_payout: life.order.min_payout,
+            now: self.now,
+            deadline: life.deadline,
+        });
+        let life = &mut self.lives[of];
+        life.facts = facts;
+        life.pinging = Some(round);
+        self.drain_round(of);
+    }
+
+    fn drain_round(&mut self, of: usize) {
+        while let Some(effect) = self.lives[of].pinging.as_mut().and_then(PingRound::poll) {
+            self.note(of, Happened::Round(effect.clone()));
+            match effect {
+                PingEffect::Ping { slot, .. } => self.pinged(of, slot),
+                PingEffect::Cancel { .. } => {}
+                PingEffect::WakeAt(at) => self.at(at, of, Event::Answer(PingInput::Tick)),
+                PingEffect::Done => self.round_ended(of),
+            }
+        }
+    }
+
+    fn pinged(&mut self, of: usize, slot: Slot) {
+        if self.draw.chance(5) {
+            return;
+        }
+        let reply = match self.draw.below(20) {
+            0 => PingReply::Error,
+            1 => PingReply::Bad,
+            2 => PingReply::Throttled,
+            3..6 => PingReply::NoBid,
+            _ => PingReply::Bid {
+                price: self.draw.amount(20),
+                bid_id: None,
+                expires_in: self.draw.chance(30).then(|| self.draw.millis(600)),
+            },
+        };
+        let slow = self.draw.chance(12);
+        let delay = self.draw.millis(if slow { 4_000 } else { 60 });
+        let answer = |reply| Event::Answer(PingInput::Reply { slot, reply });
+        if self.draw.chance(5) {
+            // It changes its mind, too late.
+            let second = self.now.plus(delay).plus(self.draw.millis(20));
+            self.at(second, of, answer(PingReply::NoBid));
+        }
+        self.after(delay, of, answer(reply));
+    }
+
+    fn round_ended(&mut self, of: usize) {
+        let life = &mut self.lives[of];
+        let Some(round) = life.pinging.take().map(PingRound::finish) else {
+            return;
+        };
+        let quoted = !round.rungs.is_empty();
+        life.round = Some(round);
+        match (life.order.kind, life.order.posts) {
+            (Kind::Direct, _) => self.open_ladder(of),
+            (Kind::Ping, Some((after, tmax))) if quoted => {
+                let at = self.now.plus(after);
+                life.deadline = at.plus(tmax);
+                self.at(at, of, Event::QuoteIsPosted);
+            }
+            (Kind::Ping, _) => {}
+        }
+    }
+
+    fn open_ladder(&mut self, of: usize) {
+        let context = self.context(of);
+        let (changes, later) = &self.changes;
+        let life = &mut self.lives[of];
+        let Some(round) = life.round.clone() else {
+            return;
+        };
+        let quote = life.quoted();
+        if quote.is_some() && self.now >= *changes {
+            life.book = Arc::clone(later);
+        }
+        life.ladder = Some(PostLadder::open(Climb {
+            lead: life.lead,
+            fields: Arc::clone(&life.fields),
+            book: Arc::clone(&life.book),
+            rules: self.rules.clone(),
+            context,
+            rungs: round.rungs,
+            quote,
+            min_payout: life.order.min_payout,
+            waterfall: match quote {
+                Some(_) => Waterfall::default(),
+                None => round.waterfall,
+            },
+            now: self.now,
+            deadline: life.deadline,
+        }));
+        self.drain_ladder(of);
+    }
+
+    fn drain_ladder(&mut self, of: usize) {
+        while let Some(effect) = self.lives[of].ladder.as_mut().and_then(PostLadder::poll) {
+            self.note(of, Happened::Ladder(effect.clone()));
+            match effect {
+                LadderEffect::Hold { reservation, until } => {
+                    let id = reservation.id;
+                    let full = self.caps.hold(&reservation, until);
+                    let input = match full {
+                        _ if self.draw.chance(1) => LadderInput::HoldFailed(id),
+                        None => LadderInput::Held(id),
+                        Some(window) => LadderInput::HoldFull(id, window),
+                    };
+                    self.replies(of, input);
+                }
+                LadderEffect::Pin { id, first } => {
+                    let input = match self.draw.below(60) {
+                        0 if first => LadderInput::ClaimLost,
+                        1 => {
+                            let _whether = self.draw.chance(50) && self.caps.pin(id, self.wall());
+                            LadderInput::PinFailed(id)
+                        }
+                        // The store's clock may be ahead.
+                        2 => {
+                            self.caps.expire(Timestamp::from_micros(i64::MAX));
+                            LadderInput::PinExpired(id)
+                        }
+                        _ if self.caps.pin(id, self.wall()) => LadderInput::Pinned(id),
+                        _ => LadderInput::PinExpired(id),
+                    };
+                    self.replies(of, input);
+                }
+                LadderEffect::Record { n, .. } => {
+                    let input = if self.draw.chance(4) {
+                        LadderInput::RecordFailed(n)
+                    } else {
+                        LadderInput::Recorded(n)
+                    };
+                    self.replies(of, input);
+                }
+                LadderEffect::Post { leg, slot, .. } => self.bought(of, leg, slot),
+                LadderEffect::Commit(reservation) => self.caps.commit(&reservation),
+                LadderEffect::Release(reservation) => self.caps.release(&reservation),
+                LadderEffect::WakeAt(at) => self.at(at, of, Event::Tell(LadderInput::Tick)),
+                LadderEffect::Done(_) => {}
+            }
+        }
+    }
+
+    /// The buyer decides; what we hear of it is another matter.
+    fn bought(&mut self, of: usize, leg: u16, slot: Slot) {
+        let accepted = PostReply::Accepted {
+            reference: None,
+            price: None,
+            redirect_url: None,
+        };
+        let (reply, took) = match self.draw.below(20) {
+            0 => (Some(PostReply::Unclear), self.draw.chance(50)),
+            1 => (None, self.draw.chance(50)),
+            2 => (Some(PostReply::Pending), self.draw.chance(50)),
+            3 => (Some(PostReply::Duplicate), false),
+            4 => (Some(PostReply::NotSent), false),
+            5 => (Some(PostReply::Throttled), false),
+            6..12 => (Some(PostReply::Rejected), false),
+            _ => (Some(accepted), true),
+        };
+        if took {
+            let contract = self.lives[of].contract(slot).clone();
+            self.note(of, Happened::Took(contract));
+        }
+        if let Some(reply) = reply {
+            let slow = self.draw.chance(10);
+            let delay = self.draw.millis(if slow { 3_000 } else { 80 });
+            self.after(delay, of, Event::Tell(LadderInput::Reply { leg, reply }));
+        }
+    }
+}
