@@ -4,66 +4,12 @@
 //! it, any other is a duplicate. So a pixel and a postback of one order count once, and a later
 //! `rejected` takes effect.
 
-use domain::{ClickId, ConversionId, Currency, EventId, LeadId, Micros, Timestamp, VisitorId};
+use domain::{
+    ClickId, ConversionId, ConversionStatus, Currency, EventId, LeadId, Micros, Timestamp,
+    VisitorId,
+};
 
 use crate::ConversionKey;
-
-/// How far a conversion has been approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConversionStatus {
-    /// Waits for the advertiser.
-    Pending,
-    /// Counts.
-    Approved,
-    /// Waits for its hold to end.
-    Held,
-    /// The advertiser refused it.
-    Rejected,
-    /// It was taken back.
-    Reversed,
-}
-
-/// Not a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not pending, approved, held, rejected or reversed")]
-pub struct StatusError;
-
-impl ConversionStatus {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Approved,
-        Self::Held,
-        Self::Rejected,
-        Self::Reversed,
-    ];
-
-    /// The word in answers and tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Held => "held",
-            Self::Rejected => "rejected",
-            Self::Reversed => "reversed",
-        }
-    }
-
-    /// Whether a conversion of this status is worth credit.
-    pub const fn counts(self) -> bool {
-        !matches!(self, Self::Rejected | Self::Reversed)
-    }
-}
-
-impl std::str::FromStr for ConversionStatus {
-    type Err = StatusError;
-
-    fn from_str(text: &str) -> Result<Self, StatusError> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or(StatusError)
-    }
-}
 
 /// One report of a conversion. Ordered by event time, then id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

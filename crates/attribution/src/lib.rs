@@ -17,7 +17,7 @@ pub mod model;
 mod touch;
 mod version;
 
-pub use conversion::{Conversion, ConversionEvent, ConversionStatus};
+pub use conversion::{Conversion, ConversionEvent};
 pub use credit::{Credit, CreditPart, WHOLE};
 pub use derive::derive;
 pub use journey::{Journey, Windows};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use attribution::{ConversionEvent, ConversionStatus, Journey, Touch, Windows};
-use domain::{ClickId, Currency, EventId, Micros, Timestamp, VisitorId};
+use attribution::{ConversionEvent, Journey, Touch, Windows};
+use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
 
 const DAY: i64 = 86_400_000_000;
 

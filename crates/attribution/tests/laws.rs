@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use attribution::{
-    Conversion, ConversionEvent, ConversionStatus, Credit, Journey, Touch, WHOLE, Windows,
-};
-use domain::{ClickId, Currency, EventId, Micros, Timestamp, VisitorId};
+use attribution::{Conversion, ConversionEvent, Credit, Journey, Touch, WHOLE, Windows};
+use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
 use proptest::prelude::*;
 
 fn click(n: u8) -> ClickId {

@@ -4,6 +4,7 @@
 //! [`Entropy`], which only the binary and the test kit implement.
 #![forbid(unsafe_code)]
 
+mod conversion;
 mod fields;
 mod id;
 mod money;
@@ -15,6 +16,7 @@ mod source;
 mod time;
 mod track;
 
+pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
 pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};
 pub use money::{Currency, Micros, MoneyError, Ppm, split};

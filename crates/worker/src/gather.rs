@@ -11,15 +11,13 @@ use crate::{Options, Progress};
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) records: BTreeMap<(Topic, u16), Vec<Record>>,
+    count: usize,
+    bytes: usize,
     /// Whether more is surely waiting.
     pub(crate) full: bool,
 }
 
 impl Gathered {
-    fn len(&self) -> usize {
-        self.records.values().map(Vec::len).sum()
-    }
-
     /// Where each partition goes on after this batch.
     pub(crate) fn next_offsets(&self) -> impl Iterator<Item = ((Topic, u16), u64)> {
         self.records
@@ -38,7 +36,7 @@ pub(crate) async fn gather<C: Consumer>(
 ) -> Result<Gathered, LogError> {
     let mut gathered = Gathered::default();
     let mut until = clock.mono().plus(options.linger);
-    while gathered.len() < options.max_records {
+    while gathered.count < options.max_records && gathered.bytes < options.max_bytes {
         let delivery = match consumer.next(until.since(clock.mono())).await {
             Ok(delivery) => delivery,
             Err(error) if gathered.records.is_empty() => return Err(error),
@@ -67,11 +65,13 @@ pub(crate) async fn gather<C: Consumer>(
                 if gathered.records.is_empty() {
                     until = clock.mono().plus(options.linger);
                 }
-                gathered
-                    .records
-                    .entry((topic, partition))
-                    .or_default()
-                    .extend(records);
+                gathered.count += records.len();
+                gathered.bytes += records
+                    .iter()
+                    .map(|record| record.payload.len())
+                    .sum::<usize>();
+                let gathered = gathered.records.entry((topic, partition)).or_default();
+                gathered.extend(records);
             }
         }
     }

@@ -11,6 +11,8 @@ pub struct Options {
     pub instance: u64,
     /// How many records make a batch full.
     pub max_records: usize,
+    /// How many bytes of records do.
+    pub max_bytes: usize,
     /// How long a batch that is not full waits for more.
     pub linger: Duration,
     /// How often time gets to end leads whose router is silent.
@@ -29,6 +31,7 @@ impl Options {
         Self {
             instance,
             max_records: 20_000,
+            max_bytes: 32 << 20,
             linger: Duration::from_millis(500),
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),

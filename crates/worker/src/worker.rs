@@ -2,17 +2,16 @@
 //! the tables are there, which the worker itself sees to.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Mono};
-use store::{Backend, Consumer, EventLog, StoreError, Topic};
+use store::{Backend, Consumer, EventLog, LogError, StoreError, Topic};
 use telemetry::{
     Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_LAG, WORKER_RECORDS, WORKER_ROWS,
 };
 use tokio_util::sync::CancellationToken;
-use warehouse::Batch;
+use warehouse::{Batch, Class, WarehouseError};
 
 use crate::gather::{Gathered, gather};
 use crate::overdue::Overdue;
@@ -34,6 +33,28 @@ pub struct Worker<B, S> {
 
 /// Why nothing more is done.
 struct Stopped;
+
+/// Why a step has to be tried again.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+}
+
+impl Failure {
+    /// Whether it lasts until a person acts.
+    fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Log(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Lost) => false,
+            Self::Store(StoreError::Corrupt(_)) => true,
+            Self::Warehouse(error) => error.class() == Class::Permanent,
+        }
+    }
+}
 
 impl<B: Backend, S: Sink> Worker<B, S> {
     /// A worker that has not begun.
@@ -69,13 +90,13 @@ impl<B: Backend, S: Sink> Worker<B, S> {
     async fn work(&self, shutdown: &CancellationToken) -> Result<(), Stopped> {
         let mut pause = Pause::new(&self.options);
         while let Err(error) = self.sink.prepare().await {
-            self.failed("prepare", &error, &mut pause, shutdown).await?;
+            self.failed("prepare", error, &mut pause, shutdown).await?;
         }
         let mut consumer = loop {
             match self.backend.log().subscribe(GROUP, &TOPICS).await {
                 Ok(consumer) => break consumer,
                 Err(error) => {
-                    self.failed("subscribe", &error, &mut pause, shutdown)
+                    self.failed("subscribe", error, &mut pause, shutdown)
                         .await?
                 }
             }
@@ -99,7 +120,7 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                         next_pass = self.clock.mono().plus(self.options.overdue_every);
                     }
                 }
-                Err(error) => self.failed("read", &error, &mut pause, shutdown).await?,
+                Err(error) => self.failed("read", error, &mut pause, shutdown).await?,
             }
         }
     }
@@ -115,13 +136,13 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         let batch = loop {
             match self.process(&gathered).await {
                 Ok(batch) => break batch,
-                Err(error) => self.failed("process", &error, &mut pause, shutdown).await?,
+                Err(error) => self.failed("process", error, &mut pause, shutdown).await?,
             }
         };
         if !batch.is_empty() {
             let mut pause = Pause::new(&self.options);
             while let Err(error) = self.sink.insert(&batch).await {
-                self.failed("insert", &error, &mut pause, shutdown).await?;
+                self.failed("insert", error, &mut pause, shutdown).await?;
             }
             self.metrics.add(WORKER_ROWS, [], batch.len() as u64);
             self.metrics
@@ -198,12 +219,17 @@ impl<B: Backend, S: Sink> Worker<B, S> {
     async fn failed(
         &self,
         step: &'static str,
-        error: &(dyn Display + Sync),
+        failure: impl Into<Failure>,
         pause: &mut Pause,
         shutdown: &CancellationToken,
     ) -> Result<(), Stopped> {
+        let error = failure.into();
         self.metrics.count(WORKER_FAILURES, [step]);
-        tracing::warn!(step, %error, "the worker pauses and tries again");
+        if error.needs_a_person() {
+            tracing::error!(step, %error, "the worker stands still until this is mended");
+        } else {
+            tracing::warn!(step, %error, "the worker pauses and tries again");
+        }
         tokio::select! {
             () = shutdown.cancelled() => Err(Stopped),
             () = tokio::time::sleep(pause.next()) => Ok(()),
