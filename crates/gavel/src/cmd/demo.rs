@@ -20,8 +20,8 @@ use domain::Clock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic::{
-    Book, Books, Buyers, Clients, Control, Dice, Driver, Gate, Held, LeadTold, Live, Patience, Pool, Run,
-    Steal, Told,
+    Book, Books, Buyers, Clients, Control, Dice, Driver, Gate, Held, LeadTold, Live, Patience,
+    Pool, Run, Steal, Told,
 };
 
 use super::Failure;
@@ -32,8 +32,10 @@ use report::{Evidence, Report};
 use stage::Stage;
 
 /// A request is repeated this often and this long.
-const PATIENCE: Patience =
-    Patience { pause: Duration::from_millis(200), limit: Duration::from_secs(30) };
+const PATIENCE: Patience = Patience {
+    pause: Duration::from_millis(200),
+    limit: Duration::from_secs(30),
+};
 /// A client waits this long for an answer: longer than any deadline it names.
 const CLIENT_LIMIT: Duration = Duration::from_secs(15);
 /// Connections of all clients together.
@@ -66,7 +68,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     if !(args.rate > 0.0 && args.rate <= 10_000.0) {
-        return Err(Failure::Usage(anyhow!("--rate must be above 0 and at most 10000")));
+        return Err(Failure::Usage(anyhow!(
+            "--rate must be above 0 and at most 10000"
+        )));
     }
     super::engine::ensure()?;
     let home = stage::Home::of(args.data.as_deref())?;
@@ -93,19 +97,35 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         }
     };
     report.print(args.json);
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
-    eprintln!("starting ten buyers, the service and its ClickHouse in {}", home.dir().display());
+    eprintln!(
+        "starting ten buyers, the service and its ClickHouse in {}",
+        home.dir().display()
+    );
     let mut stage = Stage::set(home, Arc::clone(&clock)).await?;
     let warehouse = stage.warehouse();
 
     let mut dice = Dice::new(args.seed);
-    let control = Arc::new(Control::new(&stage.buyers(), dice.fork(), Arc::clone(&clock)));
+    let control = Arc::new(Control::new(
+        &stage.buyers(),
+        dice.fork(),
+        Arc::clone(&clock),
+    ));
     let driver = Arc::new(Driver {
-        pool: Pool::new(stage.public(), CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),
+        pool: Pool::new(
+            stage.public(),
+            CONNECTIONS,
+            CLIENT_LIMIT,
+            Arc::clone(&clock),
+        ),
         world: cast::world(),
         mix: cast::mix(args.rate),
         patience: PATIENCE,
@@ -121,8 +141,16 @@ async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
     let (steal, freshness) = (Arc::new(Steal::default()), Arc::new(Freshness::default()));
     let mut watchers = JoinSet::new();
     watchers.spawn(Arc::clone(&steal).watch(Arc::clone(&clock), stop.clone()));
-    watchers.spawn(Arc::clone(&freshness).watch(stage.warehouse(), Arc::clone(&clock), stop.clone()));
-    watchers.spawn(progress::show(Arc::clone(&driver), args.seconds, stop.clone()));
+    watchers.spawn(Arc::clone(&freshness).watch(
+        stage.warehouse(),
+        Arc::clone(&clock),
+        stop.clone(),
+    ));
+    watchers.spawn(progress::show(
+        Arc::clone(&driver),
+        args.seconds,
+        stop.clone(),
+    ));
 
     let length = Duration::from_secs(args.seconds);
     let never = CancellationToken::new();
@@ -133,7 +161,10 @@ async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
     stop.cancel();
     while watchers.join_next().await.is_some() {}
     if stretch.not_started > 0 {
-        eprintln!("{} visitors could not be started: too many were under way", stretch.not_started);
+        eprintln!(
+            "{} visitors could not be started: too many were under way",
+            stretch.not_started
+        );
     }
 
     eprintln!("waiting for the last leads to end and for ClickHouse to catch up");
@@ -175,8 +206,10 @@ async fn end_pending(driver: &Driver) -> Result<()> {
             last.insert(&lead.lead, lead);
         }
     }
-    let mut open: Vec<&LeadTold> =
-        last.into_values().filter(|lead| lead.status == "pending").collect();
+    let mut open: Vec<&LeadTold> = last
+        .into_values()
+        .filter(|lead| lead.status == "pending")
+        .collect();
     for _ in 0..LOOK_UPS {
         let mut still = Vec::new();
         for lead in open {

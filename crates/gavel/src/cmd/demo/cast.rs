@@ -44,18 +44,30 @@ pub(super) fn world() -> World {
             ),
             publisher(
                 "bluebird-leads",
-                vec![link("bluebird-email", MEASURED), link("bluebird-display", MEASURED)],
+                vec![
+                    link("bluebird-email", MEASURED),
+                    link("bluebird-display", MEASURED),
+                ],
             ),
             publisher(
                 "cresta-affiliates",
-                vec![link("cresta-native", MEASURED), link("cresta-specialists", TARGETED)],
+                vec![
+                    link("cresta-native", MEASURED),
+                    link("cresta-specialists", TARGETED),
+                ],
             ),
             publisher("house-forms", vec![link("house-form", MEASURED)]),
         ],
         goal: "policy_bound".to_owned(),
         tokens: BTreeMap::from([
-            (MEASURED.to_owned(), "demo-postback-token-auto-us".to_owned()),
-            (TARGETED.to_owned(), "demo-postback-token-targeted".to_owned()),
+            (
+                MEASURED.to_owned(),
+                "demo-postback-token-auto-us".to_owned(),
+            ),
+            (
+                TARGETED.to_owned(),
+                "demo-postback-token-targeted".to_owned(),
+            ),
         ]),
     }
 }

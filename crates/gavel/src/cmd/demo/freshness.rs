@@ -51,9 +51,10 @@ impl Freshness {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.iter()
             .filter_map(|told| match told {
-                Told::Click(click) => {
-                    Some(seen.get(click.click_id.as_deref()?)?.saturating_sub(click.at_us))
-                }
+                Told::Click(click) => Some(
+                    seen.get(click.click_id.as_deref()?)?
+                        .saturating_sub(click.at_us),
+                ),
                 _ => None,
             })
             .collect()

@@ -7,8 +7,8 @@ use domain::Micros;
 use sandbox::Entry;
 use serde::{Deserialize, Serialize};
 use traffic::{
-    Check, Clients, ControlCall, Held, Percentiles, Sample, Seconds, Told, Warehouse, Way, control_samples,
-    overhead_samples,
+    Check, Clients, ControlCall, Held, Percentiles, Sample, Seconds, Told, Warehouse, Way,
+    control_samples, overhead_samples,
 };
 
 use super::cast::MEASURED;
@@ -40,7 +40,9 @@ struct TableRows {
 impl Totals {
     /// Reads them.
     pub(super) async fn read(warehouse: &Warehouse) -> Result<Self> {
-        let version = warehouse.value::<String>("SELECT version() AS value").await?;
+        let version = warehouse
+            .value::<String>("SELECT version() AS value")
+            .await?;
         let tables: Vec<TableRows> = warehouse
             .rows(
                 "SELECT name, toUInt64(ifNull(total_rows, 0)) AS rows FROM system.tables \
@@ -50,7 +52,10 @@ impl Totals {
             .await?;
         Ok(Self {
             version: version.unwrap_or_default(),
-            rows: tables.into_iter().map(|table| (table.name, table.rows)).collect(),
+            rows: tables
+                .into_iter()
+                .map(|table| (table.name, table.rows))
+                .collect(),
         })
     }
 }
@@ -134,8 +139,16 @@ struct Freshness {
 
 impl Report {
     pub(super) fn of(evidence: Evidence<'_>) -> Self {
-        let Evidence { told, entries, held, totals, control, seconds, freshness, mut checks } =
-            evidence;
+        let Evidence {
+            told,
+            entries,
+            held,
+            totals,
+            control,
+            seconds,
+            freshness,
+            mut checks,
+        } = evidence;
         let clients = Clients::of(told);
         let quotes = Quotes::of(&clients, told);
         let leads = Leads::of(&clients);
@@ -152,7 +165,9 @@ impl Report {
         // With less than two thirds of the time left nothing can be said about milliseconds.
         let enough = seconds.kept() * 3 >= seconds.watched() * 2;
         let percentiles = |samples: Vec<Sample>| {
-            let quiet = samples.into_iter().filter(|sample| enough && sample.quiet(seconds));
+            let quiet = samples
+                .into_iter()
+                .filter(|sample| enough && sample.quiet(seconds));
             Percentiles::of(quiet.map(|sample| sample.over_us))
         };
         Self {
@@ -164,13 +179,21 @@ impl Report {
                 pings: held.pings.len(),
                 overhead_ms: percentiles(overhead_samples(told, entries, MEASURED)),
                 control_ms: percentiles(control_samples(control, entries)),
-                seconds: Watched { watched: seconds.watched(), kept: seconds.kept() },
+                seconds: Watched {
+                    watched: seconds.watched(),
+                    kept: seconds.kept(),
+                },
             },
             money: Money::of(held),
             attribution: BTreeMap::from([("last_click", Credit::of(held))]),
-            clickhouse: Clickhouse { version: totals.version, rows: totals.rows },
-            freshness_ms: Percentiles::of(freshness.iter().copied())
-                .map(|all| Freshness { p50: all.p50, p99: all.p99 }),
+            clickhouse: Clickhouse {
+                version: totals.version,
+                rows: totals.rows,
+            },
+            freshness_ms: Percentiles::of(freshness.iter().copied()).map(|all| Freshness {
+                p50: all.p50,
+                p99: all.p99,
+            }),
             checks,
         }
     }
@@ -194,12 +217,28 @@ impl Report {
     }
 
     fn table(&self) -> String {
-        let Quotes { pings, quoted, no_bid, posted, .. } = &self.quotes;
-        let Leads { received, sold, unsold, rejected, duplicate, pending, lost } = &self.leads;
+        let Quotes {
+            pings,
+            quoted,
+            no_bid,
+            posted,
+            ..
+        } = &self.quotes;
+        let Leads {
+            received,
+            sold,
+            unsold,
+            rejected,
+            duplicate,
+            pending,
+            lost,
+        } = &self.leads;
         let mut lines = vec![
             String::new(),
             format!("clicks       {}", self.clicks),
-            format!("quotes       {pings} pings: {quoted} quoted ({posted} posted), {no_bid} without a bid"),
+            format!(
+                "quotes       {pings} pings: {quoted} quoted ({posted} posted), {no_bid} without a bid"
+            ),
             format!(
                 "leads        {received} received: {sold} sold, {unsold} unsold, {rejected} rejected, \
                  {duplicate} duplicate, {pending} pending, {lost} lost"
@@ -216,16 +255,27 @@ impl Report {
                 credit.conversions, credit.value
             ));
         }
-        let rows: Vec<String> =
-            self.clickhouse.rows.iter().map(|(table, rows)| format!("{table} {rows}")).collect();
-        lines.push(format!("ClickHouse   {}: {}", self.clickhouse.version, rows.join(", ")));
+        let rows: Vec<String> = self
+            .clickhouse
+            .rows
+            .iter()
+            .map(|(table, rows)| format!("{table} {rows}"))
+            .collect();
+        lines.push(format!(
+            "ClickHouse   {}: {}",
+            self.clickhouse.version,
+            rows.join(", ")
+        ));
         if let Some(Freshness { p50, p99 }) = self.freshness_ms {
-            lines.push(format!("freshness    p50 {p50:.0} ms, p99 {p99:.0} ms from click to row"));
+            lines.push(format!(
+                "freshness    p50 {p50:.0} ms, p99 {p99:.0} ms from click to row"
+            ));
         }
         lines.push(format!("pings        {} to buyers", self.auction.pings));
-        for (name, figure) in
-            [("overhead", &self.auction.overhead_ms), ("control", &self.auction.control_ms)]
-        {
+        for (name, figure) in [
+            ("overhead", &self.auction.overhead_ms),
+            ("control", &self.auction.control_ms),
+        ] {
             lines.push(match figure {
                 Some(Percentiles { p50, p99, p999 }) => {
                     format!("{name:<12} p50 {p50:.2} ms, p99 {p99:.2} ms, p99.9 {p999:.2} ms")
@@ -234,7 +284,9 @@ impl Report {
             });
         }
         let Watched { watched, kept } = &self.auction.seconds;
-        lines.push(format!("             of {kept} quiet seconds out of {watched}"));
+        lines.push(format!(
+            "             of {kept} quiet seconds out of {watched}"
+        ));
         lines.push(String::new());
         lines.extend(self.checks.iter().map(ToString::to_string));
         let failed = self.checks.iter().filter(|check| !check.ok).count();
@@ -248,7 +300,13 @@ impl Report {
 
 impl Quotes {
     fn of(clients: &Clients<'_>, told: &[Told]) -> Self {
-        let with = |status: &str| clients.quotes.iter().filter(|quote| quote.status == status).count();
+        let with = |status: &str| {
+            clients
+                .quotes
+                .iter()
+                .filter(|quote| quote.status == status)
+                .count()
+        };
         let refused = clients
             .refused
             .iter()
@@ -256,7 +314,12 @@ impl Quotes {
             .count();
         let refused_as = |code: &str| {
             let of_post = |refused: &&&traffic::RefusedTold| refused.asked == traffic::Asked::Post;
-            clients.refused.iter().filter(of_post).filter(|refused| refused.code == code).count()
+            clients
+                .refused
+                .iter()
+                .filter(of_post)
+                .filter(|refused| refused.code == code)
+                .count()
         };
         let posted = told
             .iter()
@@ -290,7 +353,15 @@ impl Leads {
         let ended = sold + unsold + rejected + duplicate + pending;
         let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
         let lost = signed(received) - signed(ended);
-        Self { received, sold, unsold, rejected, duplicate, pending, lost }
+        Self {
+            received,
+            sold,
+            unsold,
+            rejected,
+            duplicate,
+            pending,
+            lost,
+        }
     }
 }
 
@@ -311,7 +382,11 @@ impl Credit {
     fn of(held: &Held) -> Self {
         // Shares are in units of 1e-9.
         let shares: u64 = held.credits.iter().map(|credit| credit.share).sum();
-        let value = held.credits.iter().map(|credit| credit.value.get()).fold(0, i64::saturating_add);
+        let value = held
+            .credits
+            .iter()
+            .map(|credit| credit.value.get())
+            .fold(0, i64::saturating_add);
         let micros = i64::try_from(shares / 1000).unwrap_or(i64::MAX);
         Self {
             conversions: Micros::new(micros).to_string(),

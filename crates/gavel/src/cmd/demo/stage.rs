@@ -55,11 +55,16 @@ impl Home {
             .next()
             .is_some();
         if used {
-            let error = anyhow!("{} is not empty: the demo compares whole books", dir.display());
+            let error = anyhow!(
+                "{} is not empty: the demo compares whole books",
+                dir.display()
+            );
             return Err(Failure::Usage(error));
         }
         // Children run where they like: their paths must not depend on it.
-        std::path::absolute(dir).map(Self::Kept).map_err(Failure::work)
+        std::path::absolute(dir)
+            .map(Self::Kept)
+            .map_err(Failure::work)
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -122,11 +127,29 @@ impl Stage {
         let [public, operator, clickhouse] = free_addresses().context("no free ports")?;
         let dir = home.dir().to_owned();
         let admin_key = OPERATOR_KEY.to_owned();
-        let plan = Plan { gavel, dir, catalog, vars, admin_key, public, operator, clickhouse };
+        let plan = Plan {
+            gavel,
+            dir,
+            catalog,
+            vars,
+            admin_key,
+            public,
+            operator,
+            clickhouse,
+        };
         let mut service = plan.start()?;
         let operator = plan.operator_pool(Arc::clone(&clock));
-        service.ready(&operator, READY_LIMIT, clock.as_ref()).await?;
-        Ok(Self { plan, service, sandbox, buyers, operator, clock })
+        service
+            .ready(&operator, READY_LIMIT, clock.as_ref())
+            .await?;
+        Ok(Self {
+            plan,
+            service,
+            sandbox,
+            buyers,
+            operator,
+            clock,
+        })
     }
 
     pub(super) fn public(&self) -> SocketAddr {
@@ -139,7 +162,8 @@ impl Stage {
 
     /// A way to ask ClickHouse.
     pub(super) fn warehouse(&self) -> Warehouse {
-        self.plan.warehouse(QUERY_LIMIT, RESULT_BYTES, Arc::clone(&self.clock))
+        self.plan
+            .warehouse(QUERY_LIMIT, RESULT_BYTES, Arc::clone(&self.clock))
     }
 
     pub(super) async fn caught_up(&self, limit: Duration) -> Result<()> {
@@ -156,9 +180,16 @@ impl Stage {
 
     /// Ends the children in order: the service first, which still talks to the buyers.
     pub(super) async fn clear(mut self) -> Result<()> {
-        let served = self.service.stop(STOP_LIMIT).await.context("cannot end the service")?;
+        let served = self
+            .service
+            .stop(STOP_LIMIT)
+            .await
+            .context("cannot end the service")?;
         drop(self.sandbox.stdin.take());
-        if tokio::time::timeout(STOP_LIMIT, self.sandbox.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_LIMIT, self.sandbox.wait())
+            .await
+            .is_err()
+        {
             self.sandbox.kill().await.context("cannot end the buyers")?;
         }
         if !served.success() {
@@ -180,7 +211,10 @@ async fn start_buyers(gavel: &Path, journals: &Path) -> Result<(Child, Vec<Socke
         .process_group(0)
         .spawn()
         .context("cannot start the buyers")?;
-    let stdout = child.stdout.take().context("the buyers' output is not ours")?;
+    let stdout = child
+        .stdout
+        .take()
+        .context("the buyers' output is not ours")?;
     let mut line = String::new();
     tokio::time::timeout(BUYERS_LIMIT, BufReader::new(stdout).read_line(&mut line))
         .await
@@ -188,5 +222,12 @@ async fn start_buyers(gavel: &Path, journals: &Path) -> Result<(Child, Vec<Socke
         .context("the buyers' output")?;
     let announced: Announcement =
         serde_json::from_str(&line).with_context(|| format!("the buyers said {line:?}"))?;
-    Ok((child, announced.buyers.into_iter().map(|buyer| buyer.addr).collect()))
+    Ok((
+        child,
+        announced
+            .buyers
+            .into_iter()
+            .map(|buyer| buyer.addr)
+            .collect(),
+    ))
 }
