@@ -274,3 +274,26 @@ fn admin_keys(table: &mut Table<'_>) -> Option<Vec<KeyDigest>> {
     let read: Vec<_> = read.collect();
     read.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every setting that environment and flags may name is one that is read.
+    #[test]
+    fn every_key_is_read() {
+        for key in KEYS {
+            let mut root = Node::new(Value::Table(Members::new()), Place::Line(1));
+            let overrides = Overrides {
+                env: BTreeMap::from([(variable(key), "?".to_owned())]),
+                flags: BTreeMap::new(),
+            };
+            assert_eq!(overlay(&mut root, &overrides), [], "{key}");
+            let sink = Sink::new("config");
+            config(&root, Path::new(""), &sink);
+            for problem in sink.into_problems() {
+                assert!(!problem.message.contains("unknown"), "{key}: {problem}");
+            }
+        }
+    }
+}

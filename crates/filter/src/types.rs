@@ -23,12 +23,14 @@ pub enum FieldType {
     Zip,
     /// An ISO 8601 date.
     Date,
+    /// Not known, because the field's own definition is broken: nothing said of it is wrong.
+    Unchecked,
 }
 
 impl FieldType {
     /// Whether values have an order that means something.
     pub(crate) const fn is_ordered(&self) -> bool {
-        matches!(self, Self::Int | Self::Zip | Self::Date)
+        matches!(self, Self::Int | Self::Zip | Self::Date | Self::Unchecked)
     }
 
     /// The word for it in messages.
@@ -40,6 +42,7 @@ impl FieldType {
             Self::Bool => "true or false",
             Self::Zip => "a ZIP of five digits",
             Self::Date => "a date like 2026-01-31",
+            Self::Unchecked => "anything",
         }
     }
 
@@ -47,7 +50,7 @@ impl FieldType {
     pub fn value(&self, text: &str) -> Result<FieldValue, String> {
         let as_text = |good: bool| good.then(|| FieldValue::Text(text.to_owned()));
         let value = match self {
-            Self::Text => as_text(true),
+            Self::Text | Self::Unchecked => as_text(true),
             Self::Enum(allowed) => {
                 return as_text(allowed.contains(text)).ok_or_else(|| {
                     let shown: Vec<&str> = allowed.iter().map(String::as_str).take(12).collect();

@@ -77,7 +77,7 @@ pub(super) fn campaign(
         Some(Campaign {
             name: name.clone(),
             on: on?,
-            schema: Arc::clone(&context.schemas.get(&schema?)?.schema),
+            schema: Arc::clone(context.schemas.get(&schema?)?.schema.as_ref()?),
             book: Arc::new(Book { terms }),
             deliveries,
             currency: rules?.currency,

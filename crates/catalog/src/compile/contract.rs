@@ -45,7 +45,7 @@ pub(super) fn contract(
         let buyer: Option<BuyerName> = table
             .need("buyer")
             .and_then(|c| reference(&c, &known.buyers, "buyer"));
-        // None too if the schema is broken: then only the grammar of the filter is checked.
+        // None too if there is no such schema: then only the grammar of the filter is checked.
         let fields = campaign
             .as_ref()
             .and_then(|campaign| context.schema_of.get(campaign.as_str()))
@@ -258,12 +258,12 @@ fn sensitive(cursor: &Cursor<'_>, fields: Option<&Fields>) -> Option<BTreeSet<Fi
             let Some(fields) = fields else {
                 return name.parse().ok();
             };
-            match fields.schema.field(name) {
-                None => c.complain(format!("the campaign has no field `{name}`")),
-                Some(field) if field.class != FieldClass::Sensitive => {
-                    c.complain(format!("`{name}` is not of class `sensitive`"))
-                }
-                Some(field) => Some(field.name.clone()),
+            if !fields.types.contains_key(name) {
+                return c.complain(format!("the campaign has no field `{name}`"));
+            }
+            match fields.schema.as_ref()?.field(name)? {
+                field if field.class == FieldClass::Sensitive => Some(field.name.clone()),
+                _ => c.complain(format!("`{name}` is not of class `sensitive`")),
             }
         })
         .collect();

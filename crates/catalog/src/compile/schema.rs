@@ -1,6 +1,6 @@
 //! Schemas: the fields of leads, and what a filter has to know of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::{FieldClass, FieldName, FieldValue};
@@ -11,34 +11,44 @@ use crate::reader::{Cursor, Table};
 
 /// A schema, and the same for filters.
 pub(super) struct Fields {
-    pub(super) schema: Arc<Schema>,
+    /// None if it is broken.
+    pub(super) schema: Option<Arc<Schema>>,
+    /// All fields, also the broken ones.
     pub(super) types: FieldTypes,
 }
 
 pub(super) fn schema(cursor: &Cursor<'_>) -> Option<Fields> {
     let entries = cursor.entries();
-    let cursors: BTreeMap<&str, &Cursor<'_>> = entries.iter().map(|(name, c)| (*name, c)).collect();
-    let fields: Vec<Option<Field>> = entries.iter().map(|(name, c)| field(name, c)).collect();
-    let broken = fields.iter().any(Option::is_none);
-    let fields: Vec<Field> = fields.into_iter().flatten().collect();
-    let types = fields
-        .iter()
-        .map(|field| (field.name.clone(), filter_type(&field.kind)))
-        .collect();
-    match Schema::new(fields) {
-        Ok(_) if broken => None,
-        Ok(schema) => Some(Fields {
-            schema: Arc::new(schema),
-            types,
-        }),
+    let mut types = FieldTypes::new();
+    let mut fields = Vec::with_capacity(entries.len());
+    for (name, cursor) in &entries {
+        let name: FieldName = match name.parse() {
+            Ok(name) => name,
+            Err(error) => {
+                cursor.complain::<()>(error.to_string());
+                continue;
+            }
+        };
+        let field = field(&name, cursor);
+        let field_type = field
+            .as_ref()
+            .map_or(FieldType::Unchecked, |field| filter_type(&field.kind));
+        types.insert(name, field_type);
+        fields.extend(field);
+    }
+    let whole = fields.len() == entries.len();
+    let schema = match Schema::new(fields) {
+        Ok(schema) => whole.then(|| Arc::new(schema)),
         Err(errors) => {
             for error in errors {
-                let place = cursors.get(error.field.as_str()).copied().unwrap_or(cursor);
+                let named = |(name, _): &&(&str, Cursor<'_>)| *name == error.field.as_str();
+                let place = entries.iter().find(named).map_or(cursor, |(_, c)| c);
                 place.complain::<()>(format!("this field {}", error.why));
             }
             None
         }
-    }
+    };
+    Some(Fields { schema, types })
 }
 
 const PRESENCE: [(&str, Presence); 3] = [
@@ -47,11 +57,7 @@ const PRESENCE: [(&str, Presence); 3] = [
     ("no", Presence::No),
 ];
 
-fn field(name: &str, cursor: &Cursor<'_>) -> Option<Field> {
-    let name: Option<FieldName> = match name.parse() {
-        Ok(name) => Some(name),
-        Err(error) => cursor.complain(error.to_string()),
-    };
+fn field(name: &FieldName, cursor: &Cursor<'_>) -> Option<Field> {
     cursor.read_table(|table| {
         let classes = [
             ("open", FieldClass::Open),
@@ -78,7 +84,7 @@ fn field(name: &str, cursor: &Cursor<'_>) -> Option<Field> {
         let locked = table.or("locked", locked, |c| c.flag());
         let rules = rules(table, kind.as_ref());
         Some(Field {
-            name: name?,
+            name: name.clone(),
             kind: kind?,
             class: class?,
             ping: ping?,

@@ -17,7 +17,12 @@ pub(super) fn compile(text: &str) -> Result<Regex, PatternError> {
         RegexBuilder::new(text)
             .size_limit(1 << 20)
             .build()
-            .map_err(|error| PatternError(error.to_string()))
+            .map_err(|error| {
+                // The lines before the last one draw the place.
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                PatternError(last.trim_start_matches("error: ").to_owned())
+            })
     };
     build(text)?;
     build(&format!("^(?:{text})$"))

@@ -1,0 +1,646 @@
+//! Every problem of a catalog and of a configuration: its line, its path, its sentence; many at once;
+//! and: no text makes the reader panic.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use catalog::{Overrides, Problem, check, load_catalog};
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+/// A small catalog that is good.
+const GOOD: &str = r#"
+[schemas.s]
+zip = { type = "zip", ping = "required" }
+age = { type = "int", min = 16 }
+cover = { type = "enum", values = ["full", "basic"], aliases = { full = ["complete"] } }
+born = { type = "date", class = "sensitive" }
+phone = { type = "phone", class = "contact", post = "required" }
+
+[publishers.pub]
+keys = ["a-publisher-key-1"]
+
+[buyers.buy]
+keys = ["a-buyer-key-00001"]
+
+[campaigns.camp]
+schema = "s"
+postback_tokens = ["a-postback-token-1"]
+publishers = { pub = { margin = "20%" } }
+goals = { lead_sold = {}, bound = { payout = "1.00" } }
+
+[contracts.con]
+campaign = "camp"
+buyer = "buy"
+ping = "bid"
+price = { min = "1.00", max = "9.00" }
+filter = "age >= 18"
+ping_url = "http://127.0.0.1:1/ping"
+post_url = "http://127.0.0.1:1/post"
+
+[offers.off]
+campaign = "camp"
+landing_pages = ["https://land.example/a"]
+
+[links.lin]
+publisher = "pub"
+offer = "off"
+destination = "https://land.example/a?c={click_id}"
+"#;
+
+fn lines(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+fn problems_of(text: &str) -> String {
+    match load_catalog("c", text, &BTreeMap::new(), &[]) {
+        Ok(_) => "good".to_owned(),
+        Err(problems) => lines(&problems),
+    }
+}
+
+/// Replaces one piece of the good catalog and shows what is then wrong.
+fn change(from: &str, to: &str, expect: Expect) {
+    assert_eq!(GOOD.matches(from).count(), 1, "{from}");
+    expect.assert_eq(&problems_of(&GOOD.replace(from, to)));
+}
+
+#[test]
+fn the_good_one_is_good_and_so_is_an_empty_one() {
+    assert_eq!(problems_of(GOOD), "good");
+    assert_eq!(problems_of(""), "good");
+}
+
+#[test]
+fn grammar_and_members() {
+    change(
+        "[schemas.s]",
+        "[schemas.s",
+        expect!["c:2: unclosed table, expected `]`"],
+    );
+    change(
+        "[offers.off]",
+        "[offer.off]",
+        expect![[r#"
+        c:30: offer: unknown member: did you mean `offers`?
+        c:36: links.lin.offer: there is no offer `off`"#]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\nshema = \"s\"",
+        expect!["c:17: campaigns.camp.shema: unknown member: did you mean `schema`?"],
+    );
+    change(
+        "schema = \"s\"",
+        "",
+        expect!["c:15: campaigns.camp: `schema` is missing"],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = 1.5",
+        expect!["c:16: campaigns.camp.schema: expected text, found a float"],
+    );
+    change(
+        "[publishers.pub]",
+        "[publishers.Pub]",
+        expect![[r#"
+        c:9: publishers.Pub: a name is 1 to 64 characters of a-z, 0-9, '_', '-' and '.', beginning with a letter or digit
+        c:18: campaigns.camp.publishers.pub: there is no publisher `pub`
+        c:35: links.lin.publisher: there is no publisher `pub`: did you mean `Pub`?"#]],
+    );
+    change(
+        "keys = [\"a-publisher-key-1\"]",
+        "keys = \"a-publisher-key-1\"",
+        expect!["c:10: publishers.pub.keys: expected a list, found text"],
+    );
+    change(
+        "keys = [\"a-publisher-key-1\"]",
+        "on = \"yes\"",
+        expect!["c:10: publishers.pub.on: expected true or false, found text"],
+    );
+}
+
+#[test]
+fn references() {
+    change(
+        "schema = \"s\"",
+        "schema = \"t\"",
+        expect!["c:16: campaigns.camp.schema: there is no schema `t`: did you mean `s`?"],
+    );
+    change(
+        "publishers = { pub",
+        "publishers = { puc",
+        expect!["c:18: campaigns.camp.publishers.puc: there is no publisher `puc`"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"bux\"",
+        expect!["c:23: contracts.con.buyer: there is no buyer `bux`: did you mean `buy`?"],
+    );
+    change(
+        "[campaigns.camp]",
+        "[campaigns.camq]",
+        expect![[r#"
+        c:22: contracts.con.campaign: there is no campaign `camp`: did you mean `camq`?
+        c:31: offers.off.campaign: there is no campaign `camp`: did you mean `camq`?"#]],
+    );
+    change(
+        "offer = \"off\"",
+        "offer = \"of\"",
+        expect!["c:36: links.lin.offer: there is no offer `of`: did you mean `off`?"],
+    );
+    change(
+        "publisher = \"pub\"",
+        "publisher = \"nobody\"",
+        expect!["c:35: links.lin.publisher: there is no publisher `nobody`"],
+    );
+}
+
+#[test]
+fn fields() {
+    change(
+        "\"zip\", ping",
+        "\"zap\", ping",
+        expect![
+            "c:3: schemas.s.zip.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, found `zap`: did you mean `zip`?"
+        ],
+    );
+    change(
+        "ping = \"required\"",
+        "ping = \"maybe\"",
+        expect!["c:3: schemas.s.zip.ping: expected one of required, optional, no, found `maybe`"],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"int\", min = 16, max = 15",
+        expect!["c:4: schemas.s.age: `min` is greater than `max`"],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"text\", min = 16",
+        expect!["c:4: schemas.s.age.min: only numbers and dates have a least and a greatest value"],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"text\", pattern = \"(\"",
+        expect!["c:4: schemas.s.age.pattern: is no pattern: unclosed group"],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"text\", values = [\"a\"]",
+        expect![[r#"
+            c:4: schemas.s.age.values: only fields of type `enum` have this
+            c:26: contracts.con.filter: at `age >= 18`: `>=` does not apply to `age`, which holds text"#]],
+    );
+    change(
+        "values = [\"full\", \"basic\"]",
+        "values = []",
+        expect!["c:5: schemas.s.cover.values: an enum has at least one value"],
+    );
+    change(
+        "full = [\"complete\"]",
+        "fool = [\"complete\"]",
+        expect!["c:5: schemas.s.cover.aliases.fool: `fool` is not one of `values`"],
+    );
+    change(
+        "full = [\"complete\"]",
+        "full = [\"Basic\"]",
+        expect!["c:5: schemas.s.cover.values: `basic` stands for both `full` and `basic`"],
+    );
+    change(
+        "class = \"contact\",",
+        "class = \"contact\", ping = \"optional\",",
+        expect![[
+            r#"c:7: schemas.s.phone: this field is contact data and so must have `ping = "no"`"#
+        ]],
+    );
+    change(
+        "class = \"contact\",",
+        "class = \"contact\", country = \"Texas\",",
+        expect![[r#"c:7: schemas.s.phone.country: expected a country code like "US""#]],
+    );
+    change(
+        "type = \"date\",",
+        "type = \"date\", ping = \"no\", post = \"no\",",
+        expect!["c:6: schemas.s.born: this field is carried neither by a ping nor by a post"],
+    );
+}
+
+#[test]
+fn contracts() {
+    change(
+        "ping = \"bid\"",
+        "ping = \"none\"",
+        expect![[r#"
+        c:25: contracts.con.price: a contract without pings has a price of the form { fixed = .. }
+        c:27: contracts.con.ping_url: a contract without pings has no ping URL"#]],
+    );
+    change(
+        "price = { min = \"1.00\", max = \"9.00\" }",
+        "price = { fixed = \"1.00\" }",
+        expect![
+            "c:25: contracts.con.price: a contract that bids has a price of the form { min = .., max = .. }"
+        ],
+    );
+    change(
+        "min = \"1.00\"",
+        "min = \"10.00\"",
+        expect!["c:25: contracts.con.price: `min` is greater than `max`"],
+    );
+    change(
+        "min = \"1.00\"",
+        "min = 1.0",
+        expect!["c:25: contracts.con.price.min: expected text, found a float"],
+    );
+    change(
+        "min = \"1.00\"",
+        "min = \"0.00\"",
+        expect![[
+            r#"c:25: contracts.con.price.min: expected an amount above zero, as text: "12.50""#
+        ]],
+    );
+    change(
+        "age >= 18",
+        "age >= 18 and (zap = 1 or cover = half)",
+        expect![[r#"
+            c:26: contracts.con.filter: at `half)`: expected one of basic, full
+            c:26: contracts.con.filter: at `zap = 1 or cover = h`: the campaign has no field `zap`"#]],
+    );
+    change(
+        "age >= 18",
+        "age >=",
+        expect!["c:26: contracts.con.filter: at its end: expected a value"],
+    );
+    change(
+        "ping_url = \"http://127.0.0.1:1/ping\"",
+        "",
+        expect!["c:21: contracts.con: `ping_url` is missing"],
+    );
+    change(
+        "http://127.0.0.1:1/post",
+        "ftp://127.0.0.1:1/post",
+        expect!["c:28: contracts.con.post_url: expected an http or https URL"],
+    );
+    change(
+        "http://127.0.0.1:1/post",
+        "http://me:pw@127.0.0.1:1/post",
+        expect!["c:28: contracts.con.post_url: a URL must not hold a user or a password"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\ncaps = { day = 0, hour = 5 }",
+        expect![[r#"
+            c:24: contracts.con.caps.day: expected a number from 1 to 9223372036854775807, found 0
+            c:24: contracts.con.caps.hour: unknown member"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nzone = \"Texas/Austin\"",
+        expect![[r#"c:24: contracts.con.zone: unknown time zone "Texas/Austin""#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\npost_timeout = \"5 s\"",
+        expect![[
+            r#"c:24: contracts.con.post_timeout: expected a time span like "150ms", "2s", "5m", "24h" or "30d""#
+        ]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nnot_taken = [200, 503]",
+        expect!["c:24: contracts.con.not_taken[0]: expected a number from 300 to 599, found 200"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nsensitive = [\"born\", \"age\", \"x\"]",
+        expect![[r#"
+            c:24: contracts.con.sensitive[1]: `age` is not of class `sensitive`
+            c:24: contracts.con.sensitive[2]: the campaign has no field `x`"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nheaders = { Host = \"x\", \"a b\" = \"y\", z = \"\\u0000\" }",
+        expect![[r#"
+            c:24: contracts.con.headers.Host: this header is set by the service
+            c:24: contracts.con.headers.a b: is no name of a header
+            c:24: contracts.con.headers.z: is no value of a header"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nsources = { only = [\"pub\", \"nope\"] }",
+        expect!["c:24: contracts.con.sources.only[1]: there is no publisher `nope`"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nsources = { only = [], except = [] }",
+        expect!["c:24: contracts.con.sources: expected either `only` or `except`"],
+    );
+}
+
+#[test]
+fn campaigns_and_keys() {
+    change(
+        "margin = \"20%\"",
+        "margin = \"120%\"",
+        expect![[
+            r#"c:18: campaigns.camp.publishers.pub.margin: expected a percentage like "20%" or "12.5%", from 0% to 100%"#
+        ]],
+    );
+    change(
+        "margin = \"20%\"",
+        "margin = \"20%\", payout = \"5.00\"",
+        expect!["c:18: campaigns.camp.publishers.pub: expected either `margin` or `payout`"],
+    );
+    change(
+        "margin = \"20%\"",
+        "margin = \"20%\", payee = \"me\"",
+        expect![
+            "c:18: campaigns.camp.publishers.pub.payee: expected one of poster, click_owner, found `me`"
+        ],
+    );
+    change(
+        "lead_sold = {}",
+        "lead_sold = { revenue = \"5.00\" }",
+        expect![
+            "c:19: campaigns.camp.goals.lead_sold: `lead_sold` is worth what the lead was sold for"
+        ],
+    );
+    change(
+        "payout = \"1.00\"",
+        "payout = \"-1.00\"",
+        expect![[
+            r#"c:19: campaigns.camp.goals.bound.payout: expected an amount as text: "12.50""#
+        ]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\ntmax = \"31s\"\ndisclosure = \"ful\"\ncurrency = \"usd\"",
+        expect![[r#"
+            c:15: campaigns.camp: `tmax` is longer than `tmax_ceiling`
+            c:18: campaigns.camp.disclosure: expected one of none, code, full, found `ful`: did you mean `full`?
+            c:19: campaigns.camp.currency: expected a currency code like "USD""#]],
+    );
+    change(
+        "a-buyer-key-00001",
+        "a-publisher-key-1",
+        expect!["c:13: buyers.buy.keys[0]: this key is listed twice: a key has one owner"],
+    );
+    change(
+        "a-buyer-key-00001",
+        "short",
+        expect!["c:13: buyers.buy.keys[0]: a key has at least 16 characters"],
+    );
+    change(
+        "a-buyer-key-00001",
+        "sha256:XY",
+        expect!["c:13: buyers.buy.keys[0]: expected 64 lower-case hex digits after `sha256:`"],
+    );
+}
+
+#[test]
+fn links() {
+    change(
+        "https://land.example/a?c={click_id}",
+        "https://evil.example/a",
+        expect![
+            "c:37: links.lin.destination: does not lead to a landing page of its offer (same origin, same path or below)"
+        ],
+    );
+    change(
+        "c={click_id}",
+        "c={click_id",
+        expect!["c:37: links.lin.destination: `{click_id` does not end with `}`"],
+    );
+    change(
+        "c={click_id}",
+        "c={click id}",
+        expect!["c:37: links.lin.destination: `{click id}` is no macro"],
+    );
+    change(
+        "[\"https://land.example/a\"]",
+        "[]",
+        expect!["c:32: offers.off.landing_pages: an offer has at least one landing page"],
+    );
+    change(
+        "[\"https://land.example/a\"]",
+        "[\"/a\"]",
+        expect!["c:32: offers.off.landing_pages[0]: expected a URL: relative URL without a base"],
+    );
+    change(
+        "offer = \"off\"",
+        "offer = \"off\"\nstatus = \"pausd\"",
+        expect![
+            "c:37: links.lin.status: expected one of active, paused, found `pausd`: did you mean `paused`?"
+        ],
+    );
+}
+
+#[test]
+fn variables() {
+    change(
+        "http://127.0.0.1:1/post",
+        "${host}/post",
+        expect![[r#"
+        c:28: contracts.con.post_url: expected a URL: relative URL without a base
+        c:28: contracts.con.post_url: variable `host` has no value (`catalog.vars.host`)"#]],
+    );
+    change(
+        "http://127.0.0.1:1/post",
+        "${host:-http://127.0.0.1:1}/post",
+        expect!["good"],
+    );
+    change(
+        "http://127.0.0.1:1/post",
+        "${host",
+        expect![[r#"
+        c:28: contracts.con.post_url: `${host` does not end with `}`
+        c:28: contracts.con.post_url: expected a URL: relative URL without a base"#]],
+    );
+}
+
+#[test]
+fn all_at_once() {
+    let text = GOOD
+        .replace("margin = \"20%\"", "margin = \"200%\"")
+        .replace("age >= 18", "agee >= 18")
+        .replace("offer = \"off\"", "offer = \"of\"")
+        .replace("type = \"int\"", "type = \"integer\"")
+        .replace("buyer = \"buy\"", "buyer = \"buyy\"\npriorty = 1");
+    expect![[r#"
+        c:4: schemas.s.age.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, found `integer`
+        c:18: campaigns.camp.publishers.pub.margin: expected a percentage like "20%" or "12.5%", from 0% to 100%
+        c:23: contracts.con.buyer: there is no buyer `buyy`: did you mean `buy`?
+        c:24: contracts.con.priorty: unknown member: did you mean `priority`?
+        c:27: contracts.con.filter: at `agee >= 18`: the campaign has no field `agee`
+        c:37: links.lin.offer: there is no offer `of`: did you mean `off`?"#]].assert_eq(&problems_of(&text));
+}
+
+/// Checks a config file beside the good catalog.
+fn config(text: &str, flags: &[(&str, &str)], expect: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+    let file = folder.path().join("gavel.toml");
+    std::fs::write(&file, text).unwrap();
+    let overrides = Overrides {
+        env: BTreeMap::from([("GAVEL_LIMITS_CONNECTIONS".to_owned(), "many".to_owned())]),
+        flags: flags
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    let shown = lines(&check(&file, &overrides));
+    expect.assert_eq(&shown.replace(&folder.path().display().to_string(), "DIR"));
+}
+
+#[test]
+fn configuration() {
+    config(
+        "",
+        &[],
+        expect![[r#"
+        DIR/gavel.toml:1: `catalog` is missing
+        environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number"#]],
+    );
+    config(
+        "[catalog]\nfile = \"none.toml\"\n",
+        &[("limits.connections", "5")],
+        expect!["DIR/none.toml: cannot be read: No such file or directory (os error 2)"],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n",
+        &[],
+        expect![
+            "environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number"
+        ],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n",
+        &[
+            ("limits.connections", "5"),
+            ("limits.request", "5"),
+            ("log.retention", "week"),
+        ],
+        expect![[r#"
+            flags: limits.request: no such setting: did you mean `limits.requests`?
+            flags: log.retention: expected a time span like "150ms", "2s", "5m", "24h" or "30d""#]],
+    );
+    config(
+        r#"
+data_dir = ""
+datadir = "x"
+fallback_url = "example.com"
+[listen]
+public = "localhost"
+operator = 9090
+[catalog]
+file = "good.toml"
+[engine]
+listen = "127.0.0.1:99999"
+[clickhouse]
+user = "u"
+[secrets]
+sealing = "00"
+[log]
+reserve = "1 GB"
+[limits]
+requests = 0
+read_timeout = 10
+[admin]
+keys = ["short", "sha256:00"]
+"#,
+        &[("limits.connections", "5")],
+        expect![[r#"
+            DIR/gavel.toml:2: data_dir: expected a path
+            DIR/gavel.toml:3: datadir: unknown member: did you mean `data_dir`?
+            DIR/gavel.toml:4: fallback_url: expected a URL: relative URL without a base
+            DIR/gavel.toml:6: listen.public: expected an address and port like "127.0.0.1:8080"
+            DIR/gavel.toml:7: listen.operator: expected text, found a number
+            DIR/gavel.toml:11: engine.listen: expected an address and port like "127.0.0.1:8080"
+            DIR/gavel.toml:12: clickhouse: `url` is missing
+            DIR/gavel.toml:14: secrets: `hashing` is missing
+            DIR/gavel.toml:14: secrets: `quotes` is missing
+            DIR/gavel.toml:14: secrets: `tracking` is missing
+            DIR/gavel.toml:15: secrets.sealing: expected 64 lower-case hex digits
+            DIR/gavel.toml:17: log.reserve: expected a size like "512B", "64KiB" or "256MiB"
+            DIR/gavel.toml:19: limits.requests: expected a number from 1 to 1000000, found 0
+            DIR/gavel.toml:20: limits.read_timeout: expected text, found a number
+            DIR/gavel.toml:22: admin.keys[0]: a key has at least 16 characters
+            DIR/gavel.toml:22: admin.keys[1]: expected 64 lower-case hex digits after `sha256:`"#]],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n[secrets]\nfile = \"none\"\nsealing = \"\"\n",
+        &[("limits.connections", "5")],
+        expect![[r#"
+            DIR/gavel.toml:4: secrets.file: cannot read DIR/none
+            DIR/gavel.toml:5: secrets.sealing: unknown member"#]],
+    );
+}
+
+#[test]
+fn secrets_in_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "0f".repeat(32);
+    let keys: String = ["sealing", "hashing", "quotes", "tracking"]
+        .map(|name| format!("{name} = \"{key}\"\n"))
+        .concat();
+    std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+    std::fs::write(
+        folder.path().join("secrets.toml"),
+        format!("key_id = 7\n{keys}"),
+    )
+    .unwrap();
+    let file = folder.path().join("gavel.toml");
+    let text = "[catalog]\nfile = \"good.toml\"\n[secrets]\nfile = \"secrets.toml\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (config, _) = catalog::load(&file, &Overrides::default()).unwrap();
+    assert_eq!(config.data_dir, Path::new("gavel-data"));
+    let secrets = config.secrets.unwrap();
+    assert_eq!((secrets.key_id, secrets.quotes.0), (7, [0x0f; 32]));
+    assert!(!format!("{secrets:?}").contains("15"), "keys are not shown");
+
+    // A bad file is named, its content is not.
+    std::fs::write(
+        folder.path().join("secrets.toml"),
+        format!("sealing = {key}"),
+    )
+    .unwrap();
+    let shown = lines(&check(&file, &Overrides::default()));
+    assert!(
+        shown.contains("is no TOML document") && !shown.contains(&key),
+        "{shown}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "[a-z.=\\[\\]{}\"' 0-9\\n$:/-]{0,200}") {
+        let _ = load_catalog("c", &text, &BTreeMap::new(), &[]);
+    }
+
+    /// Any one line of the good catalog gone, doubled or cut: problems or none, but no panic.
+    #[test]
+    fn no_damage_panics(line in 0_usize..45, how in 0_u8..4, cut in 0_usize..60, junk in "\\PC{0,8}") {
+        let mut lines: Vec<String> = GOOD.lines().map(str::to_owned).collect();
+        let at = line % lines.len();
+        match how {
+            0 => drop(lines.remove(at)),
+            1 => lines.insert(at, lines[at].clone()),
+            2 => lines[at] = lines[at].chars().take(cut).collect(),
+            _ => lines[at] = lines[at].chars().take(cut).chain(junk.chars()).chain(lines[at].chars().skip(cut)).collect(),
+        }
+        let _ = load_catalog("c", &lines.join("\n"), &BTreeMap::new(), &[]);
+    }
+
+    /// The canonical form, damaged: it comes from a log.
+    #[test]
+    fn no_damaged_canonical_form_panics(at in any::<prop::sample::Index>(), byte in any::<char>()) {
+        let good = load_catalog("c", GOOD, &BTreeMap::new(), &[]).unwrap();
+        let mut chars: Vec<char> = String::from_utf8(good.canonical).unwrap().chars().collect();
+        let at = at.index(chars.len());
+        chars[at] = byte;
+        let text: String = chars.into_iter().collect();
+        let _ = load_catalog("log", &text, &BTreeMap::new(), &[]);
+    }
+}
