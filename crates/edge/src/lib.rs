@@ -1,1 +1,86 @@
-//! edge
+//! The tracking intake: click redirects and conversions, into the log.
+//!
+//! A click is written to the log before its visitor is sent on; a conversion is durable before its
+//! sender hears so. What is recorded holds no personal data: addresses are cut and hashed,
+//! referrers lose their query, and of a link's parameters only sub ids and ad click ids are kept.
+#![forbid(unsafe_code)]
+
+mod address;
+mod agent;
+mod conversion;
+mod expand;
+mod fallback;
+mod params;
+mod recent;
+mod route;
+mod scrub;
+mod visitor;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use catalog::Snapshot;
+use domain::{Clock, Entropy, TrackKey};
+use http::HeaderName;
+use httpd::{Audience, Reply, Request, Service};
+use store::{Backend, Sealer};
+use telemetry::Metrics;
+use url::Url;
+
+use recent::Recent;
+
+/// What an edge is given by the binary.
+pub struct Parts<B> {
+    /// The stores; only the log is used.
+    pub backend: B,
+    /// The catalog in force.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Signs click and visitor ids.
+    pub tracking: TrackKey,
+    /// Hashes addresses and keys.
+    pub sealer: Arc<Sealer>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness, for ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Where clicks go that have no better place.
+    pub fallback_url: Option<Url>,
+    /// A header in which an own proxy names the visitor's country.
+    pub country_header: Option<HeaderName>,
+}
+
+/// The edge. Shared by all connections.
+pub struct Edge<B> {
+    parts: Parts<B>,
+    recent: Recent,
+}
+
+impl<B: Backend> Edge<B> {
+    /// An edge over these parts.
+    pub fn new(parts: Parts<B>) -> Arc<Self> {
+        Arc::new(Self {
+            parts,
+            recent: Recent::default(),
+        })
+    }
+}
+
+/// Whether a path is the edge's: for a listener that it shares.
+pub fn claims(path: &str) -> bool {
+    route::of(path).is_some()
+}
+
+impl<B: Backend> Service for Edge<B> {
+    fn call(&self, request: Request) -> impl Future<Output = Reply> + Send {
+        route::call(self, request)
+    }
+
+    fn audience(&self, path: &str) -> Audience {
+        match route::of(path) {
+            Some(route::Route::Click) => Audience::Person,
+            Some(route::Route::Postback) | None => Audience::Program,
+        }
+    }
+}

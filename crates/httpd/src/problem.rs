@@ -22,7 +22,10 @@ pub struct Issue {
 
 /// An answer that is an error. Its `code` is stable; texts are not.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
@@ -38,14 +41,14 @@ impl Problem {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
+        Self(Box::new(Inner {
             status,
             code,
             detail: detail.into(),
             errors: Vec::new(),
             members: Vec::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// 404: no such path.
@@ -86,14 +89,14 @@ impl Problem {
     /// All that is wrong with the request.
     #[must_use]
     pub fn issues(mut self, issues: impl IntoIterator<Item = Issue>) -> Self {
-        self.errors.extend(issues);
+        self.0.errors.extend(issues);
         self
     }
 
     /// A member of its own: `lead_id`, `auction_id`.
     #[must_use]
     pub fn member(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.members.push((name, value.into()));
+        self.0.members.push((name, value.into()));
         self
     }
 
@@ -106,18 +109,18 @@ impl Problem {
     /// A header of its own.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Its stable code.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The answer's head and body, once it is known for which request and for whom.
@@ -126,30 +129,31 @@ impl Problem {
         id: &RequestId,
         audience: Audience,
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let title = self.status.canonical_reason().unwrap_or("Error");
+        let problem = *self.0;
+        let title = problem.status.canonical_reason().unwrap_or("Error");
         let (content_type, body) = match audience {
             Audience::Person => (
                 "text/html; charset=utf-8",
-                page(title, &format!("{}. Request {id}.", self.detail)).into_bytes(),
+                page(title, &format!("{}. Request {id}.", problem.detail)).into_bytes(),
             ),
             Audience::Program => (
                 "application/problem+json",
                 serde_json::to_vec(&Body {
-                    problem: &self,
+                    problem: &problem,
                     title,
                     id,
                 })
                 .unwrap_or_default(),
             ),
         };
-        let mut headers = self.headers;
+        let mut headers = problem.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        (self.status, headers, body)
+        (problem.status, headers, body)
     }
 }
 
 struct Body<'a> {
-    problem: &'a Problem,
+    problem: &'a Inner,
     title: &'a str,
     id: &'a RequestId,
 }

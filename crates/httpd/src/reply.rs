@@ -17,12 +17,12 @@ pub struct Reply(Kind);
 #[derive(Debug)]
 enum Kind {
     Answer(Response<Full<Bytes>>),
-    Problem(Box<Problem>),
+    Problem(Problem),
 }
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        Self(Kind::Problem(Box::new(problem)))
+        Self(Kind::Problem(problem))
     }
 }
 

@@ -1,0 +1,81 @@
+//! The conversions of the last while, so that an answer can say `duplicate` or `updated`.
+//!
+//! A courtesy: it forgets, and other nodes know other ones. The worker decides.
+
+use std::collections::HashMap;
+
+use domain::EventId;
+use parking_lot::Mutex;
+
+/// Entries of one generation; two are kept, 32 bytes of payload each.
+const GENERATION: usize = 32 * 1024;
+
+/// A conversion's key, hashed.
+pub(crate) type Key = [u8; 16];
+
+/// What is known of a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing: it is new, or forgotten.
+    New,
+    /// It came before, the same.
+    Same,
+    /// It came before and said something else.
+    Other,
+}
+
+/// Bounded memory of keys and the event that last came with each.
+#[derive(Default)]
+pub(crate) struct Recent(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, EventId>,
+    old: HashMap<Key, EventId>,
+}
+
+impl Recent {
+    /// What was known of `key`, which is now known to have come as `event`.
+    pub(crate) fn remember(&self, key: Key, event: EventId) -> Known {
+        let mut generations = self.0.lock();
+        if generations.young.len() >= GENERATION {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        let before = generations.young.insert(key, event);
+        match before.or_else(|| generations.old.get(&key).copied()) {
+            None => Known::New,
+            Some(before) if before == event => Known::Same,
+            Some(_) => Known::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_the_recent_ones_and_stays_small() {
+        let recent = Recent::default();
+        let key = |n: usize| u128::try_from(n).unwrap().to_be_bytes();
+        let (one, two) = (EventId::from_bytes([1; 16]), EventId::from_bytes([2; 16]));
+        assert_eq!(recent.remember(key(0), one), Known::New);
+        assert_eq!(recent.remember(key(0), one), Known::Same);
+        assert_eq!(recent.remember(key(0), two), Known::Other);
+        assert_eq!(recent.remember(key(0), two), Known::Same);
+        for n in 1..GENERATION + 1 {
+            assert_eq!(recent.remember(key(n), one), Known::New);
+        }
+        assert_eq!(
+            recent.remember(key(0), two),
+            Known::Same,
+            "the old generation is known"
+        );
+        for n in 0..4 * GENERATION {
+            recent.remember(key(n), one);
+        }
+        assert_eq!(recent.remember(key(0), one), Known::New);
+        let generations = recent.0.lock();
+        assert!(generations.young.len() <= GENERATION && generations.old.len() <= GENERATION);
+    }
+}

@@ -1,0 +1,35 @@
+//! The first-party cookie that knows a browser again.
+
+use domain::{Clock, Entropy, TrackKey, VisitorId};
+use http::HeaderValue;
+use httpd::{Request, Scheme};
+
+/// Its name.
+const COOKIE: &str = "gvid";
+/// 400 days, the longest a browser keeps one; each click starts it anew.
+const MAX_AGE_SECONDS: u32 = 400 * 24 * 3600;
+
+/// The visitor the request's cookie names, if we signed it, else a new one.
+pub(crate) fn of(
+    request: &Request,
+    key: &TrackKey,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> VisitorId {
+    request
+        .cookies(COOKIE)
+        .find_map(|value| VisitorId::parse(value, key).ok())
+        .unwrap_or_else(|| VisitorId::mint(clock.wall(), entropy, key))
+}
+
+/// The cookie that names a visitor.
+pub(crate) fn cookie(visitor: &VisitorId, scheme: Scheme) -> Option<HeaderValue> {
+    let secure = match scheme {
+        Scheme::Http => "",
+        Scheme::Https => "; Secure",
+    };
+    let cookie = format!(
+        "{COOKIE}={visitor}; Max-Age={MAX_AGE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    );
+    HeaderValue::try_from(cookie).ok()
+}
