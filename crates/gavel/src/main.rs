@@ -5,6 +5,7 @@ mod cmd;
 mod ending;
 mod env;
 mod os;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -20,10 +21,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Name every problem of a configuration and its catalog, with file and line.
+    Check(cmd::check::Args),
+    /// Show the main job on this machine: clicks, auctions, sales, credit, and checks of all books.
+    Demo(cmd::demo::Args),
     /// The embedded ClickHouse engine: get it.
     Engine(cmd::engine::Args),
     /// Run the embedded ClickHouse engine behind ClickHouse's HTTP interface.
     Clickhouse(cmd::clickhouse::Args),
+    /// Run the service: edge, router and worker in one process.
+    Serve(cmd::serve::Args),
     /// Run sandbox buyers: HTTP servers that bid, stall and break, and journal what they answered.
     Sandbox(cmd::sandbox::Args),
 }
@@ -35,8 +42,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let outcome = match cli.command {
+        Command::Check(args) => cmd::check::run(args),
+        Command::Demo(args) => cmd::demo::run(args),
         Command::Engine(args) => cmd::engine::run(args),
         Command::Clickhouse(args) => cmd::clickhouse::run(args),
+        Command::Serve(args) => cmd::serve::run(args),
         Command::Sandbox(args) => cmd::sandbox::run(args),
     };
     match outcome {

@@ -1,8 +1,8 @@
-//! The machine's clock, behind the trait that everybody else is handed.
+//! The machine's clock and randomness, behind the traits that everybody else is handed.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads the machine's clock"
+    reason = "the one place that reads the machine's clock and randomness"
 )]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -34,5 +34,19 @@ impl Clock for OsClock {
 
     fn mono(&self) -> Mono {
         Mono::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug)]
+pub(crate) struct OsEntropy;
+
+impl domain::Entropy for OsEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        if let Err(error) = getrandom::fill(out) {
+            // Ids and keys without randomness would be worse than no service.
+            tracing::error!(%error, "the system gives no randomness");
+            std::process::abort();
+        }
     }
 }

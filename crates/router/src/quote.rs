@@ -14,7 +14,7 @@ use proto::{Message, Quote};
 const LONGEST: usize = 1_800;
 const VERSION: u8 = 1;
 const PREFIX: &str = "pq_";
-const HEAD: usize = 2;
+const HEAD: usize = 5;
 const NONCE: usize = 12;
 
 /// A `ping_id` is none of ours, was made for somebody else, or under a key we no longer have.
@@ -25,7 +25,7 @@ pub(crate) struct QuoteError;
 /// The key that quotes are sealed with.
 pub struct QuoteKey {
     cipher: ChaCha20Poly1305,
-    id: u8,
+    id: u32,
 }
 
 fn associated(publisher: &PublisherName, campaign: &CampaignName, head: &[u8]) -> Vec<u8> {
@@ -40,11 +40,16 @@ fn associated(publisher: &PublisherName, campaign: &CampaignName, head: &[u8]) -
 
 impl QuoteKey {
     /// From 32 secret bytes and the number under which this key is known.
-    pub fn new(key: [u8; 32], id: u8) -> Self {
+    pub fn new(key: [u8; 32], id: u32) -> Self {
         Self {
             cipher: ChaCha20Poly1305::new(&key.into()),
             id,
         }
+    }
+
+    fn head(&self) -> [u8; HEAD] {
+        let [a, b, c, d] = self.id.to_be_bytes();
+        [VERSION, a, b, c, d]
     }
 
     /// Seals a quote, leaving out the lowest rungs of a ladder that would not fit.
@@ -61,7 +66,7 @@ impl QuoteKey {
         }
         let mut nonce = [0; NONCE];
         entropy.fill(&mut nonce);
-        let head = [VERSION, self.id];
+        let head = self.head();
         let aad = associated(publisher, campaign, &head);
         let body = self
             .cipher
@@ -93,7 +98,7 @@ impl QuoteKey {
             .map_err(|_| QuoteError)?;
         let (head, rest) = sealed.split_first_chunk::<HEAD>().ok_or(QuoteError)?;
         let (nonce, body) = rest.split_first_chunk::<NONCE>().ok_or(QuoteError)?;
-        if *head != [VERSION, self.id] {
+        if *head != self.head() {
             return Err(QuoteError);
         }
         let aad = associated(publisher, campaign, head);

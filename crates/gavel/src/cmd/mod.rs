@@ -4,9 +4,12 @@
 
 use std::process::ExitCode;
 
+pub(crate) mod check;
 pub(crate) mod clickhouse;
+pub(crate) mod demo;
 pub(crate) mod engine;
 pub(crate) mod sandbox;
+pub(crate) mod serve;
 
 /// Why a subcommand ended badly.
 #[derive(Debug)]
