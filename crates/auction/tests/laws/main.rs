@@ -21,9 +21,11 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use auction::LadderInput;
 use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::life::Happened;
 use crate::world::World;
 
 /// Judges many worlds, none of which has run yet.
@@ -55,9 +57,16 @@ fn the_worlds_show_every_kind_of_end() {
     for seed in 0..400 {
         let world = World::new(seed).run();
         for life in &world.lives {
-            life.fates()
-                .iter()
-                .for_each(|fate| see(&format!("{fate:?}")));
+            for (_, what) in &life.history {
+                match what {
+                    Happened::Told(LadderInput::ClaimLost) => see("claim lost"),
+                    Happened::Told(LadderInput::HoldFailed(_)) => see("hold failed"),
+                    Happened::Told(LadderInput::PinFailed(_)) => see("pin failed"),
+                    Happened::Told(LadderInput::PinExpired(_)) => see("pin expired"),
+                    Happened::Told(LadderInput::RecordFailed(_)) => see("record failed"),
+                    _ => {}
+                }
+            }
             let rounds = life.round.iter().map(|round| &round.waterfall);
             let outcomes = life.outcomes();
             let waterfalls = rounds.chain(outcomes.iter().map(|ended| &ended.waterfall));
@@ -66,25 +75,20 @@ fn the_worlds_show_every_kind_of_end() {
                 reasons.for_each(|reason| see(reason.code()));
             }
             for rung in life.round.iter().flat_map(|round| &round.rungs) {
-                match life.book.find(&rung.contract) {
-                    None => see("left the book"),
-                    Some(_) => match world.eligible(life, &rung.contract) {
-                        Ok(_) => {}
-                        Err(why) => see(&format!("{} at the post", why.code())),
-                    },
+                match world.eligible(life, &rung.contract) {
+                    _ if life.book.find(&rung.contract).is_none() => see("left the book"),
+                    Err(why) => see(&format!("{} at the post", why.code())),
+                    Ok(_) => {}
                 }
             }
         }
     }
-    let ends = "Recorded Unrecorded Lost won lost_to_higher not_needed below_floor no_bid \
-        ping_timeout ping_error bad_response throttled cap buyer_rejected buyer_says_duplicate \
-        post_error in_doubt bid_expired no_time post_limit";
-    let changes = [
-        "left the book",
-        "filtered at the post",
-        "paused at the post",
-    ];
-    for expected in ends.split_whitespace().chain(changes) {
+    let reasons = "won lost_to_higher not_needed below_floor no_bid ping_timeout ping_error \
+        bad_response throttled cap buyer_rejected buyer_says_duplicate post_error in_doubt \
+        bid_expired no_time post_limit";
+    let failures = "claim lost,hold failed,pin failed,pin expired,record failed,\
+        left the book,filtered at the post,paused at the post";
+    for expected in reasons.split(' ').chain(failures.split(',')) {
         let times = seen.get(expected).copied().unwrap_or(0);
         assert!(times > 3, "{expected} hardly seen: {seen:#?}");
     }
