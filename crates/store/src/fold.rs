@@ -451,10 +451,20 @@ mod tests {
 
     #[test]
     fn a_record_counts_once() {
-        let received = record(0, LeadBody::Received(Received::default()));
-        let (state, _) = apply(None, 7, &received).unwrap();
-        let (again, changes) = apply(Some(state.clone()), 7, &received).unwrap();
-        assert_eq!((again, changes), (state, vec![]));
+        let history = [
+            record(0, LeadBody::Received(Received::default())),
+            record(1, posting(1, vec![])),
+            record(0, LeadBody::Lapsed(Lapsed { leg: 1 })),
+            record(0, settled(1, true)),
+            record(2, outcome(LeadStatus::Pending, vec![])),
+        ];
+        let mut folded = None;
+        for (offset, record) in history.iter().enumerate() {
+            let (state, _) = apply(folded, offset as u64, record).unwrap();
+            let (again, changes) = apply(Some(state.clone()), offset as u64, record).unwrap();
+            assert_eq!((&again, changes), (&state, vec![]));
+            folded = Some(again);
+        }
     }
 
     #[test]
