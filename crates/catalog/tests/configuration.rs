@@ -1,0 +1,148 @@
+//! Every problem of a configuration, wherever it was written: file, environment, flags, secrets.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use catalog::{Overrides, check};
+use expect_test::{Expect, expect};
+use support::{GOOD, lines, problems_of};
+
+/// Checks a config file beside the good catalog.
+fn config(text: &str, flags: &[(&str, &str)], expect: Expect) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+    let file = folder.path().join("gavel.toml");
+    std::fs::write(&file, text).unwrap();
+    let overrides = Overrides {
+        env: BTreeMap::from([("GAVEL_LIMITS_CONNECTIONS".to_owned(), "many".to_owned())]),
+        flags: flags
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    let shown = lines(&check(&file, &overrides));
+    expect.assert_eq(&shown.replace(&folder.path().display().to_string(), "DIR"));
+}
+
+#[test]
+fn configuration() {
+    assert_eq!(problems_of(GOOD), "good");
+    config(
+        "",
+        &[],
+        expect![[r#"
+        DIR/gavel.toml:1: `catalog` is missing
+        environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number"#]],
+    );
+    config(
+        "[catalog]\nfile = \"none.toml\"\n",
+        &[("limits.connections", "5")],
+        expect!["DIR/none.toml: cannot be read: No such file or directory (os error 2)"],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n",
+        &[],
+        expect![
+            "environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number"
+        ],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n",
+        &[
+            ("limits.connections", "5"),
+            ("limits.request", "5"),
+            ("log.retention", "week"),
+        ],
+        expect![[r#"
+            flags: limits.request: no such setting: did you mean `limits.requests`?
+            flags: log.retention: expected a time span like "150ms", "2s", "5m", "24h" or "30d""#]],
+    );
+    config(
+        r#"
+data_dir = ""
+datadir = "x"
+fallback_url = "example.com"
+[listen]
+public = "localhost"
+operator = 9090
+[catalog]
+file = "good.toml"
+[engine]
+listen = "127.0.0.1:99999"
+[clickhouse]
+user = "u"
+[secrets]
+sealing = "00"
+[log]
+reserve = "1 GB"
+[limits]
+requests = 0
+read_timeout = 10
+[admin]
+keys = ["short", "sha256:00"]
+"#,
+        &[("limits.connections", "5")],
+        expect![[r#"
+            DIR/gavel.toml:2: data_dir: expected a path
+            DIR/gavel.toml:3: datadir: unknown member: did you mean `data_dir`?
+            DIR/gavel.toml:4: fallback_url: expected a URL: relative URL without a base
+            DIR/gavel.toml:6: listen.public: expected an address and port like "127.0.0.1:8080"
+            DIR/gavel.toml:7: listen.operator: expected text, found a number
+            DIR/gavel.toml:11: engine.listen: expected an address and port like "127.0.0.1:8080"
+            DIR/gavel.toml:12: clickhouse: `url` is missing
+            DIR/gavel.toml:14: secrets: `hashing` is missing
+            DIR/gavel.toml:14: secrets: `quotes` is missing
+            DIR/gavel.toml:14: secrets: `tracking` is missing
+            DIR/gavel.toml:15: secrets.sealing: expected 64 lower-case hex digits
+            DIR/gavel.toml:17: log.reserve: expected a size like "512B", "64KiB" or "256MiB"
+            DIR/gavel.toml:19: limits.requests: expected a number from 1 to 1000000, found 0
+            DIR/gavel.toml:20: limits.read_timeout: expected text, found a number
+            DIR/gavel.toml:22: admin.keys[0]: a key has at least 16 characters
+            DIR/gavel.toml:22: admin.keys[1]: expected 64 lower-case hex digits after `sha256:`"#]],
+    );
+    config(
+        "[catalog]\nfile = \"good.toml\"\n[secrets]\nfile = \"none\"\nsealing = \"\"\n",
+        &[("limits.connections", "5")],
+        expect![[r#"
+            DIR/gavel.toml:4: secrets.file: cannot read DIR/none
+            DIR/gavel.toml:5: secrets.sealing: unknown member"#]],
+    );
+}
+
+#[test]
+fn secrets_in_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "0f".repeat(32);
+    let keys: String = ["sealing", "hashing", "quotes", "tracking"]
+        .map(|name| format!("{name} = \"{key}\"\n"))
+        .concat();
+    std::fs::write(folder.path().join("good.toml"), GOOD).unwrap();
+    std::fs::write(
+        folder.path().join("secrets.toml"),
+        format!("key_id = 7\n{keys}"),
+    )
+    .unwrap();
+    let file = folder.path().join("gavel.toml");
+    let text = "[catalog]\nfile = \"good.toml\"\n[secrets]\nfile = \"secrets.toml\"\n";
+    std::fs::write(&file, text).unwrap();
+    let (config, _) = catalog::load(&file, &Overrides::default()).unwrap();
+    assert_eq!(config.data_dir, Path::new("gavel-data"));
+    let secrets = config.secrets.unwrap();
+    assert_eq!((secrets.key_id, secrets.quotes.0), (7, [0x0f; 32]));
+    assert!(!format!("{secrets:?}").contains("15"), "keys are not shown");
+
+    // A bad file is named, its content is not.
+    std::fs::write(
+        folder.path().join("secrets.toml"),
+        format!("sealing = {key}"),
+    )
+    .unwrap();
+    let shown = lines(&check(&file, &Overrides::default()));
+    assert!(
+        shown.contains("is no TOML document") && !shown.contains(&key),
+        "{shown}"
+    );
+}
