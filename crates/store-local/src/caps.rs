@@ -41,9 +41,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether a new hold under the same id takes its place.
-    fn gives_way(&self, uses: &[CounterUse], now: Timestamp) -> bool {
-        matches!(self.phase, Phase::Held { expires } if expires <= now || *self.counters != *uses)
+    fn is_expired(&self, now: Timestamp) -> bool {
+        matches!(self.phase, Phase::Held { expires } if expires <= now)
     }
 }
 
@@ -92,7 +91,7 @@ impl LocalCaps {
         let phase = settled.map_or(Phase::Pinned, Phase::Settled);
         if phase == Phase::Pinned {
             let now = self.0.clock.now();
-            let mut table = self.0.counters.lock(&counters);
+            let mut table = self.0.counters.lock(counters.iter());
             for take in counters.iter() {
                 table.entry(take, now).pinned += take.amount;
             }
@@ -112,15 +111,6 @@ impl LocalCaps {
                 shard.entries.remove(&id);
             }
         }
-    }
-
-    /// Committed, pinned and reserved of a counter: the conservation law reads it.
-    pub fn audit(&self, counter: &str) -> (i64, i64, i64) {
-        self.0.counters.read(counter, |counter| {
-            counter.map_or((0, 0, 0), |counter| {
-                (counter.committed, counter.pinned, counter.reserved())
-            })
-        })
     }
 }
 
@@ -159,12 +149,17 @@ impl Inner {
         self.sweep(&mut shard, store_now);
         let uses = merged(&reservation.counters);
         match shard.entries.get(&id) {
-            // Expired, or another router's who is gone: this one asks for another contract.
-            Some(entry) if entry.gives_way(&uses, store_now) => self.give_back(&mut shard, id),
+            Some(entry) if entry.is_expired(store_now) => self.give_back(&mut shard, id),
+            Some(entry) if matches!(entry.phase, Phase::Held { .. }) && entry.counters != uses => {
+                // Another router's, from whom this one took the lead over: it may still pin it.
+                return uses
+                    .first()
+                    .map_or(Held::Granted, |take| Held::Full(take.window));
+            }
             Some(_) => return Held::Granted,
             None => {}
         }
-        let mut table = self.counters.lock(&uses);
+        let mut table = self.counters.lock(uses.iter());
         for take in uses.iter() {
             if !table
                 .entry(take, store_now)
@@ -198,7 +193,7 @@ impl Inner {
         let Phase::Held { expires } = entry.phase else {
             return Pinned::Pinned;
         };
-        let mut table = self.counters.lock(&entry.counters);
+        let mut table = self.counters.lock(entry.counters.iter());
         // A counter that was full may have dropped the hold a moment ago.
         let whole = entry
             .counters
@@ -229,7 +224,7 @@ impl Inner {
         let Some(entry) = shard.entries.get(&id) else {
             return;
         };
-        let mut table = self.counters.lock(&entry.counters);
+        let mut table = self.counters.lock(entry.counters.iter());
         match entry.phase {
             Phase::Settled(_) => return,
             Phase::Pinned => {
@@ -256,13 +251,17 @@ impl Inner {
         if let Some(Phase::Held { expires }) = before.as_ref().map(|entry| entry.phase) {
             shard.expiring.remove(&(expires, id));
         }
-        // A reply may be seen before its own posting: it counts once its counters are known.
-        let (phase, counters) = match before.filter(|entry| !entry.counters.is_empty()) {
+        let (phase, was) = match before {
             Some(entry) => (Some(entry.phase), entry.counters),
-            None => (None, merged(&reservation.counters)),
+            None => (None, Arc::default()),
         };
-        let mut table = self.counters.lock(&counters);
-        for take in counters.iter() {
+        // A reply may be folded before its own posting: it counts once its counters are known.
+        let counters = match reservation.counters.is_empty() {
+            true => Arc::clone(&was),
+            false => merged(&reservation.counters),
+        };
+        let mut table = self.counters.lock(was.iter().chain(counters.iter()));
+        for take in was.iter() {
             let counter = table.entry(take, now);
             match phase {
                 Some(Phase::Held { expires }) => counter.drop_hold(id, expires),
@@ -270,8 +269,10 @@ impl Inner {
                 Some(Phase::Settled(Settlement::Accepted)) => counter.committed -= take.amount,
                 Some(Phase::Settled(Settlement::Rejected)) | None => {}
             }
-            if settlement == Settlement::Accepted {
-                counter.committed += take.amount;
+        }
+        if settlement == Settlement::Accepted {
+            for take in counters.iter() {
+                table.entry(take, now).committed += take.amount;
             }
         }
         drop(table);

@@ -207,16 +207,15 @@ impl Inner {
         if entry.key != key || entry.quote != quote || !may(entry) {
             return None;
         }
-        if let (Some(keys), Some(key)) = (&mut keys, &key) {
-            if matches!(keys.get(key), Some(Keyed { target: Target::Lead(owner), .. }) if *owner == lead)
-            {
-                keys.remove(key);
-            }
+        if let (Some(keys), Some(key)) = (&mut keys, &key)
+            && matches!(keys.get(key), Some(Keyed { target: Target::Lead(owner), .. }) if *owner == lead)
+        {
+            keys.remove(key);
         }
-        if let (Some(quotes), Some(quote)) = (&mut quotes, &quote) {
-            if quotes.get(quote) == Some(&lead) {
-                quotes.remove(quote);
-            }
+        if let (Some(quotes), Some(quote)) = (&mut quotes, &quote)
+            && quotes.get(quote) == Some(&lead)
+        {
+            quotes.remove(quote);
         }
         let entry = leads.remove(&lead)?;
         entry.wake();

@@ -168,10 +168,10 @@ impl Journeys for LocalJourneys {
         let at = state.through.entry(through.0).or_default();
         *at = (*at).max(through.1);
         // As much has changed as writing it costs.
-        if state.updates >= self.0.most_updates.max(state.table.len() / 2) {
-            if let Some(files) = &self.0.files {
-                files.due.notify_one();
-            }
+        if state.updates >= self.0.most_updates.max(state.table.len() / 2)
+            && let Some(files) = &self.0.files
+        {
+            files.due.notify_one();
         }
         Ok(journeys)
     }

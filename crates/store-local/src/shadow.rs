@@ -204,15 +204,15 @@ impl Shadow {
     }
 
     fn quote(&mut self, quoted: Quoted, at_us: i64) {
-        if let Some(claim) = quoted.claim {
-            if !quoted.answer.is_empty() {
-                self.push_quote(QuoteItem {
-                    key: claim.key,
-                    digest: claim.digest,
-                    answer: quoted.answer,
-                    at_us,
-                });
-            }
+        if let Some(claim) = quoted.claim
+            && !quoted.answer.is_empty()
+        {
+            self.push_quote(QuoteItem {
+                key: claim.key,
+                digest: claim.digest,
+                answer: quoted.answer,
+                at_us,
+            });
         }
     }
 

@@ -28,9 +28,4 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
         let shard = self.hasher.hash_one(key) as usize % SHARDS;
         self.shards[shard].lock()
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
-    }
 }

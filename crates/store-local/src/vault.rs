@@ -82,12 +82,12 @@ impl LocalVault {
 
 impl Inner {
     fn close(&self) {
-        if let Self::Files(running) = self {
-            if let Some(Running { jobs, thread }) = running.lock().take() {
-                drop(jobs);
-                // A thread that panicked has nothing more to sync.
-                let _ = thread.join();
-            }
+        if let Self::Files(running) = self
+            && let Some(Running { jobs, thread }) = running.lock().take()
+        {
+            drop(jobs);
+            // A thread that panicked has nothing more to sync.
+            let _ = thread.join();
         }
     }
 }

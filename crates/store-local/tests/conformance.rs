@@ -1,4 +1,5 @@
 //! The suite of all backends, on files and in memory.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::time::Duration;
 

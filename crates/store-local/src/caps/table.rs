@@ -44,11 +44,8 @@ impl Counters {
     }
 
     /// Locks the shards of all these counters, in order.
-    pub(super) fn lock(&self, uses: &[CounterUse]) -> Locked<'_> {
-        let mut needed: Vec<usize> = uses
-            .iter()
-            .map(|take| self.shard_of(&take.counter))
-            .collect();
+    pub(super) fn lock<'u>(&self, uses: impl Iterator<Item = &'u CounterUse>) -> Locked<'_> {
+        let mut needed: Vec<usize> = uses.map(|take| self.shard_of(&take.counter)).collect();
         needed.sort_unstable();
         needed.dedup();
         Locked {
@@ -58,10 +55,6 @@ impl Counters {
                 .map(|shard| (shard, self.shards[shard].lock()))
                 .collect(),
         }
-    }
-
-    pub(super) fn read<T>(&self, name: &str, read: impl FnOnce(Option<&Counter>) -> T) -> T {
-        read(self.shards[self.shard_of(name)].lock().counters.get(name))
     }
 
     pub(super) fn reserved(&self, name: &str, now: Timestamp) -> i64 {

@@ -7,7 +7,10 @@ use parking_lot::Mutex;
 use proto::LeadState;
 
 #[derive(Debug)]
-pub(super) struct OpenLeads(Box<[Mutex<BTreeSet<(i64, LeadId)>>]>);
+pub(super) struct OpenLeads(Box<[Mutex<ByAge>]>);
+
+/// Leads by when they were received.
+type ByAge = BTreeSet<(i64, LeadId)>;
 
 impl OpenLeads {
     pub(super) fn new(partitions: usize) -> Self {

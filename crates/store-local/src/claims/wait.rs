@@ -49,12 +49,12 @@ impl Drop for Waiter<'_> {
         let Some(entry) = leads.get_mut(&self.lead) else {
             return;
         };
-        if let Some(waiters) = &mut entry.waiters {
-            if Arc::ptr_eq(&waiters.news, &self.news) {
-                waiters.count -= 1;
-                if waiters.count == 0 {
-                    entry.waiters = None;
-                }
+        if let Some(waiters) = &mut entry.waiters
+            && Arc::ptr_eq(&waiters.news, &self.news)
+        {
+            waiters.count -= 1;
+            if waiters.count == 0 {
+                entry.waiters = None;
             }
         }
     }

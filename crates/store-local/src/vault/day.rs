@@ -52,11 +52,11 @@ impl Day {
             dirty: false,
         };
         for (slot, bytes) in (0..).zip(bytes.chunks_exact(SLOT)) {
-            if let Some((lead, _)) = decode(bytes) {
-                if let Some(older) = day.index.insert(lead, slot) {
-                    day.stale.push(older);
-                    day.dirty = true;
-                }
+            if let Some((lead, _)) = decode(bytes)
+                && let Some(older) = day.index.insert(lead, slot)
+            {
+                day.stale.push(older);
+                day.dirty = true;
             }
         }
         Ok(Some(day))

@@ -207,7 +207,7 @@ pub async fn a_settlement_may_come_first<H: Harness>(harness: &mut H) {
 pub async fn a_wrong_clock_gets_no_hold<H: Harness>(harness: &mut H) {
     let one = total(harness, 5);
     let caps = harness.store().caps();
-    let mut ask = async |now: Timestamp| caps.hold(&one, now, now.plus(HOLD)).await;
+    let ask = async |now: Timestamp| caps.hold(&one, now, now.plus(HOLD)).await;
     let minute = Duration::from_secs(60);
     assert_eq!(ask(harness.now().plus(minute)).await, Ok(Held::ClockSkew));
     assert_eq!(ask(harness.now().minus(minute)).await, Ok(Held::ClockSkew));

@@ -1,0 +1,357 @@
+//! What is kept and what is forgotten: a day after a lead's end, two days after a cap's window, and
+//! of the log what nobody needs.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    CapWindow, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Settlement,
+    Timestamp,
+};
+use proto::LeadBody;
+use store::{
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog,
+    LogError, Lookup, Topic, key,
+};
+use store_local::{Local, LocalOptions, OnFailure, OpenError};
+use testkit::{FakeClock, SeededEntropy, records};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct World {
+    dir: tempfile::TempDir,
+    clock: FakeClock,
+    entropy: SeededEntropy,
+    options: LocalOptions,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LocalOptions {
+            on_failure: OnFailure::Stop,
+            reserve_bytes: 1 << 20,
+            ..LocalOptions::in_dir(dir.path())
+        };
+        Self {
+            dir,
+            // Far ahead of the files' own times, which decide what is old enough to be cut.
+            clock: FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000)),
+            entropy: SeededEntropy::new(5),
+            options,
+        }
+    }
+
+    fn open(&self) -> Local {
+        Local::open(self.options.clone(), self.clock.port()).unwrap()
+    }
+
+    fn key(&self, n: u32) -> ClaimKey {
+        ClaimKey(format!("pub/solar/post/{n}"))
+    }
+
+    /// A lead that is admitted, posted to one contract, and sold.
+    async fn sell(&self, store: &Local, n: u32) -> (LeadId, Reservation) {
+        let now = self.clock.wall();
+        let lead = LeadId::mint(now, &self.entropy);
+        let key = self.key(n);
+        let request = AdmitRequest {
+            lead,
+            key: key.clone(),
+            digest: [1; 32],
+            quote: None,
+            lease: HOUR,
+            now,
+        };
+        let admission = store.claims().admit(request).await.unwrap();
+        assert!(matches!(admission, Admission::Granted(_)));
+        let one = Reservation {
+            id: ReservationId { lead, leg: 1 },
+            counters: vec![
+                records::unit("c/d1", CapWindow::Day, 1000),
+                records::unit("c/total", CapWindow::Total, 1000),
+            ],
+        };
+        store.claims().posting(lead).await.unwrap();
+        let posting = records::posting(1, &one.counters, now.plus(HOUR));
+        let replies = vec![records::reply(1, LegState::Accepted)];
+        for body in [
+            records::received(&key, &[1; 32]),
+            LeadBody::Posting(posting),
+            records::outcome(LeadStatus::Sold, None, replies, b"sold"),
+        ] {
+            self.write(store, lead, body).await;
+        }
+        (lead, one)
+    }
+
+    async fn write(&self, store: &Local, lead: LeadId, body: LeadBody) {
+        let record = records::record(lead, 0, self.clock.wall(), body);
+        let bytes = records::bytes(&record);
+        let appended = store
+            .log()
+            .append(Topic::Leads, key::lead(lead), bytes, Ack::Durable);
+        appended.await.unwrap();
+    }
+
+    /// Folds and commits everything, as the worker does.
+    async fn work(&self, store: &Local) {
+        use proto::Message;
+        use store::fold::Change;
+        let mut worker = store
+            .log()
+            .subscribe("worker", &[Topic::Leads])
+            .await
+            .unwrap();
+        while let Some(delivery) = worker.next(Duration::ZERO).await.unwrap() {
+            let Delivery::Records {
+                topic,
+                partition,
+                records,
+            } = delivery
+            else {
+                continue;
+            };
+            for record in &records {
+                let decoded = proto::LeadRecord::decode(record.payload.clone()).unwrap();
+                let folded = store.claims().fold(record.offset, &decoded).await.unwrap();
+                for change in folded.changes {
+                    if let Change::LegEnded(_, settlement) = change {
+                        let lead = folded.state.lead_id().unwrap();
+                        let one = folded.state.legs[0].reservation(lead).unwrap();
+                        store.caps().settle(&one, settlement).await.unwrap();
+                    }
+                }
+            }
+            let next = records.last().unwrap().offset + 1;
+            worker.commit(topic, partition, next).await.unwrap();
+        }
+    }
+
+    /// Some traffic, so that what is due is looked at.
+    async fn traffic(&self, store: &Local) {
+        for n in 1000..1020 {
+            let now = self.clock.wall();
+            let lead = LeadId::mint(now, &self.entropy);
+            let request = AdmitRequest {
+                lead,
+                key: self.key(n),
+                digest: [1; 32],
+                quote: None,
+                lease: HOUR,
+                now,
+            };
+            store.claims().admit(request).await.unwrap();
+            store.claims().withdraw(lead).await.unwrap();
+        }
+    }
+
+    async fn used(&self, store: &Local) -> Vec<i64> {
+        let names = ["c/d1".to_owned(), "c/total".to_owned()];
+        store.caps().used(&names).await.unwrap()
+    }
+}
+
+async fn knows(store: &Local, world: &World, n: u32, lead: LeadId) -> bool {
+    let found = store
+        .claims()
+        .lookup(&world.key(n), &[1; 32])
+        .await
+        .unwrap();
+    let by_key = matches!(found, Lookup::Lead(_));
+    assert_eq!(by_key, store.claims().lead(lead).await.unwrap().is_some());
+    by_key
+}
+
+#[tokio::test]
+async fn a_lead_is_forgotten_a_day_after_its_end_and_its_units_are_not() {
+    let world = World::new();
+    let mut store = world.open();
+    let (lead, one) = world.sell(&store, 1).await;
+    world.work(&store).await;
+    world.clock.advance(HOUR * 23);
+    world.traffic(&store).await;
+    assert!(knows(&store, &world, 1, lead).await);
+    world.clock.advance(HOUR * 2);
+    world.traffic(&store).await;
+    assert!(!knows(&store, &world, 1, lead).await);
+    assert_eq!(world.used(&store).await, [1, 1]);
+    // The worker's second look at an old record changes nothing.
+    for reopened in [false, true] {
+        if reopened {
+            let (later, _) = world.sell(&store, 2).await;
+            world.work(&store).await;
+            store.close().await;
+            drop(store);
+            store = world.open();
+            assert!(
+                !knows(&store, &world, 1, lead).await,
+                "a snapshot forgets as well"
+            );
+            assert!(knows(&store, &world, 2, later).await);
+        }
+        let units = 1 + i64::from(reopened);
+        let body = records::received(&world.key(1), &[1; 32]);
+        let record = records::record(lead, 0, world.clock.wall(), body);
+        let folded = store.claims().fold(0, &record).await.unwrap();
+        assert_eq!(folded.changes, []);
+        assert!(!knows(&store, &world, 1, lead).await);
+        assert_eq!(world.used(&store).await, [units, units]);
+    }
+    drop(one);
+}
+
+#[tokio::test]
+async fn what_the_worker_has_not_seen_is_kept_however_old() {
+    let world = World::new();
+    let store = world.open();
+    let (lead, _) = world.sell(&store, 1).await;
+    world.clock.advance(HOUR * 50);
+    world.traffic(&store).await;
+    assert!(knows(&store, &world, 1, lead).await);
+    store.close().await;
+    drop(store);
+    let store = world.open();
+    world.traffic(&store).await;
+    assert!(knows(&store, &world, 1, lead).await);
+    assert_eq!(world.used(&store).await, [1, 1]);
+    world.work(&store).await;
+    assert_eq!(world.used(&store).await, [1, 1]);
+    world.clock.advance(HOUR * 25);
+    world.traffic(&store).await;
+    assert!(!knows(&store, &world, 1, lead).await);
+}
+
+#[tokio::test]
+async fn a_window_of_the_past_is_forgotten_and_a_total_never() {
+    let world = World::new();
+    let store = world.open();
+    let (_, one) = world.sell(&store, 1).await;
+    store
+        .caps()
+        .settle(&one, Settlement::Accepted)
+        .await
+        .unwrap();
+    assert_eq!(world.used(&store).await, [1, 1]);
+    for _ in 0..2 {
+        world.clock.advance(HOUR * 49);
+        // A new counter in the same shard is the occasion.
+        let new = Reservation {
+            id: ReservationId {
+                lead: LeadId::mint(world.clock.wall(), &world.entropy),
+                leg: 1,
+            },
+            counters: vec![records::unit(
+                &format!("c/d{}", world.clock.wall().as_millis()),
+                CapWindow::Day,
+                9,
+            )],
+        };
+        let now = world.clock.wall();
+        store.caps().hold(&new, now, now.plus(HOUR)).await.unwrap();
+    }
+    assert_eq!(world.used(&store).await, [0, 1]);
+}
+
+#[tokio::test]
+async fn the_log_is_cut_once_everybody_has_passed_and_two_snapshots_hold_it() {
+    let mut world = World::new();
+    world.options.segment_bytes = 4096;
+    world.options.retention = Duration::ZERO;
+    let segments = |world: &World| {
+        let files = std::fs::read_dir(world.dir.path().join("leads")).unwrap();
+        let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.ends_with(".seg")).collect();
+        names.sort();
+        names
+    };
+    let mut store = world.open();
+    for n in 0..40 {
+        world.sell(&store, n).await;
+    }
+    let all = segments(&world);
+    assert!(all.len() > 3);
+    // Nobody has read it; then there is only one snapshot.
+    store.snapshot().await.unwrap();
+    assert_eq!(segments(&world), all);
+    world.work(&store).await;
+    world.sell(&store, 100).await;
+    world.work(&store).await;
+    // The second holds all, the first what two hold.
+    store.close().await;
+    let cut = segments(&world);
+    assert!(cut.len() < all.len(), "{cut:?}");
+    drop(store);
+    store = world.open();
+    assert_eq!(world.used(&store).await, [41, 41]);
+    let mut late = store
+        .log()
+        .subscribe("late", &[Topic::Leads])
+        .await
+        .unwrap();
+    let first = late.next(Duration::ZERO).await.unwrap();
+    let begins_late =
+        matches!(first, Some(Delivery::Assigned { next_offset, .. }) if next_offset > 0);
+    assert!(
+        begins_late,
+        "a new group begins with what is left: {first:?}"
+    );
+    drop((late, store));
+
+    // A log that begins after all that is known of it is not opened.
+    std::fs::remove_dir_all(world.dir.path().join("snapshots").join("leads")).unwrap();
+    let opened = Local::open(world.options.clone(), world.clock.port());
+    assert!(matches!(
+        opened.err(),
+        Some(OpenError::Gap { topic: "leads", .. })
+    ));
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_gives_way_to_what_is_committed() {
+    let clock = FakeClock::default();
+    let options = LocalOptions {
+        memory_bytes: 1000,
+        ..LocalOptions::default()
+    };
+    let store = Local::open(options, clock.port()).unwrap();
+    let mut worker = store
+        .log()
+        .subscribe("worker", &[Topic::Events])
+        .await
+        .unwrap();
+    let append = || {
+        let record = vec![0; 400].into();
+        store.log().append(Topic::Events, 0, record, Ack::Kernel)
+    };
+    append().await.unwrap();
+    append().await.unwrap();
+    assert_eq!(append().await, Err(LogError::NoSpace));
+    worker.commit(Topic::Events, 0, 1).await.unwrap();
+    assert_eq!(append().await.unwrap().offset, 2);
+    assert_eq!(append().await, Err(LogError::NoSpace));
+}
+
+#[tokio::test]
+async fn the_stores_clock_never_goes_back() {
+    let clock = FakeClock::default();
+    let store = Local::open(LocalOptions::default(), clock.port()).unwrap();
+    let now = clock.wall();
+    let lead = LeadId::from_bytes([1; 16]);
+    let one = Reservation {
+        id: ReservationId { lead, leg: 1 },
+        counters: vec![records::unit("c/total", CapWindow::Total, 1)],
+    };
+    let caps = Arc::new(store.caps().clone());
+    caps.hold(&one, now, now.plus(HOUR)).await.unwrap();
+    clock.set_wall(now.minus(HOUR));
+    let other = Reservation {
+        id: ReservationId { lead, leg: 2 },
+        counters: one.counters.clone(),
+    };
+    let back = clock.wall();
+    let held = caps.hold(&other, back, back.plus(HOUR)).await;
+    assert_eq!(held, Ok(store::Held::ClockSkew));
+}

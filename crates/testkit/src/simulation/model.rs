@@ -1,0 +1,305 @@
+//! What the world outside the process remembers, and the laws.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{CapWindow, CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
+use proto::{LeadBody, LeadRecord, LeadState, Message};
+use store::{Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog, Position, Topic};
+
+use super::{Plan, Tally};
+use crate::{FakeClock, SeededEntropy, records};
+
+/// How a buyer takes a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    Accept,
+    Reject,
+    /// It never answers; whether it took the lead comes out later.
+    Unclear,
+}
+
+pub(super) struct Model {
+    pub(super) clock: FakeClock,
+    pub(super) entropy: Rc<SeededEntropy>,
+    pub(super) plan: Plan,
+    pub(super) tally: Cell<Tally>,
+    /// The lead whose `received` was first acknowledged under a key.
+    claimed: RefCell<BTreeMap<ClaimKey, LeadId>>,
+    /// Final answers that publishers heard.
+    heard: RefCell<BTreeMap<ClaimKey, Vec<u8>>>,
+    /// Posts that left, and what the buyers said.
+    posts: RefCell<BTreeMap<LeadId, Vec<Reply>>>,
+    /// Acknowledged as durable.
+    acknowledged: RefCell<BTreeMap<(u16, u64), Bytes>>,
+    /// The log as the auditor has read it.
+    log: RefCell<BTreeMap<(u16, u64), Bytes>>,
+    /// The auditor's own fold of it.
+    leads: RefCell<BTreeMap<LeadId, LeadState>>,
+    synced: Cell<bool>,
+    idle: Cell<bool>,
+}
+
+/// Contracts, each with a cap per day and in total.
+pub(super) const CONTRACTS: u64 = 3;
+
+impl Model {
+    pub(super) fn new(clock: FakeClock, entropy: Rc<SeededEntropy>, plan: Plan) -> Self {
+        Self {
+            clock,
+            entropy,
+            plan,
+            tally: Cell::default(),
+            claimed: RefCell::default(),
+            heard: RefCell::default(),
+            posts: RefCell::default(),
+            acknowledged: RefCell::default(),
+            log: RefCell::default(),
+            leads: RefCell::default(),
+            synced: Cell::new(false),
+            idle: Cell::new(false),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        domain::Clock::wall(&self.clock)
+    }
+
+    pub(super) fn count(&self, what: impl FnOnce(&mut Tally)) {
+        let mut tally = self.tally.get();
+        what(&mut tally);
+        self.tally.set(tally);
+    }
+
+    /// The counters of a contract. Days are short here, so that units outlive theirs.
+    pub(super) fn counters(&self, contract: u64) -> Vec<CounterUse> {
+        let day = self.now().as_micros() / 600_000_000;
+        let (cap, total) = (self.plan.cap, self.plan.cap + 2);
+        vec![
+            records::unit(&format!("c{contract}/d{day}"), CapWindow::Day, cap),
+            records::unit(&format!("c{contract}/total"), CapWindow::Total, total),
+        ]
+    }
+
+    /// A record is durable, and all before it.
+    pub(super) fn acknowledged(&self, position: Position, record: Bytes) {
+        self.synced.set(true);
+        let place = (position.partition, position.offset);
+        let before = self.acknowledged.borrow_mut().insert(place, record);
+        assert!(before.is_none(), "{place:?} was given out twice");
+    }
+
+    /// Whether a record became durable since this was asked last.
+    pub(super) fn take_synced(&self) -> bool {
+        self.synced.take()
+    }
+
+    pub(super) fn set_idle(&self) {
+        self.idle.set(true);
+    }
+
+    pub(super) fn set_busy(&self) {
+        self.idle.set(false);
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.get()
+    }
+
+    pub(super) fn crashed(&self) {
+        self.synced.set(false);
+        self.set_busy();
+        self.count(|tally| tally.crashes += 1);
+    }
+
+    /// The publisher may rely on this lead from now on.
+    pub(super) fn claimed(&self, key: &ClaimKey, lead: LeadId) {
+        let known = *self.claimed.borrow_mut().entry(key.clone()).or_insert(lead);
+        assert_eq!(known, lead, "{key:?} belongs to two leads");
+    }
+
+    /// A publisher is told of a lead under its key, and of the answer if that is final.
+    pub(super) fn told(&self, key: &ClaimKey, lead: LeadId, answer: Option<&[u8]>) {
+        if let Some(known) = self.claimed.borrow().get(key) {
+            assert_eq!(*known, lead, "{key:?} belongs to two leads");
+        }
+        let Some(answer) = answer else {
+            let heard = self.heard.borrow();
+            assert!(
+                !heard.contains_key(key),
+                "the answer to {key:?} was forgotten"
+            );
+            return;
+        };
+        match self.heard.borrow_mut().entry(key.clone()) {
+            std::collections::btree_map::Entry::Vacant(first) => {
+                first.insert(answer.to_vec());
+            }
+            std::collections::btree_map::Entry::Occupied(heard) => {
+                assert_eq!(heard.get(), answer, "another answer to {key:?}");
+                self.count(|tally| tally.repeats += 1);
+            }
+        }
+    }
+
+    /// A post leaves. The buyer decides.
+    pub(super) fn post(&self, lead: LeadId) -> Reply {
+        let mut posts = self.posts.borrow_mut();
+        let posts = posts.entry(lead).or_default();
+        let free = posts.iter().all(|reply| *reply == Reply::Reject);
+        assert!(
+            free,
+            "{lead} is posted while a buyer may have it: {posts:?}"
+        );
+        let replies = [
+            Reply::Accept,
+            Reply::Accept,
+            Reply::Reject,
+            Reply::Reject,
+            Reply::Unclear,
+        ];
+        posts.push(*self.entropy.pick(&replies));
+        posts.last().copied().unwrap_or(Reply::Unclear)
+    }
+
+    /// No counter passes its cap at any instant.
+    pub(super) async fn check_caps<B: Backend>(&self, store: &B) {
+        for contract in 0..CONTRACTS {
+            for take in self.counters(contract) {
+                let used = store.caps().used(std::slice::from_ref(&take.counter)).await;
+                let used = used.unwrap()[0];
+                assert!(
+                    used <= take.limit,
+                    "{used} of {} in {}",
+                    take.limit,
+                    take.counter
+                );
+            }
+        }
+    }
+
+    /// Reads the log to its end as a consumer of its own, and folds it.
+    async fn read<B: Backend>(&self, store: &B) {
+        let ends = store.log().ends(Topic::Leads);
+        // A power cut may have taken what nobody was promised.
+        self.log
+            .borrow_mut()
+            .retain(|(partition, offset), _| *offset < ends[usize::from(*partition)]);
+        let mut consumer = store
+            .log()
+            .subscribe("auditor", &[Topic::Leads])
+            .await
+            .unwrap();
+        while let Some(delivery) = consumer.next(Duration::ZERO).await.unwrap() {
+            if let Delivery::Records {
+                partition, records, ..
+            } = delivery
+            {
+                let last = records.last().map_or(0, |record| record.offset);
+                let places = records
+                    .into_iter()
+                    .map(|record| ((partition, record.offset), record.payload));
+                self.log.borrow_mut().extend(places);
+                let commit = consumer.commit(Topic::Leads, partition, last + 1).await;
+                commit.unwrap();
+            }
+        }
+        let log = self.log.borrow();
+        for (partition, end) in ends.iter().enumerate() {
+            let read = log
+                .range((partition as u16, 0)..=(partition as u16, u64::MAX))
+                .count();
+            assert_eq!(read as u64, *end, "records of partition {partition}");
+        }
+        for (place, record) in self.acknowledged.borrow().iter() {
+            assert_eq!(
+                log.get(place),
+                Some(record),
+                "an acknowledged record at {place:?}"
+            );
+        }
+        let mut leads: BTreeMap<LeadId, LeadState> = BTreeMap::new();
+        for ((_, offset), bytes) in log.iter() {
+            let record = LeadRecord::decode(bytes.clone()).unwrap();
+            if matches!(record.body, Some(LeadBody::Quoted(_))) {
+                continue;
+            }
+            let lead = record.lead_id().unwrap();
+            let (state, _) = store::fold::apply(leads.remove(&lead), *offset, &record).unwrap();
+            leads.insert(lead, state);
+        }
+        self.leads.replace(leads);
+    }
+
+    /// Compares the store with the log. No hold may be alive.
+    pub(super) async fn audit<B: Backend>(&self, store: &B) {
+        self.read(store).await;
+        let mut reserved: BTreeMap<String, i64> = BTreeMap::new();
+        let leads = self.leads.borrow().clone();
+        for (lead, state) in &leads {
+            let view = store.claims().lead(*lead).await.unwrap();
+            let view = view.unwrap_or_else(|| panic!("{lead} is forgotten"));
+            assert_eq!(view.state.as_deref(), Some(state), "the state of {lead}");
+            for leg in &state.legs {
+                let taken = leg.leg_state().unwrap() != LegState::Rejected;
+                for take in &leg.counters {
+                    *reserved.entry(take.counter.clone()).or_default() +=
+                        i64::from(taken) * take.amount;
+                }
+            }
+        }
+        for (counter, expected) in reserved {
+            let used = store.caps().used(std::slice::from_ref(&counter)).await;
+            assert_eq!(used.unwrap(), [expected], "reserved of {counter}");
+        }
+    }
+
+    /// Leads of the log that have not ended.
+    pub(super) fn unfinished(&self) -> BTreeSet<LeadId> {
+        let leads = self.leads.borrow();
+        let open = leads.iter().filter(|(_, state)| {
+            let open_leg = state
+                .legs
+                .iter()
+                .any(|leg| !matches!(leg.leg_state(), Ok(LegState::Accepted | LegState::Rejected)));
+            open_leg || !state.lead_status().is_ok_and(LeadStatus::is_final)
+        });
+        open.map(|(lead, _)| *lead).collect()
+    }
+
+    /// Every lead has one outcome, and it says what its legs say.
+    pub(super) fn check_outcomes(&self) -> Tally {
+        for (lead, state) in self.leads.borrow().iter() {
+            let accepted = state
+                .legs
+                .iter()
+                .filter(|leg| leg.leg_state() == Ok(LegState::Accepted));
+            let accepted = accepted.count();
+            let status = state.lead_status().unwrap();
+            let expected = match status {
+                LeadStatus::Sold => 1,
+                LeadStatus::Unsold => 0,
+                other => panic!("{lead} ended as {other}"),
+            };
+            assert_eq!(
+                accepted, expected,
+                "accepted legs of {lead}, which is {status}: {state:?}"
+            );
+            let interrupted = state.lead_reason() == Ok(Some(LeadReason::Interrupted));
+            self.count(|tally| {
+                tally.leads += 1;
+                tally.sold += u64::from(status == LeadStatus::Sold);
+                tally.interrupted += u64::from(interrupted);
+            });
+        }
+        self.tally.get()
+    }
+
+    /// The open legs in doubt, as the auditor last saw them.
+    pub(super) fn leads(&self) -> Vec<LeadId> {
+        self.leads.borrow().keys().copied().collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! A publisher's request and the router that serves it, with gates where a process can die.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{LeadId, LeadReason, LeadStatus, LegState, Reservation, ReservationId, Settlement};
+use proto::{LeadBody, LegReply, Quoted};
+use store::{
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, EventLog, Held, Pinned,
+    PostingClaim, Topic, key,
+};
+
+use super::gate::{Gate, Task};
+use super::model::{CONTRACTS, Model, Reply};
+use crate::records;
+
+const HOLD: Duration = Duration::from_secs(20);
+const LEASE: Duration = Duration::from_secs(40);
+/// How long a buyer is waited for.
+const REPLY: Duration = Duration::from_secs(30);
+const MOST_LEGS: u16 = 3;
+
+/// A publisher posts under one of its keys: a new lead, or one it has posted before.
+pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
+    let number = model.entropy.below(model.plan.keys);
+    let key = ClaimKey(format!("pub/solar/post/{number}"));
+    let lead = LeadId::mint(model.now(), &*model.entropy);
+    Task::new(|gate| async move {
+        let mut router = Router {
+            store,
+            model,
+            gate,
+            key,
+            lead,
+            n: 0,
+            refused: None,
+        };
+        router.serve().await;
+    })
+}
+
+struct Router<B> {
+    store: B,
+    model: Rc<Model>,
+    gate: Gate,
+    key: ClaimKey,
+    lead: LeadId,
+    n: u32,
+    /// Refused, and not yet on record as refused.
+    refused: Option<Reservation>,
+}
+
+impl<B: Backend> Router<B> {
+    async fn serve(&mut self) {
+        let digest = [self.key.0.len() as u8; 32];
+        let request = AdmitRequest {
+            lead: self.lead,
+            key: self.key.clone(),
+            digest,
+            quote: None,
+            lease: LEASE,
+            now: self.model.now(),
+        };
+        match self.store.claims().admit(request).await.unwrap() {
+            Admission::Granted(lead) => {
+                let taken = lead != self.lead;
+                self.model
+                    .count(|tally| tally.taken_over += u64::from(taken));
+                self.lead = lead;
+            }
+            Admission::Held(view) => {
+                return self
+                    .model
+                    .told(&self.key, view.lead, view.answer.as_deref());
+            }
+            other => panic!("{other:?}"),
+        }
+        self.gate.pass().await;
+        let received = records::received(&self.key, &digest);
+        self.record(received).await;
+        self.model.claimed(&self.key, self.lead);
+        self.gate.pass().await;
+        let Some((outcome, answer)) = self.ladder().await else {
+            return;
+        };
+        self.gate.pass().await;
+        self.record(outcome).await;
+        self.give_back().await;
+        self.gate.pass().await;
+        if let Some(answer) = answer {
+            let answered = self.store.claims().answered(self.lead, answer).await;
+            answered.unwrap();
+            self.gate.pass().await;
+        }
+        let view = self.store.claims().lead(self.lead).await.unwrap();
+        let answer = view.and_then(|view| view.answer);
+        self.model.told(&self.key, self.lead, answer.as_deref());
+    }
+
+    /// Appends a record of the lead and waits until it is durable; the process may die in between.
+    async fn record(&mut self, body: LeadBody) {
+        let record = records::record(self.lead, self.n, self.model.now(), body);
+        self.n += 1;
+        let bytes = records::bytes(&record);
+        let key = key::lead(self.lead);
+        if self.model.entropy.one_in(4) {
+            self.evidence(key);
+        }
+        let log = self.store.log();
+        let appended = log.append(Topic::Leads, key, bytes.clone(), Ack::Durable);
+        self.gate.pass().await;
+        self.model.acknowledged(appended.await.unwrap(), bytes);
+    }
+
+    /// A quote is evidence: a power cut may take it.
+    fn evidence(&self, key: u64) {
+        let quoted = LeadBody::Quoted(Quoted::default());
+        let record = records::record(self.lead, 0, self.model.now(), quoted);
+        let bytes: Bytes = records::bytes(&record);
+        let log = self.store.log();
+        // Nobody waits for it.
+        drop(log.append(Topic::Leads, key, bytes, Ack::Kernel));
+    }
+
+    /// Releases the leg that was refused, now that a record says so. Earlier, a crash would bring its
+    /// pin back after somebody else had taken the place.
+    async fn give_back(&mut self) {
+        if let Some(refused) = self.refused.take() {
+            let caps = self.store.caps();
+            caps.settle(&refused, Settlement::Rejected).await.unwrap();
+        }
+    }
+
+    /// Posts to one contract after the other. None if somebody else has the lead.
+    async fn ladder(&mut self) -> Option<(LeadBody, Option<Arc<[u8]>>)> {
+        let first = self.model.entropy.below(CONTRACTS);
+        let mut posting = false;
+        let mut leg = 1;
+        let mut replies: Vec<LegReply> = Vec::new();
+        for turn in 0..CONTRACTS {
+            if leg > MOST_LEGS {
+                break;
+            }
+            let one = Reservation {
+                id: ReservationId {
+                    lead: self.lead,
+                    leg,
+                },
+                counters: self.model.counters((first + turn) % CONTRACTS),
+            };
+            let now = self.model.now();
+            let held = self.store.caps().hold(&one, now, now.plus(HOLD)).await;
+            if held.unwrap() != Held::Granted {
+                continue;
+            }
+            self.gate.pass().await;
+            if !posting {
+                match self.store.claims().posting(self.lead).await.unwrap() {
+                    PostingClaim::Yours => posting = true,
+                    // The hold is whoever's the lead is: it is not given back.
+                    PostingClaim::Lost => return None,
+                }
+                self.gate.pass().await;
+            }
+            let pinned = self.store.caps().pin(one.id, self.model.now()).await;
+            if pinned.unwrap() == Pinned::Expired {
+                continue;
+            }
+            self.gate.pass().await;
+            let reply_by = self.model.now().plus(REPLY);
+            let mut posting = records::posting(leg, &one.counters, reply_by);
+            posting.replies = replies.last().cloned().into_iter().collect();
+            self.record(LeadBody::Posting(posting)).await;
+            self.give_back().await;
+            let reply = self.model.post(self.lead);
+            self.gate.pass().await;
+            // An answer after its time is no answer any more.
+            let reply = match self.model.now() > reply_by {
+                true => Reply::Unclear,
+                false => reply,
+            };
+            let state = match reply {
+                Reply::Accept => {
+                    let caps = self.store.caps();
+                    caps.settle(&one, Settlement::Accepted).await.unwrap();
+                    LegState::Accepted
+                }
+                Reply::Reject => {
+                    self.refused = Some(one);
+                    LegState::Rejected
+                }
+                Reply::Unclear => LegState::InDoubt,
+            };
+            replies.push(records::reply(leg, state));
+            match reply {
+                Reply::Accept => return Some(self.ended(LeadStatus::Sold, None, replies)),
+                Reply::Unclear => {
+                    let reason = Some(LeadReason::InDoubt);
+                    return Some(self.ended(LeadStatus::Pending, reason, replies));
+                }
+                Reply::Reject => leg += 1,
+            }
+        }
+        let reason = match replies.is_empty() {
+            true => LeadReason::NoEligibleContract,
+            false => LeadReason::AllRejected,
+        };
+        Some(self.ended(LeadStatus::Unsold, Some(reason), replies))
+    }
+
+    fn ended(
+        &self,
+        status: LeadStatus,
+        reason: Option<LeadReason>,
+        replies: Vec<LegReply>,
+    ) -> (LeadBody, Option<Arc<[u8]>>) {
+        let nonce = self.model.entropy.next_u64();
+        let answer = match status.is_final() {
+            true => format!("{} {status} {nonce:x}", self.lead).into_bytes(),
+            false => Vec::new(),
+        };
+        let outcome = records::outcome(status, reason, replies, &answer);
+        (outcome, status.is_final().then(|| answer.into()))
+    }
+}
