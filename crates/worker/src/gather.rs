@@ -1,11 +1,24 @@
 //! One batch: what the consumer delivers until it is enough or has taken long enough.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::Clock;
 use store::{Consumer, Delivery, LogError, Record, Topic};
 
-use crate::{Options, Progress};
+use crate::Progress;
+use crate::progress::Reader;
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fill {
+    /// With so many records.
+    pub(crate) records: usize,
+    /// With so many bytes of them.
+    pub(crate) bytes: usize,
+    /// After so long.
+    pub(crate) linger: Duration,
+}
 
 /// Records by topic and partition, in order.
 #[derive(Debug, Default)]
@@ -26,17 +39,19 @@ impl Gathered {
     }
 }
 
-/// Waits for the first records at most `linger`, and as long again for more of them. What cannot be
-/// read from the log after that is an error only if nothing was gathered.
+/// Waits for the first records at most `idle`, and `linger` for more of them. What cannot be read
+/// from the log after that is an error only if nothing was gathered.
 pub(crate) async fn gather<C: Consumer>(
     consumer: &mut C,
+    reader: Reader,
     clock: &dyn Clock,
-    options: &Options,
+    idle: Duration,
+    fill: Fill,
     progress: &Progress,
 ) -> Result<Gathered, LogError> {
     let mut gathered = Gathered::default();
-    let mut until = clock.mono().plus(options.linger);
-    while gathered.count < options.max_records && gathered.bytes < options.max_bytes {
+    let mut until = clock.mono().plus(idle);
+    while gathered.count < fill.records && gathered.bytes < fill.bytes {
         let delivery = match consumer.next(until.since(clock.mono())).await {
             Ok(delivery) => delivery,
             Err(error) if gathered.records.is_empty() => return Err(error),
@@ -49,12 +64,18 @@ pub(crate) async fn gather<C: Consumer>(
                 partition,
                 next_offset,
             }) => {
-                tracing::debug!(topic = topic.as_str(), partition, next_offset, "assigned");
-                progress.reached(topic, partition, next_offset);
+                tracing::debug!(
+                    ?reader,
+                    topic = topic.as_str(),
+                    partition,
+                    next_offset,
+                    "assigned"
+                );
+                progress.reached((reader, topic, partition), next_offset);
             }
             Some(Delivery::Revoked { topic, partition }) => {
-                tracing::debug!(topic = topic.as_str(), partition, "revoked");
-                progress.lost(topic, partition);
+                tracing::debug!(?reader, topic = topic.as_str(), partition, "revoked");
+                progress.lost((reader, topic, partition));
                 gathered.records.remove(&(topic, partition));
             }
             Some(Delivery::Records {
@@ -63,15 +84,15 @@ pub(crate) async fn gather<C: Consumer>(
                 records,
             }) => {
                 if gathered.records.is_empty() {
-                    until = clock.mono().plus(options.linger);
+                    until = clock.mono().plus(fill.linger);
                 }
                 gathered.count += records.len();
                 gathered.bytes += records
                     .iter()
                     .map(|record| record.payload.len())
                     .sum::<usize>();
-                let gathered = gathered.records.entry((topic, partition)).or_default();
-                gathered.extend(records);
+                let of_partition = gathered.records.entry((topic, partition)).or_default();
+                of_partition.extend(records);
             }
         }
     }

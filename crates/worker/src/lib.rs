@@ -1,12 +1,14 @@
 //! The worker: turns the log into what analysts read, and ends what routers left open.
 //!
 //! ```text
-//! topic leads  -> fold into claims -> settle caps -> rows; a sale is forwarded to topic events
-//! topic events -> journeys -> conversions, credits -> rows
+//! topic leads  -> fold into claims -> settle caps, forward sales to topic events
+//!      '------------------------------------------.
+//! topic events -> journeys -> conversions, credits -> rows -> ClickHouse
 //! ```
-//! A batch is processed, inserted, acknowledged, and only then committed. Every step may be repeated
-//! after a crash: folds know their offsets, settlements are idempotent, forwarded events have derived
-//! ids, rows are replaced by version.
+//! Two readers with offsets of their own: the upper must not wait for ClickHouse. A batch is processed,
+//! inserted, acknowledged, and only then committed. Every step may be repeated after a crash: folds
+//! know their offsets, settlements are idempotent, forwarded events have derived ids, rows are replaced
+//! by version.
 #![forbid(unsafe_code)]
 
 mod events;
@@ -17,6 +19,7 @@ mod letter;
 mod options;
 mod overdue;
 mod progress;
+mod reading;
 mod rows;
 mod sale;
 mod sink;

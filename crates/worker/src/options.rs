@@ -13,7 +13,7 @@ pub struct Options {
     pub max_records: usize,
     /// How many bytes of records do.
     pub max_bytes: usize,
-    /// How long a batch that is not full waits for more.
+    /// How long a batch of rows that is not full waits for more. Leads are advanced without waiting.
     pub linger: Duration,
     /// How often time gets to end leads whose router is silent.
     pub overdue_every: Duration,

@@ -1,7 +1,7 @@
 //! A small world for the worker's laws: records, a table in memory that fails and crashes on cue,
 //! and a clock that stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub(crate) struct Tables(Arc<Mutex<Inner>>);
 struct Inner {
     rows: BTreeMap<(String, String), (u64, Value)>,
     /// What the next inserts do; then they succeed.
-    fates: Vec<Fate>,
+    fates: VecDeque<Fate>,
     inserts: u32,
     died: CancellationToken,
 }
@@ -170,11 +170,7 @@ impl Sink for Tables {
         let fate = {
             let mut inner = self.0.lock().unwrap();
             inner.inserts += 1;
-            if inner.fates.is_empty() {
-                Fate::Succeed
-            } else {
-                inner.fates.remove(0)
-            }
+            inner.fates.pop_front().unwrap_or(Fate::Succeed)
         };
         let lost = || Err(WarehouseError::Unreachable("planned".to_owned()));
         match fate {
@@ -260,17 +256,17 @@ impl World {
     }
 
     /// Runs a worker until `done` holds or the tables say that the process dies.
-    async fn run(&self, done: impl Fn(&Progress) -> bool) {
+    async fn run(&self, done: impl AsyncFn(&Progress) -> bool) {
         let worker = self.worker();
         let progress = worker.progress();
         let waiting = async {
-            while !done(&progress) {
+            while !done(&progress).await {
                 tokio::time::sleep(Duration::from_micros(500)).await;
             }
         };
         let died = self.tables.died();
         tokio::select! {
-            () = worker.run(CancellationToken::new()) => unreachable!("nobody asked it to stop"),
+            () = spawnable(worker.run(CancellationToken::new())) => unreachable!("nobody asked it to stop"),
             () = died.cancelled() => {}
             waited = tokio::time::timeout(PATIENCE, waiting) => waited.expect("done in time"),
         }
@@ -278,13 +274,13 @@ impl World {
 
     /// Works until everything in the log is in the tables.
     pub(crate) async fn catch_up(&self) {
-        self.run(|progress| progress.lag(self.local.log()) == Some(0))
+        self.run(async |progress| progress.lag(self.local.log()) == Some(0))
             .await;
     }
 
-    /// Works until the tables show something.
-    pub(crate) async fn until(&self, shows: impl Fn(&Tables) -> bool) {
-        self.run(|_| shows(&self.tables)).await;
+    /// Works until something holds.
+    pub(crate) async fn until(&self, holds: impl AsyncFn(&Self) -> bool) {
+        self.run(async |_| holds(self).await).await;
     }
 
     /// The process is killed and started again.
@@ -310,6 +306,11 @@ impl World {
             instance,
         }
     }
+}
+
+/// The binary runs it on a runtime of several threads.
+fn spawnable<T: Send>(future: T) -> T {
+    future
 }
 
 fn open(dir: &tempfile::TempDir, clock: &Arc<Standing>) -> Local {

@@ -1,0 +1,192 @@
+//! What both readers of the log share: a consumer, batches, commits, and patience.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::Clock;
+use store::{Backend, Consumer, EventLog, LogError, StoreError, Topic};
+use telemetry::{Metrics, WORKER_FAILURES};
+use tokio_util::sync::CancellationToken;
+use warehouse::{Class, WarehouseError};
+
+use crate::gather::{Fill, Gathered, gather};
+use crate::progress::Reader;
+use crate::{Options, Progress};
+
+/// Why nothing more is done.
+pub(crate) struct Stopped;
+
+/// Why a step has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+}
+
+impl Failure {
+    /// Whether it lasts until a person acts.
+    fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Log(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Lost) => false,
+            Self::Store(StoreError::Corrupt(_)) => true,
+            Self::Warehouse(error) => error.class() == Class::Permanent,
+        }
+    }
+}
+
+/// How failures are borne.
+pub(crate) struct Patience {
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) metrics: Metrics,
+    pub(crate) first_pause: Duration,
+    pub(crate) longest_pause: Duration,
+}
+
+/// The attempts at one step.
+pub(crate) struct Attempts<'a> {
+    patience: &'a Patience,
+    step: &'static str,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Begins a step.
+    pub(crate) fn attempts(&self, step: &'static str) -> Attempts<'_> {
+        Attempts {
+            patience: self,
+            step,
+            pause: self.first_pause,
+        }
+    }
+}
+
+impl Attempts<'_> {
+    /// Pauses after a failure, longer each time; then the step is to be tried again.
+    pub(crate) async fn failed(&mut self, error: impl Into<Failure>) -> Result<(), Stopped> {
+        let Self {
+            patience,
+            step,
+            pause,
+        } = self;
+        let error = error.into();
+        patience.metrics.count(WORKER_FAILURES, [step]);
+        if error.needs_a_person() {
+            tracing::error!(step, %error, "the worker stands still until this is mended");
+        } else {
+            tracing::warn!(step, %error, "the worker pauses and tries again");
+        }
+        let wait = *pause;
+        *pause = pause.saturating_mul(2).min(patience.longest_pause);
+        tokio::select! {
+            () = patience.shutdown.cancelled() => Err(Stopped),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+}
+
+/// A reader at work.
+pub(crate) struct Reading<'a, C> {
+    reader: Reader,
+    consumer: C,
+    clock: &'a dyn Clock,
+    patience: &'a Patience,
+    progress: &'a Progress,
+    fill: Fill,
+    /// The longest wait for the first record.
+    idle: Duration,
+    /// What could not be committed yet.
+    uncommitted: BTreeMap<(Topic, u16), u64>,
+}
+
+impl<'a, C: Consumer> Reading<'a, C> {
+    /// Joins the reader's group.
+    pub(crate) async fn begin<B>(
+        reader: Reader,
+        backend: &B,
+        clock: &'a dyn Clock,
+        patience: &'a Patience,
+        progress: &'a Progress,
+        options: &Options,
+    ) -> Result<Self, Stopped>
+    where
+        B: Backend,
+        B::Log: EventLog<Consumer = C>,
+    {
+        let (group, topics) = (reader.group(), reader.topics());
+        let mut attempts = patience.attempts("subscribe");
+        let consumer = loop {
+            match backend.log().subscribe(group, topics).await {
+                Ok(consumer) => break consumer,
+                Err(error) => attempts.failed(error).await?,
+            }
+        };
+        let linger = match reader {
+            Reader::Leads => Duration::ZERO,
+            Reader::Tables => options.linger,
+        };
+        let fill = Fill {
+            records: options.max_records,
+            bytes: options.max_bytes,
+            linger,
+        };
+        let uncommitted = BTreeMap::new();
+        let idle = options.linger;
+        Ok(Self {
+            reader,
+            consumer,
+            clock,
+            patience,
+            progress,
+            fill,
+            idle,
+            uncommitted,
+        })
+    }
+
+    /// The next batch; empty if nothing came for a while.
+    pub(crate) async fn next(&mut self) -> Result<Gathered, Stopped> {
+        let mut attempts = self.patience.attempts("read");
+        loop {
+            let (clock, idle, fill) = (self.clock, self.idle, self.fill);
+            let gathered = gather(
+                &mut self.consumer,
+                self.reader,
+                clock,
+                idle,
+                fill,
+                self.progress,
+            );
+            let gathered = tokio::select! {
+                () = self.patience.shutdown.cancelled() => return Err(Stopped),
+                gathered = gathered => gathered,
+            };
+            match gathered {
+                Ok(gathered) => return Ok(gathered),
+                Err(error) => attempts.failed(error).await?,
+            }
+        }
+    }
+
+    /// Commits a batch that is done, and what could not be committed before.
+    pub(crate) async fn commit(&mut self, done: &Gathered) {
+        self.uncommitted.extend(done.next_offsets());
+        let mut left = BTreeMap::new();
+        for ((topic, partition), next_offset) in std::mem::take(&mut self.uncommitted) {
+            match self.consumer.commit(topic, partition, next_offset).await {
+                Ok(()) => self
+                    .progress
+                    .reached((self.reader, topic, partition), next_offset),
+                Err(error) => {
+                    self.patience.metrics.count(WORKER_FAILURES, ["commit"]);
+                    tracing::warn!(topic = topic.as_str(), partition, %error, "cannot commit");
+                    left.insert((topic, partition), next_offset);
+                }
+            }
+        }
+        self.uncommitted = left;
+    }
+}
