@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{Call, Pool, Warehouse};
 
 /// The database of an embedded ClickHouse.
-const DATABASE: &str = "gavel";
+const DATABASE: &str = "default";
 /// How often readiness and lag are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// The worker's gauge of records not yet in ClickHouse.
@@ -87,6 +87,8 @@ pub struct Plan {
 /// The running child.
 pub struct Service {
     child: Child,
+    /// Its life line. Not left in `child`, which closes it as soon as its end is awaited.
+    stdin: Option<ChildStdin>,
     log: PathBuf,
 }
 
@@ -147,7 +149,7 @@ impl Plan {
             .append(true)
             .open(&log)
             .map_err(io(&log))?;
-        let child = Command::new(&self.gavel)
+        let mut child = Command::new(&self.gavel)
             .arg("serve")
             .arg("--config")
             .arg(&config)
@@ -160,7 +162,8 @@ impl Plan {
             .process_group(0)
             .spawn()
             .map_err(io(&self.gavel))?;
-        Ok(Service { child, log })
+        let stdin = child.stdin.take();
+        Ok(Service { child, stdin, log })
     }
 
     /// A way to ask its ClickHouse: a query may take `limit`, its result up to `bytes`.
@@ -230,7 +233,7 @@ impl Service {
 
     /// Closes its standard input, on which it ends in order; after `limit` it is killed.
     pub async fn stop(mut self, limit: Duration) -> io::Result<ExitStatus> {
-        drop(self.child.stdin.take());
+        drop(self.stdin.take());
         match tokio::time::timeout(limit, self.child.wait()).await {
             Ok(ended) => ended,
             Err(_) => self.kill().await,

@@ -12,7 +12,7 @@ use domain::Clock;
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use traffic::{Plan, Pool, Service, Warehouse, caught_up, free_addresses};
 
 use super::cast::{CATALOG, OPERATOR_KEY};
@@ -103,12 +103,19 @@ struct Announced {
     addr: SocketAddr,
 }
 
+/// The buyers' process.
+struct Sandbox {
+    child: Child,
+    /// Its life line. Not left in `child`, which closes it as soon as its end is awaited.
+    stdin: Option<ChildStdin>,
+    buyers: Vec<SocketAddr>,
+}
+
 /// The running children.
 pub(super) struct Stage {
     plan: Plan,
     service: Service,
-    sandbox: Child,
-    buyers: Vec<SocketAddr>,
+    sandbox: Sandbox,
     operator: Pool,
     clock: Arc<dyn Clock>,
 }
@@ -117,11 +124,11 @@ impl Stage {
     /// Starts buyers, then the service, and waits until both work.
     pub(super) async fn set(home: &Home, clock: Arc<dyn Clock>) -> Result<Self> {
         let gavel = std::env::current_exe().context("cannot find this program's own file")?;
-        let (sandbox, buyers) = start_buyers(&gavel, &home.journals()).await?;
+        let sandbox = start_buyers(&gavel, &home.journals()).await?;
         let catalog = home.dir().join("auto-us.toml");
         std::fs::write(&catalog, CATALOG).with_context(|| catalog.display().to_string())?;
         let vars: BTreeMap<String, String> = (1..)
-            .zip(&buyers)
+            .zip(&sandbox.buyers)
             .map(|(number, addr)| (format!("sandbox_{number:02}"), format!("http://{addr}")))
             .collect();
         let [public, operator, clickhouse] = free_addresses().context("no free ports")?;
@@ -146,7 +153,6 @@ impl Stage {
             plan,
             service,
             sandbox,
-            buyers,
             operator,
             clock,
         })
@@ -157,7 +163,7 @@ impl Stage {
     }
 
     pub(super) fn buyers(&self) -> Vec<SocketAddr> {
-        self.buyers.clone()
+        self.sandbox.buyers.clone()
     }
 
     /// A way to ask ClickHouse.
@@ -174,7 +180,7 @@ impl Stage {
     pub(super) async fn somebody_ended(&mut self) -> anyhow::Error {
         tokio::select! {
             ended = self.service.ended() => anyhow!("the service ended: {ended:?}"),
-            ended = self.sandbox.wait() => anyhow!("the buyers ended: {ended:?}"),
+            ended = self.sandbox.child.wait() => anyhow!("the buyers ended: {ended:?}"),
         }
     }
 
@@ -186,11 +192,15 @@ impl Stage {
             .await
             .context("cannot end the service")?;
         drop(self.sandbox.stdin.take());
-        if tokio::time::timeout(STOP_LIMIT, self.sandbox.wait())
+        if tokio::time::timeout(STOP_LIMIT, self.sandbox.child.wait())
             .await
             .is_err()
         {
-            self.sandbox.kill().await.context("cannot end the buyers")?;
+            self.sandbox
+                .child
+                .kill()
+                .await
+                .context("cannot end the buyers")?;
         }
         if !served.success() {
             bail!("the service ended with {served}");
@@ -199,7 +209,7 @@ impl Stage {
     }
 }
 
-async fn start_buyers(gavel: &Path, journals: &Path) -> Result<(Child, Vec<SocketAddr>)> {
+async fn start_buyers(gavel: &Path, journals: &Path) -> Result<Sandbox> {
     let mut child = Command::new(gavel)
         .arg("sandbox")
         .arg("--journal")
@@ -222,12 +232,15 @@ async fn start_buyers(gavel: &Path, journals: &Path) -> Result<(Child, Vec<Socke
         .context("the buyers' output")?;
     let announced: Announcement =
         serde_json::from_str(&line).with_context(|| format!("the buyers said {line:?}"))?;
-    Ok((
+    let stdin = child.stdin.take();
+    let buyers = announced
+        .buyers
+        .into_iter()
+        .map(|buyer| buyer.addr)
+        .collect();
+    Ok(Sandbox {
         child,
-        announced
-            .buyers
-            .into_iter()
-            .map(|buyer| buyer.addr)
-            .collect(),
-    ))
+        stdin,
+        buyers,
+    })
 }
