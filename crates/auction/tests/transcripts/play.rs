@@ -1,0 +1,373 @@
+//! Plays a scenario: the machines in the middle, everything around them as the scenario says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auction::{
+    Book, Climb, Context, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord,
+    LeadView, PingEffect, PingInput, PingRound, PostLadder, Round, RoundOpening, Slot, Waterfall,
+    screen,
+};
+use domain::{ContractName, LeadId, Mono, Reservation, Timestamp};
+
+use crate::scenario::{Does, Scenario, Trouble};
+use crate::words;
+
+/// What stores and log take where the scenario says nothing.
+const STORE: Duration = Duration::from_millis(1);
+const LOG: Duration = Duration::from_millis(3);
+
+/// Plays it and writes down what happens.
+pub(crate) fn play(scenario: Scenario) -> String {
+    let mut play = Play {
+        book: Arc::new(scenario.book.clone()),
+        now: Mono::from_micros(0),
+        coming: BTreeMap::new(),
+        count: 0,
+        posted: None,
+        lines: Vec::new(),
+        scenario,
+    };
+    let tmax = play.scenario.order.tmax;
+    let round = play.round(play.now.plus(tmax));
+    let (quote, deadline) = match (play.scenario.order.kind, play.scenario.order.post) {
+        (Kind::Direct, _) => (false, Mono::from_micros(0).plus(tmax)),
+        (Kind::Ping, post) => {
+            play.quoted(&round);
+            let (true, Some((after, tmax))) = (!round.rungs.is_empty(), post) else {
+                return play.text();
+            };
+            play.now = play.now.plus(after);
+            play.change();
+            (true, play.now.plus(tmax))
+        }
+    };
+    play.ladder(round, quote, deadline);
+    play.text()
+}
+
+struct Play {
+    scenario: Scenario,
+    book: Arc<Book>,
+    now: Mono,
+    coming: BTreeMap<(Mono, u32), Event>,
+    count: u32,
+    /// Who has a post that is not answered, and until when the answer is read.
+    posted: Option<(ContractName, Mono)>,
+    lines: Vec<String>,
+}
+
+enum Event {
+    Ping(PingInput),
+    Ladder(LadderInput),
+    /// The publisher stops waiting.
+    Deadline,
+}
+
+impl Play {
+    fn text(self) -> String {
+        self.lines.join("\n") + "\n"
+    }
+
+    fn line(&mut self, what: impl AsRef<str>) {
+        let millis = self.now.as_micros() / 1000;
+        self.lines
+            .push(format!("{millis:>6} ms  {}", what.as_ref()));
+    }
+
+    fn after(&mut self, delay: Duration, event: Event) {
+        self.at(self.now.plus(delay), event);
+    }
+
+    fn at(&mut self, at: Mono, event: Event) {
+        self.count += 1;
+        self.coming.insert((at, self.count), event);
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000).plus(self.now.since(Mono::from_micros(0)))
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            publisher: self.scenario.order.publisher.clone(),
+            test: self.scenario.order.test,
+            wall: self.wall(),
+        }
+    }
+
+    fn name(&self, slot: Slot) -> ContractName {
+        self.book.get(slot).unwrap().contract.clone()
+    }
+
+    fn round(&mut self, deadline: Mono) -> Round {
+        let context = self.context();
+        let order = self.scenario.order.clone();
+        let view = match order.kind {
+            Kind::Ping => LeadView::Ping(&order.fields.ping),
+            Kind::Direct => LeadView::Full(&order.fields),
+        };
+        let screened = screen(&self.book, &context, view);
+        let mut facts = Facts::default();
+        for counter in screened.counters(&self.book, &context) {
+            facts.used.insert(counter.clone(), self.used(&counter, 0));
+        }
+        let mut round = PingRound::open(RoundOpening {
+            book: Arc::clone(&self.book),
+            rules: self.scenario.rules.clone(),
+            context,
+            screened,
+            facts,
+            kind: order.kind,
+            min_payout: order.floor,
+            now: self.now,
+            deadline,
+        });
+        loop {
+            let mut asked = Vec::new();
+            while let Some(effect) = round.poll() {
+                match effect {
+                    PingEffect::Ping { slot, until } => {
+                        let contract = self.name(slot);
+                        if let Some(Does { reply, after }) = self.scenario.pings.remove(&contract) {
+                            let input = PingInput::Reply { slot, reply };
+                            self.after(after, Event::Ping(input));
+                        }
+                        asked.push((contract.to_string(), until));
+                    }
+                    PingEffect::Cancel { slot } => {
+                        let contract = self.name(slot);
+                        self.line(format!("{contract}: no answer, called off"));
+                    }
+                    PingEffect::WakeAt(at) => self.at(at, Event::Ping(PingInput::Tick)),
+                    PingEffect::Done => {
+                        self.coming.clear();
+                        return round.finish();
+                    }
+                }
+            }
+            if let Some((_, until)) = asked.first() {
+                let names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
+                let names = names.join(", ");
+                self.line(format!("ping {names}, until {}", words::at(*until)));
+            }
+            let Some(((at, _), Event::Ping(input))) = self.coming.pop_first() else {
+                panic!("the round waits for nothing");
+            };
+            self.now = at;
+            if let PingInput::Reply { slot, reply } = &input {
+                let contract = self.name(*slot);
+                self.line(format!("{contract}: {}", words::ping_reply(reply)));
+            }
+            round.on(self.now, input);
+        }
+    }
+
+    fn quoted(&mut self, round: &Round) {
+        match round.rungs.first() {
+            Some(best) => self.line(format!("quote {}", best.payout)),
+            None => self.line("no bid"),
+        }
+        self.lines.extend(words::waterfall(&round.waterfall));
+        self.lines.push(String::new());
+    }
+
+    /// Between the ping and the post the catalog may have changed.
+    fn change(&mut self) {
+        let mut book = Book::clone(&self.book);
+        let Scenario { gone, paused, .. } = &self.scenario;
+        book.terms.retain(|terms| !gone.contains(&terms.contract));
+        for terms in &mut book.terms {
+            terms.on &= !paused.contains(&terms.contract);
+        }
+        self.book = Arc::new(book);
+    }
+
+    fn used(&self, counter: &str, when: usize) -> i64 {
+        let used = self.scenario.used.iter().find(|((contract, window), _)| {
+            let prefix = format!("{contract}/{}", &window.as_str()[..1]);
+            counter.starts_with(&prefix)
+        });
+        used.map_or(0, |(_, used)| used[when])
+    }
+
+    fn ladder(&mut self, round: Round, quoted: bool, deadline: Mono) {
+        let quote = round
+            .rungs
+            .first()
+            .filter(|_| quoted)
+            .map(|best| best.payout);
+        if let Some(quote) = quote {
+            self.line(format!("post with the quote of {quote}"));
+        }
+        let rungs: Vec<String> = round.rungs.iter().map(words::rung).collect();
+        if !rungs.is_empty() {
+            self.line(format!("ladder: {}", rungs.join(", ")));
+        }
+        let mut ladder = PostLadder::open(Climb {
+            lead: LeadId::from_bytes([7; 16]),
+            fields: Arc::new(self.scenario.order.fields.clone()),
+            book: Arc::clone(&self.book),
+            rules: self.scenario.rules.clone(),
+            context: self.context(),
+            rungs: round.rungs,
+            quote,
+            min_payout: self.scenario.order.floor,
+            waterfall: if quoted {
+                Waterfall::default()
+            } else {
+                round.waterfall
+            },
+            now: self.now,
+            deadline,
+        });
+        self.at(deadline, Event::Deadline);
+        let mut ended = None;
+        loop {
+            while let Some(effect) = ladder.poll() {
+                if let LadderEffect::Done(fate) = effect {
+                    return self.over(fate, ended, deadline);
+                }
+                if let LadderEffect::Record {
+                    record: LadderRecord::Outcome { ended: end, .. },
+                    ..
+                } = &effect
+                {
+                    ended = Some(end.clone());
+                }
+                self.perform(effect);
+            }
+            let Some(((at, _), event)) = self.coming.pop_first() else {
+                panic!("the ladder waits for nothing");
+            };
+            self.now = at;
+            match event {
+                Event::Deadline => self.line("the publisher hears: pending"),
+                Event::Ladder(input) => {
+                    self.tell(&input);
+                    ladder.on(self.now, input);
+                }
+                Event::Ping(_) => panic!("the round is over"),
+            }
+        }
+    }
+
+    fn tell(&mut self, input: &LadderInput) {
+        let told = match (input, self.posted.take()) {
+            (LadderInput::Reply { reply, .. }, Some((contract, _))) => {
+                Some(format!("{contract}: {}", words::post_reply(reply)))
+            }
+            (LadderInput::Tick, Some((contract, until))) if self.now >= until => {
+                Some(format!("{contract}: no answer in time"))
+            }
+            (_, posted) => {
+                self.posted = posted;
+                words::told(input)
+            }
+        };
+        told.into_iter().for_each(|told| self.line(told));
+    }
+
+    fn perform(&mut self, effect: LadderEffect) {
+        match effect {
+            LadderEffect::Hold { reservation, .. } => {
+                let leg = reservation.id.leg;
+                self.line(format!("hold leg {leg}: {}", words::units(&reservation)));
+                let answer = self.hold(&reservation);
+                self.strike(&format!("hold {leg}"), STORE, answer, |_| {
+                    LadderInput::HoldFailed(reservation.id)
+                });
+            }
+            LadderEffect::Pin { id, first } => {
+                let claim = if first { " and the claim" } else { "" };
+                self.line(format!("pin leg {}{claim}", id.leg));
+                if first && self.scenario.trouble.contains_key("claim") {
+                    return self.after(STORE, Event::Ladder(LadderInput::ClaimLost));
+                }
+                let failed = |trouble| match trouble {
+                    Trouble::Expires => LadderInput::PinExpired(id),
+                    _ => LadderInput::PinFailed(id),
+                };
+                let answer = LadderInput::Pinned(id);
+                self.strike(&format!("pin {}", id.leg), STORE, answer, failed);
+            }
+            LadderEffect::Record { n, record } => {
+                let (what, ends) = words::record(&record, |slot| self.name(slot));
+                self.line(format!("record {n}: {what}"));
+                let ends = ends.iter().map(|end| format!("{:>21}{end}", ""));
+                self.lines.extend(ends);
+                let answer = LadderInput::Recorded(n);
+                self.strike(&format!("record {n}"), LOG, answer, |_| {
+                    LadderInput::RecordFailed(n)
+                });
+            }
+            LadderEffect::Post {
+                leg,
+                slot,
+                price,
+                until,
+                ..
+            } => {
+                let contract = self.name(slot);
+                let read = format!("read until {}", words::at(until));
+                self.line(format!("post leg {leg} to {contract} at {price}, {read}"));
+                self.posted = Some((contract.clone(), until));
+                if let Some(Does { reply, after }) = self.scenario.posts.remove(&contract) {
+                    self.after(after, Event::Ladder(LadderInput::Reply { leg, reply }));
+                }
+            }
+            LadderEffect::Commit(reservation) => {
+                self.line(format!("commit leg {}", reservation.id.leg));
+            }
+            LadderEffect::Release(reservation) => {
+                self.line(format!("release leg {}", reservation.id.leg));
+            }
+            LadderEffect::WakeAt(at) => self.at(at, Event::Ladder(LadderInput::Tick)),
+            LadderEffect::Done(_) => {}
+        }
+    }
+
+    /// Answers, unless the scenario has something else in store.
+    fn strike(
+        &mut self,
+        what: &str,
+        takes: Duration,
+        answer: LadderInput,
+        failed: impl Fn(Trouble) -> LadderInput,
+    ) {
+        let (takes, answer) = match self.scenario.trouble.get(what) {
+            None => (takes, answer),
+            Some(Trouble::Takes(longer)) => (*longer, answer),
+            Some(trouble) => (takes, failed(trouble.clone())),
+        };
+        self.after(takes, Event::Ladder(answer));
+    }
+
+    fn hold(&self, reservation: &Reservation) -> LadderInput {
+        let mut units = reservation.counters.iter();
+        let full = units.find(|unit| self.used(&unit.counter, 1) + unit.amount > unit.limit);
+        match full {
+            Some(unit) => LadderInput::HoldFull(reservation.id, unit.window),
+            None => LadderInput::Held(reservation.id),
+        }
+    }
+
+    fn over(&mut self, fate: Fate, ended: Option<Ended>, deadline: Mono) {
+        let late = self.now > deadline;
+        let answer = match (fate, &ended) {
+            (Fate::Recorded, Some(ended)) => words::ended(ended),
+            (Fate::Lost, _) => "whatever becomes of it elsewhere".to_owned(),
+            (Fate::Recorded | Fate::Unrecorded, _) => "pending".to_owned(),
+        };
+        let how = if late {
+            "in the end"
+        } else {
+            "the publisher hears"
+        };
+        self.line(format!("{how}: {answer}"));
+        if let Some(ended) = &ended {
+            self.lines.extend(words::waterfall(&ended.waterfall));
+        }
+    }
+}

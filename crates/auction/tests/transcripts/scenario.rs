@@ -1,0 +1,352 @@
+//! The small language of scenarios.
+//!
+//! ```text
+//! # What this shows.
+//! campaign: payout 20% margin; ping_timeout 2s
+//! contract north: bid 5..40; day cap 10, 9 used; takes state = TX
+//! contract south: fixed 12; priority 1
+//! ping: from acme; tmax 3s; state TX
+//! post: after 5s; tmax 10s; owner true
+//! north: bids 20 after 120ms, for 4s; accepts after 300ms
+//! trouble: record 1 fails
+//! ```
+//! A `direct:` line instead of `ping:` and `post:` is a post without a quote. Lines of a contract's
+//! name say what its buyer does, once at its ping and once at its post; who has none stays silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use auction::{
+    Book, Cap, Kind, PingMode, PingReply, PostReply, Price, Promise, Rules, Sources, Terms,
+};
+use domain::{
+    CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
+    Ppm, PublisherName, Zone,
+};
+use filter::FieldType;
+
+/// What is posted, and how long the publisher waits.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) kind: Kind,
+    pub(crate) publisher: PublisherName,
+    pub(crate) test: bool,
+    pub(crate) floor: Micros,
+    pub(crate) tmax: Duration,
+    /// When a quote is posted, after it was given; and the `tmax` of that post.
+    pub(crate) post: Option<(Duration, Duration)>,
+    pub(crate) fields: FullLead,
+}
+
+/// What a buyer does, and after how long.
+#[derive(Debug, Clone)]
+pub(crate) struct Does<T> {
+    pub(crate) reply: T,
+    pub(crate) after: Duration,
+}
+
+/// How the log, the store or the claim behave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Takes(Duration),
+    Fails,
+    Expires,
+    Lost,
+}
+
+pub(crate) struct Scenario {
+    pub(crate) rules: Rules,
+    pub(crate) book: Book,
+    /// What is used of each cap: when the facts are read, and when a hold is asked for.
+    pub(crate) used: BTreeMap<(ContractName, CapWindow), [i64; 2]>,
+    pub(crate) order: Order,
+    /// Contracts that are no longer in the book, or paused, when the quote is posted.
+    pub(crate) gone: Vec<ContractName>,
+    pub(crate) paused: Vec<ContractName>,
+    pub(crate) pings: BTreeMap<ContractName, Does<PingReply>>,
+    pub(crate) posts: BTreeMap<ContractName, Does<PostReply>>,
+    /// By what it strikes: `hold 1`, `pin 2`, `record 1`, `claim`.
+    pub(crate) trouble: BTreeMap<String, Trouble>,
+}
+
+impl Scenario {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut scenario = Self {
+            rules: Rules {
+                currency: Currency::USD,
+                payout: Payout::Margin(Ppm::new(200_000).unwrap()),
+                min_margin: Micros::ZERO,
+                ping_timeout: Duration::from_secs(2),
+                answer_reserve: Duration::from_millis(50),
+                quote_ttl: Duration::from_secs(300),
+                max_posts: 10,
+                quote_promise: Promise::BreakEven,
+                direct_promise: Promise::Reprice,
+            },
+            book: Book::default(),
+            used: BTreeMap::new(),
+            order: Order {
+                kind: Kind::Direct,
+                publisher: "acme".parse().unwrap(),
+                test: false,
+                floor: Micros::ZERO,
+                tmax: Duration::from_secs(10),
+                post: None,
+                fields: FullLead::default(),
+            },
+            gone: Vec::new(),
+            paused: Vec::new(),
+            pings: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            trouble: BTreeMap::new(),
+        };
+        for line in text.lines() {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                let read = scenario.line(line);
+                read.unwrap_or_else(|| panic!("this line does not read: {line}"));
+            }
+        }
+        scenario
+    }
+
+    fn line(&mut self, line: &str) -> Option<()> {
+        let (head, clauses) = line.split_once(':')?;
+        let clauses = clauses
+            .split(';')
+            .map(str::trim)
+            .filter(|one| !one.is_empty());
+        if let Some(name) = head.strip_prefix("contract ") {
+            self.book.terms.push(terms(name));
+        }
+        for clause in clauses {
+            let words: Vec<&str> = clause.split_whitespace().collect();
+            match head {
+                "campaign" => self.campaign(&words),
+                "ping" | "direct" | "post" => self.order(head, &words),
+                "before the post" => self.change(&words),
+                "trouble" => self.trouble(&words),
+                _ => match head.strip_prefix("contract ") {
+                    Some(_) => self.contract(clause, &words),
+                    None => self.buyer(head.parse().ok()?, clause),
+                },
+            }?;
+        }
+        Some(())
+    }
+
+    fn campaign(&mut self, words: &[&str]) -> Option<()> {
+        let rules = &mut self.rules;
+        match *words {
+            ["payout", share, "margin"] => {
+                let percent: u32 = share.strip_suffix('%')?.parse().ok()?;
+                rules.payout = Payout::Margin(Ppm::new(percent * 10_000)?);
+            }
+            ["payout", "fixed", amount] => rules.payout = Payout::Fixed(amount.parse().ok()?),
+            ["min_margin", amount] => rules.min_margin = amount.parse().ok()?,
+            ["ping_timeout", time] => rules.ping_timeout = span(time)?,
+            ["answer_reserve", time] => rules.answer_reserve = span(time)?,
+            ["max_posts", posts] => rules.max_posts = posts.parse().ok()?,
+            ["promise", "break_even"] => rules.direct_promise = Promise::BreakEven,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn contract(&mut self, clause: &str, words: &[&str]) -> Option<()> {
+        let terms = self.book.terms.last_mut()?;
+        match *words {
+            ["bid", range] => {
+                let (min, max) = range.split_once("..")?;
+                terms.ping = PingMode::Bid;
+                terms.price = Price::Bid {
+                    min: min.parse().ok()?,
+                    max: max.parse().ok()?,
+                };
+            }
+            ["fixed", price] => terms.price = Price::Fixed(price.parse().ok()?),
+            ["pinged"] => terms.ping = PingMode::Bid,
+            ["priority", priority] => terms.priority = priority.parse().ok()?,
+            ["off"] => terms.on = false,
+            ["test"] => terms.testing = true,
+            ["only", publisher] => terms.sources = Sources::Only([publisher.parse().ok()?].into()),
+            ["except", publisher] => {
+                terms.sources = Sources::Except([publisher.parse().ok()?].into());
+            }
+            ["takes", ..] => {
+                let types = fields().map(|(name, field, _)| (name, field));
+                let filter = filter::compile(clause.strip_prefix("takes")?, &types.collect());
+                terms.filter = filter.ok()?;
+            }
+            [window, "cap", leads, ref used @ ..] => {
+                let window = match window {
+                    "day" => CapWindow::Day,
+                    "total" => CapWindow::Total,
+                    _ => return None,
+                };
+                let leads = leads.trim_end_matches(',').parse().ok()?;
+                terms.caps.push(Cap { window, leads });
+                let used = match used {
+                    [] => [0, 0],
+                    [used, "used"] => [used.parse().ok()?; 2],
+                    [used, "used,", then, "at", "the", "hold"] => {
+                        [used.parse().ok()?, then.parse().ok()?]
+                    }
+                    _ => return None,
+                };
+                self.used.insert((terms.contract.clone(), window), used);
+            }
+            ["min_post_time", time] => terms.min_post_time = span(time)?,
+            ["post_timeout", time] => terms.post_timeout = span(time)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn order(&mut self, head: &str, words: &[&str]) -> Option<()> {
+        let order = &mut self.order;
+        if head == "ping" {
+            order.kind = Kind::Ping;
+        }
+        match (head, words) {
+            ("post", ["after", time]) => order.post = Some((span(time)?, Duration::from_secs(10))),
+            ("post", ["tmax", time]) => order.post.as_mut()?.1 = span(time)?,
+            (_, ["tmax", time]) => order.tmax = span(time)?,
+            (_, ["from", publisher]) => order.publisher = publisher.parse().ok()?,
+            (_, ["floor", amount]) => order.floor = amount.parse().ok()?,
+            (_, ["test"]) => order.test = true,
+            (_, [field, value]) => {
+                let name: FieldName = field.parse().ok()?;
+                let mut known = fields().filter(|(known, _, _)| *known == name);
+                let (name, field, class) = known.next()?;
+                let value = match field {
+                    FieldType::Int => FieldValue::Int(value.parse().ok()?),
+                    FieldType::Bool => FieldValue::Bool(value.parse().ok()?),
+                    _ => FieldValue::Text((*value).to_owned()),
+                };
+                match class {
+                    FieldClass::Contact => order.fields.contact.insert(name, value),
+                    class => order.fields.ping.insert(name, class, value).ok()?,
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn change(&mut self, words: &[&str]) -> Option<()> {
+        match words {
+            [name, "leaves", "the", "book"] => self.gone.push(name.parse().ok()?),
+            [name, "is", "paused"] => self.paused.push(name.parse().ok()?),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn trouble(&mut self, words: &[&str]) -> Option<()> {
+        let (at, trouble) = match words {
+            ["claim", "is", "lost"] => ("claim".to_owned(), Trouble::Lost),
+            [what @ ("hold" | "pin" | "record"), n, rest @ ..] => {
+                let trouble = match rest {
+                    ["takes", time] => Trouble::Takes(span(time)?),
+                    ["fails"] => Trouble::Fails,
+                    ["expires"] => Trouble::Expires,
+                    _ => return None,
+                };
+                (format!("{what} {n}"), trouble)
+            }
+            _ => return None,
+        };
+        self.trouble.insert(at, trouble);
+        Some(())
+    }
+
+    fn buyer(&mut self, contract: ContractName, clause: &str) -> Option<()> {
+        let (does, after) = clause.split_once(" after ").unwrap_or((clause, "0ms"));
+        let (after, stands) = match after.split_once(", for ") {
+            Some((after, stands)) => (after, Some(span(stands)?)),
+            None => (after, None),
+        };
+        let after = span(after)?;
+        let words: Vec<&str> = does.split_whitespace().collect();
+        let ping = match *words {
+            ["bids", price] => Some(PingReply::Bid {
+                price: price.parse().ok()?,
+                bid_id: None,
+                expires_in: stands,
+            }),
+            ["does", "not", "bid"] => Some(PingReply::NoBid),
+            ["throttles", "the", "ping"] => Some(PingReply::Throttled),
+            ["answers", "the", "ping", "with", "garbage"] => Some(PingReply::Bad),
+            ["refuses", "the", "connection"] => Some(PingReply::Error),
+            _ => None,
+        };
+        if let Some(reply) = ping {
+            self.pings.insert(contract, Does { reply, after });
+            return Some(());
+        }
+        let reply = match *words {
+            ["accepts"] => accepted(None),
+            ["accepts", "at", price] => accepted(Some(price.parse().ok()?)),
+            ["rejects"] => PostReply::Rejected,
+            ["has", "it", "already"] => PostReply::Duplicate,
+            ["throttles", "the", "post"] => PostReply::Throttled,
+            ["breaks", "off"] => PostReply::Unclear,
+            ["says", "pending"] => PostReply::Pending,
+            ["cannot", "be", "reached"] => PostReply::NotSent,
+            _ => return None,
+        };
+        self.posts.insert(contract, Does { reply, after });
+        Some(())
+    }
+}
+
+fn accepted(price: Option<Micros>) -> PostReply {
+    PostReply::Accepted {
+        reference: None,
+        price,
+        redirect_url: None,
+    }
+}
+
+fn terms(name: &str) -> Terms {
+    Terms {
+        contract: name.parse().unwrap(),
+        buyer: format!("{name}-inc").parse().unwrap(),
+        on: true,
+        testing: false,
+        priority: 0,
+        ping: PingMode::None,
+        price: Price::Fixed(Micros::ZERO),
+        filter: filter::Filter::default(),
+        sources: Sources::All,
+        caps: Vec::new(),
+        zone: Zone::utc(),
+        min_post_time: Duration::from_secs(1),
+        post_timeout: Duration::from_secs(30),
+    }
+}
+
+/// The fields of every scenario: two that a ping carries, and two that only a post does.
+fn fields() -> impl Iterator<Item = (FieldName, FieldType, FieldClass)> {
+    let fields = [
+        ("state", FieldType::Text, FieldClass::Open),
+        ("age", FieldType::Int, FieldClass::Open),
+        ("owner", FieldType::Bool, FieldClass::Contact),
+        ("zip", FieldType::Zip, FieldClass::Contact),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, field, class)| (name.parse().unwrap(), field, class))
+}
+
+/// `300ms`, `2s`.
+fn span(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let number = digits.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        _ => None,
+    }
+}
