@@ -12,6 +12,8 @@
 //! A reservation is released only after the record that carries the reject is acknowledged: a
 //! crash can then never have given the same unit to two leads.
 
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::VecDeque;

@@ -6,6 +6,9 @@
 //! last reply, or Tick at the window's end -> Cancel*, Done
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
