@@ -127,7 +127,7 @@ impl PostLadder {
                     .push_back(LadderEffect::Release(at.reservation.clone()));
                 return self.pass(now, &at, ContractReason::PostError);
             }
-            (State::Pinning(at), LadderInput::ClaimLost) => {
+            (State::Pinning(at), LadderInput::ClaimLost) if !self.pinned => {
                 self.effects
                     .push_back(LadderEffect::Release(at.reservation));
                 self.effects.push_back(LadderEffect::Done(Fate::Lost));

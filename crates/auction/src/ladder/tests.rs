@@ -136,6 +136,17 @@ fn what_does_not_belong_to_a_step_changes_nothing() {
 }
 
 #[test]
+fn a_claim_that_is_ours_to_post_cannot_be_lost() {
+    let mut ladder = ladder();
+    for (now, step) in (1..).zip(steps().into_iter().take(5)) {
+        ladder.on(ms(now), step);
+    }
+    effects(&mut ladder);
+    ladder.on(ms(6), LadderInput::ClaimLost);
+    assert_eq!(effects(&mut ladder), []);
+}
+
+#[test]
 fn a_post_is_given_up_at_its_time_and_not_before() {
     let mut ladder = ladder();
     for (now, step) in (1..).zip(steps().into_iter().take(3)) {
