@@ -1,0 +1,58 @@
+//! Personal data planted wherever a client can put it, looked for in every byte that is recorded
+//! and in every metric.
+
+use crate::lab::Lab;
+
+const MARKERS: [&str; 8] = [
+    "jane.marker",
+    "5550199",
+    "555-0199",
+    "203.0.113.77",
+    "SecretAgent",
+    "plantedparam",
+    "plantedcookie",
+    "demo-postback-token",
+];
+
+#[tokio::test]
+async fn nothing_personal_is_recorded() {
+    let lab = Lab::start();
+    let click = lab
+        .get(
+            "/c/every-macro?s1=jane.marker%40mail.example&s2=%2B15125550199&s3=512-555-0199\
+             &gclid=jane.marker@mail.example&email=jane.marker@mail.example&name=plantedparam\
+             &any=plantedparam",
+            &[
+                "user-agent: SecretAgent/1.0 (Windows NT 10.0)",
+                "x-forwarded-for: 203.0.113.77",
+                "referer: https://jane.marker@mail.example/u/jane.marker%40mail.example/512-555-0199?e=plantedparam",
+                "cookie: other=plantedcookie",
+            ],
+        )
+        .await;
+    // What was not recorded still reaches the landing page.
+    assert_eq!(click.sent("s1"), "jane.marker%40mail.example");
+    assert_eq!(click.sent("any"), "plantedparam");
+    let id = click.sent("c");
+    for query in [
+        format!("click_id={id}&goal=policy_bound&txid=jane.marker@mail.example&email=plantedparam"),
+        "click_id=jane.marker@mail.example&goal=policy_bound&txid=o-9".to_owned(),
+        format!("click_id={id}&goal=policy_bound&txid=(512) 555-0199").replace(' ', "%20"),
+    ] {
+        let path = format!("/postback?token=demo-postback-token-auto-us&{query}");
+        assert_eq!(lab.get(&path, &[]).await.status, 200, "{path}");
+    }
+    let records = lab.store.take();
+    assert_eq!(records.len(), 4);
+    let metrics = lab.metrics.encode();
+    for marker in MARKERS {
+        for record in &records {
+            let found = record
+                .bytes
+                .windows(marker.len())
+                .any(|bytes| bytes == marker.as_bytes());
+            assert!(!found, "{marker} is in {:?}", record.event());
+        }
+        assert!(!metrics.contains(marker), "{marker} is in the metrics");
+    }
+}
