@@ -12,7 +12,7 @@ use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
 use domain::{
     AuctionId, BuyerKey, BuyerPingId, ClickId, FullLead, LeadId, LeadReason, LeadStatus, Micros,
-    Mono, PublisherName, Settlement, Timestamp,
+    Mono, PublisherName, ReservationId, Settlement, Timestamp,
 };
 use intake::{Control, Issue};
 use proto::{CapFact, Claim, LeadBody, LeadRecord, Message, Received};
@@ -310,21 +310,13 @@ impl<'a, B: Backend> Climber<'a, B> {
                         }
                     }
                 }
-                LadderEffect::Pin { id, first } => {
-                    let lost = first && !self.claim_posting().await;
-                    if lost {
-                        LadderInput::ClaimLost
-                    } else {
-                        match self.caps().pin(id, clock.wall()).await {
-                            Ok(Pinned::Pinned) => LadderInput::Pinned(id),
-                            Ok(Pinned::Expired) => LadderInput::PinExpired(id),
-                            Err(error) => {
-                                tracing::warn!(lead = %self.job.lead, %error, "pin failed");
-                                LadderInput::PinFailed(id)
-                            }
-                        }
+                LadderEffect::Pin { id, first } => match self.pin(id, first).await {
+                    Ok(input) => input,
+                    Err(error) => {
+                        tracing::warn!(lead = %self.job.lead, %error, "pin failed");
+                        LadderInput::PinFailed(id)
                     }
-                }
+                },
                 LadderEffect::Record { n, record } => {
                     let recorded = self.record(n, &record);
                     let result = match admitted.take() {
@@ -399,15 +391,19 @@ impl<'a, B: Backend> Climber<'a, B> {
         }
     }
 
-    async fn claim_posting(&self) -> bool {
-        match self.router.backend.claims().posting(self.job.lead).await {
-            Ok(PostingClaim::Yours) => true,
-            Ok(PostingClaim::Lost) => false,
-            Err(error) => {
-                tracing::warn!(lead = %self.job.lead, %error, "claim not confirmed");
-                false
+    /// The first pin of a lead carries its claim's move to `posting`.
+    async fn pin(&self, id: ReservationId, first: bool) -> Result<LadderInput, StoreError> {
+        if first {
+            match self.router.backend.claims().posting(self.job.lead).await? {
+                PostingClaim::Yours => {}
+                PostingClaim::Lost => return Ok(LadderInput::ClaimLost),
             }
         }
+        let pinned = self.caps().pin(id, self.router.clock.wall()).await?;
+        Ok(match pinned {
+            Pinned::Pinned => LadderInput::Pinned(id),
+            Pinned::Expired => LadderInput::PinExpired(id),
+        })
     }
 
     fn record(

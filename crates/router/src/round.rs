@@ -62,15 +62,20 @@ impl<B: Backend> Router<B> {
         screened: Screened,
         facts: Facts,
     ) -> RoundResult {
+        // Looking the facts up took its time: nobody is pinged in a window that is over.
+        let now = self.clock.mono();
         let mut round = PingRound::open(RoundOpening {
             book: Arc::clone(&order.stall.campaign.book),
             rules: order.rules.clone(),
-            context: order.context.clone(),
+            context: Context {
+                wall: order.context.wall.plus(now.since(order.now)),
+                ..order.context.clone()
+            },
             screened,
             facts,
             kind: order.kind,
             min_payout: order.min_payout,
-            now: order.now,
+            now,
             deadline: order.deadline,
         });
         let source = Source::new(self, &order);
