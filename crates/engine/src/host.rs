@@ -110,6 +110,8 @@ impl Host {
         most_queries: usize,
     ) -> Result<(Self, JoinHandle<()>), BootError> {
         let library = Library::open(library)?;
+        // The engine takes a relative path apart and puts parts of it together twice.
+        let data = std::path::absolute(data)?;
         let arguments = vec![
             format!("--path={}", data.display()),
             // An acknowledged INSERT is a written one, unless the client asks for less work.

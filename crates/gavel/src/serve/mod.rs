@@ -8,6 +8,7 @@ mod engine;
 mod generation;
 mod runtimes;
 mod secrets;
+mod tables;
 
 use std::fs;
 use std::io::Write as _;
@@ -34,6 +35,7 @@ use crate::ending::{self, Stdin};
 use crate::os::{OsClock, OsEntropy};
 use engine::{Order, Supervisor};
 use runtimes::Runtimes;
+use tables::Tables;
 
 /// Operators' requests are few and small.
 const OPERATOR_CONNECTIONS: usize = 64;
@@ -89,7 +91,10 @@ async fn serve(
     let end_worker = CancellationToken::new();
     let worker = Worker::new(
         backend.clone(),
-        warehouse,
+        Tables {
+            warehouse,
+            engine: engine.as_ref().map(|engine| engine.up.clone()),
+        },
         Arc::clone(&clock),
         metrics.clone(),
         worker::Options::new(instance),

@@ -115,7 +115,7 @@ fn wrong_usage_is_exit_code_two() {
         }
         command
             .args(&arguments)
-            .env("GAVEL_LIBCHDB", crate::server::library().unwrap());
+            .env("GAVEL_LIBCHDB", crate::library::library().unwrap());
         let output = command.output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");

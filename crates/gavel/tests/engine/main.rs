@@ -18,7 +18,11 @@ mod clients;
 mod crash;
 mod errors;
 mod inserts;
+#[path = "../library/mod.rs"]
+mod library;
 mod lifecycle;
 mod parallel;
 mod queries;
 mod server;
+mod warehouse;
+mod worker;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -15,26 +15,6 @@ use tokio::net::TcpStream;
 
 /// No wait in these tests is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The engine's library, or a skip said aloud.
-pub(crate) fn library() -> Option<PathBuf> {
-    let own = std::env::var_os("GAVEL_LIBCHDB").map(PathBuf::from);
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))
-        .unwrap_or_default();
-    match engine::fetch::locate(own, &data.join("gavel/engine")) {
-        Ok(library) => Some(library),
-        Err(error) => {
-            assert!(
-                std::env::var("CI").is_err(),
-                "the engine must be there in CI: {error}"
-            );
-            eprintln!("SKIPPED: {error}");
-            None
-        }
-    }
-}
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -223,7 +203,7 @@ impl Drop for Server {
 
 /// `gavel clickhouse` on a free port of loopback; `None` without the engine.
 pub(crate) fn command(data: &Path, arguments: &[&str]) -> Option<Command> {
-    let library = library()?;
+    let library = crate::library::library()?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_gavel"));
     command
         .args(["clickhouse", "--listen", "127.0.0.1:0", "--data"])
