@@ -10,6 +10,7 @@ mod stage;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,15 +21,15 @@ use domain::Clock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic::{
-    Book, Books, Buyers, Clients, Control, Dice, Driver, Gate, Held, LeadTold, Live, Patience,
-    Pool, Run, Steal, Told,
+    Book, Books, Buyers, Clients, Control, ControlCall, Dice, Driver, Gate, Held, LeadTold, Live,
+    Patience, Pool, Run, Seconds, Steal, Told,
 };
 
 use super::Failure;
 use crate::ending::{self, Stdin};
 use crate::os::OsClock;
 use freshness::Freshness;
-use report::{Evidence, Report};
+use report::Report;
 use stage::Stage;
 
 /// A request is repeated this often and this long.
@@ -81,21 +82,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .context("cannot start the runtime")
         .map_err(Failure::Work)?;
     let report = runtime.block_on(async {
-        let interrupted = ending::asked_to_end(Stdin::Ignored)?;
-        tokio::select! {
-            report = play(&args, &home) => report.map_err(Failure::Work),
-            () = interrupted => Err(Failure::Work(anyhow!("interrupted"))),
-        }
-    });
-    // Children are gone by now, or go with the runtime; what is left is theirs to lose.
-    drop(runtime);
-    let report = match report {
-        Ok(report) => report,
-        Err(failure) => {
-            home.show_logs();
-            return Err(failure);
-        }
-    };
+        let asked = ending::asked_to_end(Stdin::Ignored)?;
+        play(&args, &home, asked).await.map_err(|error| {
+            if !error.is::<Interrupted>() {
+                home.show_logs();
+            }
+            Failure::Work(error)
+        })
+    })?;
     report.print(args.json);
     Ok(if report.holds() {
         ExitCode::SUCCESS
@@ -104,15 +98,64 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     })
 }
 
-async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
+/// Somebody did not want to see the end.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
+
+/// Everything the report needs of the children while they run.
+struct Gathered {
+    told: Vec<Told>,
+    held: Held,
+    totals: report::Totals,
+    control: Vec<ControlCall>,
+    seconds: Seconds,
+    freshness: Vec<i64>,
+}
+
+/// Starts the children, plays, and ends them in order, also when it is interrupted.
+async fn play(
+    args: &Args,
+    home: &stage::Home,
+    asked_to_end: impl Future<Output = ()>,
+) -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
+    let mut asked_to_end = pin!(asked_to_end);
     eprintln!(
         "starting ten buyers, the service and its ClickHouse in {}",
         home.dir().display()
     );
-    let mut stage = Stage::set(home, Arc::clone(&clock)).await?;
-    let warehouse = stage.warehouse();
+    let mut stage = tokio::select! {
+        stage = Stage::set(home, Arc::clone(&clock)) => stage?,
+        () = &mut asked_to_end => return Err(Interrupted.into()),
+    };
+    let gathered = tokio::select! {
+        gathered = perform(args, home, &mut stage, clock) => gathered,
+        () = &mut asked_to_end => Err(Interrupted.into()),
+    };
+    let cleared = stage.clear().await;
+    let gathered = gathered?;
+    cleared?;
 
+    let entries = sandbox::read_journals(&home.journals())?;
+    let checks = Books {
+        clients: Clients::of(&gathered.told),
+        buyers: Buyers::of(&entries),
+        held: &gathered.held,
+        book_sizes: cast::book_sizes(),
+        run: Run::Undisturbed,
+    }
+    .checks();
+    Ok(Report::of(&gathered, &entries, checks))
+}
+
+/// Sends the traffic, waits until all of it has come to its end, and reads what ClickHouse holds.
+async fn perform(
+    args: &Args,
+    home: &stage::Home,
+    stage: &mut Stage,
+    clock: Arc<dyn Clock>,
+) -> Result<Gathered> {
     let mut dice = Dice::new(args.seed);
     let control = Arc::new(Control::new(
         &stage.buyers(),
@@ -141,11 +184,7 @@ async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
     let (steal, freshness) = (Arc::new(Steal::default()), Arc::new(Freshness::default()));
     let mut watchers = JoinSet::new();
     watchers.spawn(Arc::clone(&steal).watch(Arc::clone(&clock), stop.clone()));
-    watchers.spawn(Arc::clone(&freshness).watch(
-        stage.warehouse(),
-        Arc::clone(&clock),
-        stop.clone(),
-    ));
+    watchers.spawn(Arc::clone(&freshness).watch(stage.warehouse(), clock, stop.clone()));
     watchers.spawn(progress::show(
         Arc::clone(&driver),
         args.seconds,
@@ -170,30 +209,16 @@ async fn play(args: &Args, home: &stage::Home) -> Result<Report> {
     eprintln!("waiting for the last leads to end and for ClickHouse to catch up");
     end_pending(&driver).await?;
     stage.caught_up(CATCH_UP).await?;
+    let warehouse = stage.warehouse();
     let told = driver.book.read().context("clients.jsonl")?;
-    let held = Held::read(&warehouse).await?;
-    let totals = report::Totals::read(&warehouse).await?;
-    stage.clear().await?;
-
-    let entries = sandbox::read_journals(&home.journals())?;
-    let checks = Books {
-        clients: Clients::of(&told),
-        buyers: Buyers::of(&entries),
-        held: &held,
-        book_sizes: cast::book_sizes(),
-        run: Run::Undisturbed,
-    }
-    .checks();
-    Ok(Report::of(Evidence {
-        told: &told,
-        entries: &entries,
-        held: &held,
-        totals,
-        control: &control.calls(),
-        seconds: &steal.seconds(),
-        freshness: &freshness.delays_us(&told),
-        checks,
-    }))
+    Ok(Gathered {
+        held: Held::read(&warehouse).await?,
+        totals: report::Totals::read(&warehouse).await?,
+        control: control.calls(),
+        seconds: steal.seconds(),
+        freshness: freshness.delays_us(&told),
+        told,
+    })
 }
 
 /// Looks leads up that were told `pending`, until they have ended or the limit is reached; one that

@@ -41,6 +41,11 @@ pub(crate) fn locate() -> Result<PathBuf, Failure> {
     fetch::locate(env::own_engine(), &cache()?).map_err(Failure::usage)
 }
 
+/// Fetches the engine if it is not there yet.
+pub(crate) fn ensure() -> Result<PathBuf, Failure> {
+    locate().or_else(|_| fetch::fetch(&cache()?, &mut std::io::stderr()).map_err(Failure::work))
+}
+
 fn cache() -> Result<PathBuf, Failure> {
     env::engine_cache()
         .context("no home for the engine: set XDG_DATA_HOME or HOME to an absolute path")

@@ -143,7 +143,13 @@ impl Books<'_> {
             .iter()
             .filter(|(_, (journals, held))| *journals > 1 || *held > 1)
             .collect();
-        let detail = format!("{} leads with two sales {:?}", twice.len(), twice.first());
+        let detail = match twice.first() {
+            None => format!("{} leads sold once", sales.len()),
+            Some((lead, (journals, held))) => format!(
+                "{} leads sold twice: {lead} {journals} times by journals, {held} times held",
+                twice.len()
+            ),
+        };
         Check::that("no exclusive lead is sold twice", twice.is_empty(), detail)
     }
 

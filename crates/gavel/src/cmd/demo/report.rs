@@ -7,23 +7,12 @@ use domain::Micros;
 use sandbox::Entry;
 use serde::{Deserialize, Serialize};
 use traffic::{
-    Check, Clients, ControlCall, Held, Percentiles, Sample, Seconds, Told, Warehouse, Way,
-    control_samples, overhead_samples,
+    Check, Clients, Held, Percentiles, Sample, Told, Warehouse, Way, control_samples,
+    overhead_samples,
 };
 
+use super::Gathered;
 use super::cast::MEASURED;
-
-/// Everything the report is made of.
-pub(super) struct Evidence<'a> {
-    pub(super) told: &'a [Told],
-    pub(super) entries: &'a [Entry],
-    pub(super) held: &'a Held,
-    pub(super) totals: Totals,
-    pub(super) control: &'a [ControlCall],
-    pub(super) seconds: &'a Seconds,
-    pub(super) freshness: &'a [i64],
-    pub(super) checks: Vec<Check>,
-}
 
 /// Sums that only ClickHouse knows.
 pub(super) struct Totals {
@@ -138,17 +127,15 @@ struct Freshness {
 }
 
 impl Report {
-    pub(super) fn of(evidence: Evidence<'_>) -> Self {
-        let Evidence {
+    pub(super) fn of(gathered: &Gathered, entries: &[Entry], mut checks: Vec<Check>) -> Self {
+        let Gathered {
             told,
-            entries,
             held,
             totals,
             control,
             seconds,
             freshness,
-            mut checks,
-        } = evidence;
+        } = gathered;
         let clients = Clients::of(told);
         let quotes = Quotes::of(&clients, told);
         let leads = Leads::of(&clients);
@@ -187,8 +174,8 @@ impl Report {
             money: Money::of(held),
             attribution: BTreeMap::from([("last_click", Credit::of(held))]),
             clickhouse: Clickhouse {
-                version: totals.version,
-                rows: totals.rows,
+                version: totals.version.clone(),
+                rows: totals.rows.clone(),
             },
             freshness_ms: Percentiles::of(freshness.iter().copied()).map(|all| Freshness {
                 p50: all.p50,
