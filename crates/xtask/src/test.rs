@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::leftovers::Leftovers;
 use crate::phases::Phases;
-use crate::tools::Presence;
+use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
 use crate::{chaos, engine, process, tidy};
 
@@ -39,10 +39,18 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
     let cargo = |line: &str| process::run(&mut uniform(root, line));
 
     let mut presence = Presence::Complete;
+    let mut curl = Presence::Complete;
     phases.run("tools", || {
         presence = engine::prepare()?;
+        curl = tools::ensure(&[tools::CURL])?;
         Ok(())
     })?;
+    if matches!(curl, Presence::Lacking) {
+        phases.skip(
+            "walk-through",
+            "curl is missing: the README's test skips itself",
+        )?;
+    }
     phases.run("tidy", || tidy::check(&workspace))?;
     phases.run("clippy", || {
         cargo("clippy --workspace --all-targets -- -D warnings")

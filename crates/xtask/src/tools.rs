@@ -23,6 +23,13 @@ pub(crate) const NPM: Tool = Tool {
     needed_for: "fetching the embedded ClickHouse engine",
 };
 
+/// A client that is not ours: the README's walk-through is run with it.
+pub(crate) const CURL: Tool = Tool {
+    program: "curl",
+    package: "curl",
+    needed_for: "the test of the README's walk-through",
+};
+
 /// Makes a Debian root folder from nothing.
 pub(crate) const DEBOOTSTRAP: Tool = Tool {
     program: "debootstrap",
