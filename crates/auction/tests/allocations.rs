@@ -1,5 +1,6 @@
 //! How often an auction asks the allocator: a count, the same on every machine, for one round of ten
 //! contracts and one ladder with one sale. More than this is a regression; less deserves a new figure.
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
 #![expect(
     unsafe_code,
     reason = "counting allocations is being an allocator; each call goes straight to the system's"
