@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::book::{Asked, Book, Told, UnansweredTold};
 use crate::gate::Gate;
-use crate::{Answered, Call, Patience, Pool};
+use crate::{Answered, Call, Patience, Pool, Unanswered};
 
 /// A complete answer that is the last word on a request.
 pub(crate) struct Heard {
@@ -34,7 +34,6 @@ impl Asking<'_> {
     ) -> Option<Heard> {
         let until = self.clock.mono().plus(self.patience.limit);
         let mut attempts = 0;
-        let mut asked_again = false;
         loop {
             attempts += 1;
             let why = match self.pool.call(call.clone()).await {
@@ -44,16 +43,15 @@ impl Asking<'_> {
                 Ok(shed) => shed.status.to_string(),
                 Err(unanswered) => {
                     let why = unanswered.to_string();
-                    let told = UnansweredTold {
-                        asked,
-                        key: key.to_owned(),
-                        why: why.clone(),
-                    };
-                    // A refused connection never carried the request.
-                    if !matches!(unanswered, crate::Unanswered::Connect(_)) || !asked_again {
+                    // A connection that never came about has carried no request.
+                    if !matches!(unanswered, Unanswered::Connect(_)) {
+                        let told = UnansweredTold {
+                            asked,
+                            key: key.to_owned(),
+                            why: why.clone(),
+                        };
                         self.book.write(Told::Unanswered(told));
                     }
-                    asked_again = true;
                     why
                 }
             };
@@ -165,6 +163,6 @@ mod tests {
         drop(server);
         let (heard, told) = ask(addr, Duration::ZERO).await;
         assert!(heard.is_none());
-        assert!(matches!(told.last(), Some(Told::GivenUp(_))), "{told:?}");
+        assert!(matches!(told.as_slice(), [Told::GivenUp(_)]), "{told:?}");
     }
 }
