@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::Clock;
+use domain::{Clock, Mono};
 use store::{Consumer, Delivery, LogError, Record, Topic};
 
 use crate::Progress;
@@ -16,8 +16,16 @@ pub(crate) struct Fill {
     pub(crate) records: usize,
     /// With so many bytes of them.
     pub(crate) bytes: usize,
-    /// After so long.
-    pub(crate) linger: Duration,
+}
+
+/// When to wait for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// The longest wait for the first records.
+    pub(crate) idle: Duration,
+    /// A batch that is not full waits for more until then: batches that follow each other are not
+    /// needlessly small, one after a silence goes at once.
+    pub(crate) not_before: Mono,
 }
 
 /// Records by topic and partition, in order.
@@ -39,18 +47,18 @@ impl Gathered {
     }
 }
 
-/// Waits for the first records at most `idle`, and `linger` for more of them. What cannot be read
-/// from the log after that is an error only if nothing was gathered.
+/// Gathers a batch; an empty one if nothing came. What cannot be read from the log once there is
+/// something is the next batch's trouble.
 pub(crate) async fn gather<C: Consumer>(
     consumer: &mut C,
     reader: Reader,
     clock: &dyn Clock,
-    idle: Duration,
+    pace: Pace,
     fill: Fill,
     progress: &Progress,
 ) -> Result<Gathered, LogError> {
     let mut gathered = Gathered::default();
-    let mut until = clock.mono().plus(idle);
+    let mut until = clock.mono().plus(pace.idle);
     while gathered.count < fill.records && gathered.bytes < fill.bytes {
         let delivery = match consumer.next(until.since(clock.mono())).await {
             Ok(delivery) => delivery,
@@ -84,7 +92,7 @@ pub(crate) async fn gather<C: Consumer>(
                 records,
             }) => {
                 if gathered.records.is_empty() {
-                    until = clock.mono().plus(fill.linger);
+                    until = pace.not_before;
                 }
                 gathered.count += records.len();
                 gathered.bytes += records

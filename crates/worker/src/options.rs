@@ -13,8 +13,10 @@ pub struct Options {
     pub max_records: usize,
     /// How many bytes of records do.
     pub max_bytes: usize,
-    /// How long a batch of rows that is not full waits for more. Leads are advanced without waiting.
-    pub linger: Duration,
+    /// How far apart batches of rows begin, unless they are full. Leads are advanced at once.
+    pub batch_every: Duration,
+    /// How long to wait for a record before looking at the clock.
+    pub idle: Duration,
     /// How often time gets to end leads whose router is silent.
     pub overdue_every: Duration,
     /// The pause after a failure; it doubles up to `longest_pause`.
@@ -32,7 +34,8 @@ impl Options {
             instance,
             max_records: 20_000,
             max_bytes: 32 << 20,
-            linger: Duration::from_millis(500),
+            batch_every: Duration::from_millis(250),
+            idle: Duration::from_millis(500),
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::Clock;
+use domain::{Clock, Mono};
 use store::{Backend, Consumer, EventLog, LogError, StoreError, Topic};
 use telemetry::{Metrics, WORKER_FAILURES};
 use tokio_util::sync::CancellationToken;
 use warehouse::{Class, WarehouseError};
 
-use crate::gather::{Fill, Gathered, gather};
+use crate::gather::{Fill, Gathered, Pace, gather};
 use crate::progress::Reader;
 use crate::{Options, Progress};
 
@@ -96,8 +96,11 @@ pub(crate) struct Reading<'a, C> {
     patience: &'a Patience,
     progress: &'a Progress,
     fill: Fill,
-    /// The longest wait for the first record.
     idle: Duration,
+    /// Batches begin so far apart.
+    period: Duration,
+    /// When the next may.
+    not_before: Mono,
     /// What could not be committed yet.
     uncommitted: BTreeMap<(Topic, u16), u64>,
 }
@@ -124,26 +127,23 @@ impl<'a, C: Consumer> Reading<'a, C> {
                 Err(error) => attempts.failed(error).await?,
             }
         };
-        let linger = match reader {
-            Reader::Leads => Duration::ZERO,
-            Reader::Tables => options.linger,
-        };
-        let fill = Fill {
-            records: options.max_records,
-            bytes: options.max_bytes,
-            linger,
-        };
-        let uncommitted = BTreeMap::new();
-        let idle = options.linger;
         Ok(Self {
             reader,
             consumer,
             clock,
             patience,
             progress,
-            fill,
-            idle,
-            uncommitted,
+            fill: Fill {
+                records: options.max_records,
+                bytes: options.max_bytes,
+            },
+            idle: options.idle,
+            period: match reader {
+                Reader::Leads => Duration::ZERO,
+                Reader::Tables => options.batch_every,
+            },
+            not_before: clock.mono(),
+            uncommitted: BTreeMap::new(),
         })
     }
 
@@ -151,21 +151,27 @@ impl<'a, C: Consumer> Reading<'a, C> {
     pub(crate) async fn next(&mut self) -> Result<Gathered, Stopped> {
         let mut attempts = self.patience.attempts("read");
         loop {
-            let (clock, idle, fill) = (self.clock, self.idle, self.fill);
-            let gathered = gather(
-                &mut self.consumer,
-                self.reader,
+            let pace = Pace {
+                idle: self.idle,
+                not_before: self.not_before,
+            };
+            let Self {
+                consumer,
+                reader,
                 clock,
-                idle,
                 fill,
-                self.progress,
-            );
+                progress,
+                ..
+            } = self;
             let gathered = tokio::select! {
                 () = self.patience.shutdown.cancelled() => return Err(Stopped),
-                gathered = gathered => gathered,
+                gathered = gather(consumer, *reader, *clock, pace, *fill, progress) => gathered,
             };
             match gathered {
-                Ok(gathered) => return Ok(gathered),
+                Ok(gathered) => {
+                    self.not_before = self.clock.mono().plus(self.period);
+                    return Ok(gathered);
+                }
                 Err(error) => attempts.failed(error).await?,
             }
         }

@@ -228,7 +228,7 @@ async fn everything_is_there_once_although_the_engine_was_killed_again_and_again
     let sink = Reachable::new(&server);
     let options = Options {
         max_records: 40,
-        linger: Duration::from_millis(20),
+        batch_every: Duration::from_millis(20),
         longest_pause: Duration::from_millis(200),
         ..Options::new(1)
     };

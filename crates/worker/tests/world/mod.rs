@@ -244,7 +244,8 @@ impl World {
     fn worker(&self) -> Worker<Local, Tables> {
         let options = Options {
             max_records: self.max_records,
-            linger: Duration::from_millis(1),
+            batch_every: Duration::from_millis(1),
+            idle: Duration::from_millis(1),
             overdue_every: Duration::ZERO,
             first_pause: Duration::from_micros(100),
             longest_pause: Duration::from_millis(1),
