@@ -5,7 +5,9 @@ use domain::{
     Reservation, ReservationId, Timestamp, VisitorId,
 };
 
-use crate::{Counter, EventRecord, JourneyEntry, LeadRecord, LeadState, Leg, Posting, Received};
+use crate::{
+    Counter, EventRecord, JourneyEntry, LeadRecord, LeadState, Leg, Outcome, Posting, Received,
+};
 
 /// A record holds something that its field cannot mean.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,13 @@ impl Received {
     /// The click it came from.
     pub fn click(&self) -> Result<Option<ClickId>, RecordError> {
         click(&self.click_id)
+    }
+}
+
+impl Outcome {
+    /// What the router says the lead is.
+    pub fn lead_status(&self) -> Result<LeadStatus, RecordError> {
+        number(self.status, LeadStatus::from_number, "status")
     }
 }
 

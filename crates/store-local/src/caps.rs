@@ -256,9 +256,9 @@ impl Inner {
             None => (None, Arc::default()),
         };
         // A reply may be folded before its own posting: it counts once its counters are known.
-        let counters = match reservation.counters.is_empty() {
-            true => Arc::clone(&was),
-            false => merged(&reservation.counters),
+        let counters = match &reservation.counters {
+            known if known.is_empty() || **known == *was => Arc::clone(&was),
+            counters => merged(counters),
         };
         let mut table = self.counters.lock(was.iter().chain(counters.iter()));
         for take in was.iter() {

@@ -145,9 +145,6 @@ impl Shadow {
     /// from being folded, and the log keeps it.
     pub(crate) fn apply(&mut self, partition: u16, offset: u64, payload: &[u8]) {
         if let Some(next) = self.next.get_mut(usize::from(partition)) {
-            if offset < *next {
-                return;
-            }
             *next = offset + 1;
         }
         let folded = LeadRecord::decode(payload)

@@ -120,7 +120,12 @@ async fn simulate(seed: u64) -> Tally {
     // Far ahead of the files' own times, which decide what is old enough to be cut.
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
     let mut disk = Disk::new(&clock, seed);
-    run(&mut disk, &clock, seed, &Plan::default()).await
+    // Some processes live long enough to be late with everything.
+    let plan = Plan {
+        crash_in: 60 + seed % 3 * 120,
+        ..Plan::default()
+    };
+    run(&mut disk, &clock, seed, &plan).await
 }
 
 #[test]
@@ -139,6 +144,7 @@ fn leads_end_once_whatever_crashes() {
         sum.interrupted += tally.interrupted;
         sum.settlements += tally.settlements;
         sum.repeats += tally.repeats;
+        sum.late += tally.late;
         sum.taken_over += tally.taken_over;
     }
     println!("{sum:?}");
@@ -150,6 +156,7 @@ fn leads_end_once_whatever_crashes() {
         interrupted,
         settlements,
         repeats,
+        late,
         taken_over,
     } = sum;
     for (what, count) in [
@@ -159,6 +166,7 @@ fn leads_end_once_whatever_crashes() {
         ("interrupted", interrupted),
         ("settlements", settlements),
         ("repeats", repeats),
+        ("late accepts", late),
         ("taken over", taken_over),
     ] {
         assert!(count >= (SEEDS.end - SEEDS.start) / 10, "{count} {what}");

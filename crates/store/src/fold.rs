@@ -245,9 +245,15 @@ fn fold_outcome(
     }
     state.ladder_ended = true;
     state.took_us = outcome.took_us;
+    let status = outcome.lead_status()?;
+    let mut legs = state.legs.iter();
+    let accepted = legs.any(|leg| leg.leg_state() == Ok(LegState::Accepted));
+    if status.is_final() && (status == LeadStatus::Sold) != accepted {
+        // A settlement came first: what a router says against it, far too late, is no outcome.
+        return Ok(());
+    }
     state.status = outcome.status;
     state.reason = outcome.reason;
-    let status = state.lead_status()?;
     if status.is_final() {
         state.ended_at_us = record.at_us;
         state.sealed_answer.clone_from(&outcome.sealed_answer);
@@ -515,6 +521,33 @@ mod tests {
             fold(&records).0.legs[0].leg_state().unwrap(),
             LegState::Rejected
         );
+    }
+
+    #[test]
+    fn an_outcome_against_a_settlement_comes_too_late() {
+        let settled_first = |accepted| {
+            [
+                record(0, posting(1, vec![])),
+                record(0, LeadBody::Lapsed(Lapsed { leg: 1 })),
+                record(0, settled(1, accepted)),
+            ]
+        };
+        let mut records = settled_first(false).to_vec();
+        records.push(record(
+            2,
+            outcome(LeadStatus::Sold, vec![reply(1, LegState::Accepted)]),
+        ));
+        let (state, changes) = fold(&records);
+        assert_eq!(state.lead_status(), Ok(LeadStatus::Unsold));
+        assert_eq!(changes, vec![Change::LateAccept(1)]);
+        let mut records = settled_first(true).to_vec();
+        records.push(record(
+            2,
+            outcome(LeadStatus::Unsold, vec![reply(1, LegState::Rejected)]),
+        ));
+        let (state, changes) = fold(&records);
+        assert_eq!(state.lead_status(), Ok(LeadStatus::Sold));
+        assert_eq!(changes, vec![]);
     }
 
     #[test]

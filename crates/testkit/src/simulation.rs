@@ -98,6 +98,8 @@ pub struct Tally {
     pub settlements: u64,
     /// Answers repeated to a publisher that had heard them.
     pub repeats: u64,
+    /// Accepts that came after their leg was settled as rejected.
+    pub late: u64,
     /// Takes-over of a lead whose router was gone.
     pub taken_over: u64,
 }
@@ -109,6 +111,8 @@ pub struct Tally {
 pub async fn run<M: Machine>(machine: &mut M, clock: &FakeClock, seed: u64, plan: &Plan) -> Tally {
     let entropy = Rc::new(SeededEntropy::new(seed));
     let model = Rc::new(Model::new(clock.clone(), Rc::clone(&entropy), plan.clone()));
+    // From now on nothing is cut off the log that the auditor has not read.
+    model.audit(&machine.store()).await;
     let mut process = Process::start(machine, &model);
     for _ in 0..plan.steps {
         if entropy.one_in(plan.crash_in) {
@@ -139,19 +143,19 @@ impl Process {
     async fn step<M: Machine>(&mut self, machine: &mut M, model: &Rc<Model>) {
         let entropy = &model.entropy;
         match entropy.below(100) {
-            0..55 if !self.routers.is_empty() => self.step_router(model).await,
-            0..70 => {
+            0..50 if !self.routers.is_empty() => self.step_router(model).await,
+            0..62 => {
                 if self.routers.len() < model.plan.routers {
                     let request = router::start(machine.store(), Rc::clone(model));
                     self.routers.push(request);
                 }
             }
-            70..90 => {
+            62..82 => {
                 self.worker.step().await;
             }
-            90..94 => worker::operate(&machine.store(), model).await,
-            94..98 => {
-                let most = *entropy.pick(&[100, 5_000, 45_000]);
+            82..92 => worker::operate(&machine.store(), model).await,
+            92..97 => {
+                let most = *entropy.pick(&[100, 5_000, 20_000, 60_000]);
                 model
                     .clock
                     .advance(Duration::from_millis(entropy.below(most)));
@@ -164,9 +168,13 @@ impl Process {
     }
 
     async fn step_router(&mut self, model: &Model) {
-        let at = model.entropy.below(self.routers.len() as u64) as usize;
+        let mut at = model.entropy.below(self.routers.len() as u64) as usize;
+        if model.entropy.one_in(2) {
+            // The oldest is mostly passed over: it comes back when others have given it up.
+            at = at.max(1).min(self.routers.len() - 1);
+        }
         if self.routers[at].step().await {
-            drop(self.routers.swap_remove(at));
+            drop(self.routers.remove(at));
         }
     }
 

@@ -14,7 +14,11 @@ const KEPT: Duration = Duration::from_secs(48 * 3600);
 
 #[derive(Default)]
 struct Shard {
-    counters: HashMap<String, Counter>,
+    /// Where in `counters` a name is.
+    index: HashMap<String, usize>,
+    counters: Vec<Counter>,
+    /// Places of counters that are forgotten.
+    free: Vec<usize>,
     /// When to look whether a counter is over.
     checks: VecDeque<(Timestamp, String)>,
 }
@@ -59,46 +63,63 @@ impl Counters {
 
     pub(super) fn reserved(&self, name: &str, now: Timestamp) -> i64 {
         let mut shard = self.shards[self.shard_of(name)].lock();
-        shard.counters.get_mut(name).map_or(0, |counter| {
-            counter.sweep(now);
-            counter.reserved()
-        })
+        let Some(at) = shard.index.get(name).copied() else {
+            return 0;
+        };
+        let counter = &mut shard.counters[at];
+        counter.sweep(now);
+        counter.reserved()
     }
 
     pub(super) fn restore(&self, name: String, counter: Counter) {
         let mut shard = self.shards[self.shard_of(&name)].lock();
         shard.check_later(&name, counter.window, counter.touched);
-        shard.counters.insert(name, counter);
+        shard.insert(name, counter);
     }
 }
 
 impl Locked<'_> {
     /// The counter of this use, made if it is new. It must be one of those locked.
     pub(super) fn entry(&mut self, take: &CounterUse, now: Timestamp) -> &mut Counter {
-        let wanted = self.counters.shard_of(&take.counter);
-        let at = self
-            .shards
-            .iter()
-            .position(|(shard, _)| *shard == wanted)
-            .unwrap_or_default();
+        let at = match self.shards.as_slice() {
+            [_] => 0,
+            shards => {
+                let wanted = self.counters.shard_of(&take.counter);
+                let at = shards.iter().position(|(shard, _)| *shard == wanted);
+                at.unwrap_or_default()
+            }
+        };
         let shard = &mut *self.shards[at].1;
-        if !shard.counters.contains_key(&take.counter) {
-            shard.forget_past(now);
-            shard.check_later(&take.counter, take.window, now);
-            shard
-                .counters
-                .insert(take.counter.clone(), Counter::new(take.window, now));
-        }
-        let counter = shard
-            .counters
-            .entry(take.counter.clone())
-            .or_insert_with(|| Counter::new(take.window, now));
+        let at = match shard.index.get(&take.counter) {
+            Some(at) => *at,
+            None => {
+                shard.forget_past(now);
+                shard.check_later(&take.counter, take.window, now);
+                shard.insert(take.counter.clone(), Counter::new(take.window, now))
+            }
+        };
+        let counter = &mut shard.counters[at];
         counter.touched = counter.touched.max(now);
         counter
     }
 }
 
 impl Shard {
+    fn insert(&mut self, name: String, counter: Counter) -> usize {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.counters[at] = counter;
+                at
+            }
+            None => {
+                self.counters.push(counter);
+                self.counters.len() - 1
+            }
+        };
+        self.index.insert(name, at);
+        at
+    }
+
     fn check_later(&mut self, name: &str, window: CapWindow, now: Timestamp) {
         if window == CapWindow::Day {
             self.checks.push_back((now.plus(KEPT), name.to_owned()));
@@ -115,9 +136,10 @@ impl Shard {
                 self.checks.push_front((due, name));
                 return;
             }
-            match self.counters.get(&name) {
-                Some(counter) if counter.is_over(now.minus(KEPT)) => {
-                    self.counters.remove(&name);
+            match self.index.get(&name).copied() {
+                Some(at) if self.counters[at].is_over(now.minus(KEPT)) => {
+                    self.index.remove(&name);
+                    self.free.push(at);
                 }
                 Some(_) => self.checks.push_back((now.plus(KEPT), name)),
                 None => {}

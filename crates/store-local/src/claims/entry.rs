@@ -71,6 +71,11 @@ impl Entry {
     /// Takes over a new fold: the claim follows it where its router said nothing.
     pub(super) fn set_state(&mut self, state: Arc<LeadState>) {
         self.phase = match self.phase {
+            Phase::Closed => Phase::Closed,
+            // Settled before its router had a word: that word is no answer any more.
+            _ if is_final(&state) && !state.ladder_ended && !state.settled.is_empty() => {
+                Phase::Closed
+            }
             _ if is_final(&state) && state.ladder_ended => match state.lead_reason() {
                 Ok(Some(LeadReason::Interrupted)) => Phase::Closed,
                 _ => Phase::Answered,

@@ -298,7 +298,7 @@ impl Model {
         self.tally.get()
     }
 
-    /// The open legs in doubt, as the auditor last saw them.
+    /// All leads, as the auditor last saw them.
     pub(super) fn leads(&self) -> Vec<LeadId> {
         self.leads.borrow().keys().copied().collect()
     }

@@ -124,6 +124,20 @@ impl<B: Backend> Router<B> {
         drop(log.append(Topic::Leads, key, bytes, Ack::Kernel));
     }
 
+    /// Has the reply and says nothing until others have given the leg up, and perhaps settled it.
+    async fn stall(&self) {
+        self.model.clock.advance(REPLY * 2);
+        for _ in 0..self.model.entropy.below(80) {
+            self.gate.pass().await;
+            let view = self.store.claims().lead(self.lead).await.unwrap();
+            let state = view.and_then(|view| view.state);
+            let settled = state.is_some_and(|state| !state.settled.is_empty());
+            if settled {
+                return;
+            }
+        }
+    }
+
     /// Releases the leg that was refused, now that a record says so. Earlier, a crash would bring its
     /// pin back after somebody else had taken the place.
     async fn give_back(&mut self) {
@@ -136,11 +150,13 @@ impl<B: Backend> Router<B> {
     /// Posts to one contract after the other. None if somebody else has the lead.
     async fn ladder(&mut self) -> Option<(LeadBody, Option<Arc<[u8]>>)> {
         let first = self.model.entropy.below(CONTRACTS);
+        // No post starts later: whoever was posted before has not been given up by then.
+        let deadline = self.model.now().plus(REPLY);
         let mut posting = false;
         let mut leg = 1;
         let mut replies: Vec<LegReply> = Vec::new();
         for turn in 0..CONTRACTS {
-            if leg > MOST_LEGS {
+            if leg > MOST_LEGS || self.model.now() > deadline {
                 break;
             }
             let one = Reservation {
@@ -174,7 +190,10 @@ impl<B: Backend> Router<B> {
             posting.replies = replies.last().cloned().into_iter().collect();
             self.record(LeadBody::Posting(posting)).await;
             self.give_back().await;
-            let reply = self.model.post(self.lead);
+            let reply = match self.model.now() > deadline {
+                true => Reply::Reject,
+                false => self.model.post(self.lead),
+            };
             self.gate.pass().await;
             // An answer after its time is no answer any more.
             let reply = match self.model.now() > reply_by {
@@ -194,6 +213,9 @@ impl<B: Backend> Router<B> {
                 Reply::Unclear => LegState::InDoubt,
             };
             replies.push(records::reply(leg, state));
+            if self.model.entropy.one_in(6) {
+                self.stall().await;
+            }
             match reply {
                 Reply::Accept => return Some(self.ended(LeadStatus::Sold, None, replies)),
                 Reply::Unclear => {

@@ -24,7 +24,7 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
                 }) => {
                     let mut next = 0;
                     for record in records {
-                        fold(&store, &gate, record.offset, record.payload).await;
+                        fold(&store, &model, &gate, record.offset, record.payload).await;
                         next = record.offset + 1;
                     }
                     gate.pass().await;
@@ -47,7 +47,13 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
     })
 }
 
-async fn fold<B: Backend>(store: &B, gate: &Gate, offset: u64, payload: bytes::Bytes) {
+async fn fold<B: Backend>(
+    store: &B,
+    model: &Model,
+    gate: &Gate,
+    offset: u64,
+    payload: bytes::Bytes,
+) {
     let record = LeadRecord::decode(payload).unwrap();
     if matches!(record.body, Some(LeadBody::Quoted(_))) {
         return;
@@ -59,7 +65,10 @@ async fn fold<B: Backend>(store: &B, gate: &Gate, offset: u64, payload: bytes::B
         let (number, settlement) = match change {
             Change::LegEnded(number, settlement) => (number, settlement),
             // Its router may have counted it for the moment.
-            Change::LateAccept(number) => (number, Settlement::Rejected),
+            Change::LateAccept(number) => {
+                model.count(|tally| tally.late += 1);
+                (number, Settlement::Rejected)
+            }
             _ => continue,
         };
         let leg = folded
@@ -104,13 +113,25 @@ async fn append<B: Backend>(store: &B, model: &Model, lead: LeadId, body: LeadBo
 
 /// Proposes how some leg ended: one in doubt mostly, and sometimes any.
 pub(super) async fn operate<B: Backend>(store: &B, model: &Model) {
-    let leads = model.leads();
-    if leads.is_empty() {
-        return;
-    }
-    let lead = *model.entropy.pick(&leads);
     let any = model.entropy.one_in(4);
-    settle(store, model, lead, any).await;
+    let mut leads = Vec::new();
+    if any {
+        leads = model.leads();
+    } else {
+        for partition in 0..store.log().ends(Topic::Leads).len() {
+            let open = store.claims().open(partition as u16).await.unwrap();
+            let doubtful = open.iter().filter(|state| in_doubt(state));
+            leads.extend(doubtful.map(|state| state.lead_id().unwrap()));
+        }
+    }
+    if !leads.is_empty() {
+        settle(store, model, *model.entropy.pick(&leads), any).await;
+    }
+}
+
+fn in_doubt(state: &LeadState) -> bool {
+    let mut legs = state.legs.iter();
+    legs.any(|leg| leg.leg_state() == Ok(LegState::InDoubt))
 }
 
 /// Settles every leg in doubt.
