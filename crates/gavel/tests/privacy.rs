@@ -1,0 +1,292 @@
+//! Personal data planted in leads, URLs, headers and postbacks is found nowhere afterwards: not in
+//! the log, the state, the vault, the engine's files or tables, the metrics, or what was printed.
+//!
+//! Files are searched as they are: journals and snapshots are not compressed. The engine's are, so
+//! every String column of every table is searched by SQL. That the search finds what is there is
+//! shown on a field of class `open`, which analysts may see; that sealing is what keeps the rest
+//! away is shown by `mutants/`, which switch it off.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test of processes, which fails by panicking"
+)]
+
+mod library;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nobody's data, and in nobody's code.
+const SECRETS: [&str; 9] = [
+    "Zebulonia",
+    "Quetzalberg",
+    "zebulonia.q@marker-mail.example",
+    "5125550173",
+    "512-555-0173",
+    "77 Xylographers Row",
+    "+15125550173",
+    "marker-token-in-a-url",
+    "198.51.100.77",
+];
+/// Of class `open`: this one has to be found.
+const SEEN: &str = "Quuxmobile";
+
+/// A child process that ends with this test.
+struct Process {
+    child: Child,
+    ready: Value,
+}
+
+impl Process {
+    /// Starts it and reads the line of JSON by which it says that it is ready.
+    fn start(command: &mut Command, stderr: &Path) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(stderr).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| {
+            panic!("{error}: {line:?}: {}", fs::read_to_string(stderr).unwrap())
+        });
+        Self { child, ready }
+    }
+
+    /// Closes its standard input, by which it ends in order.
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// One request on a connection of its own; the whole answer as text.
+fn request(address: &str, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{head}\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "{what} does not come about");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// All files under a folder, however deep.
+fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn planted_personal_data_is_found_nowhere() {
+    if library::library().is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    // The buyers' journals are the buyers' affair: they are outside of what is searched.
+    let outside = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+
+    let mut sandbox = Command::new(GAVEL);
+    sandbox
+        .args(["sandbox", "--exit-with-stdin", "--journal"])
+        .arg(outside.path());
+    sandbox
+        .arg("--profile")
+        .arg(root.join("deploy/sandbox/steady.toml"));
+    let sandbox = Process::start(&mut sandbox, &outside.path().join("stderr"));
+
+    let mut config = format!(
+        "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"127.0.0.1:{}\"\n[catalog]\nfile = {:?}\n[catalog.vars]\n",
+        home.path().join("data"),
+        free_port(),
+        root.join("deploy/catalog/auto-us.toml"),
+    );
+    for (number, buyer) in (1..).zip(sandbox.ready["buyers"].as_array().unwrap()) {
+        let address = buyer["addr"].as_str().unwrap();
+        writeln!(config, "sandbox_{number:02} = \"http://{address}\"").unwrap();
+    }
+    fs::write(outside.path().join("gavel.toml"), config).unwrap();
+    let printed = home.path().join("stderr");
+    let mut serve = Command::new(GAVEL);
+    serve
+        .env("GAVEL_LOG", "debug")
+        .args(["serve", "--exit-with-stdin", "--config"]);
+    let serve = Process::start(serve.arg(outside.path().join("gavel.toml")), &printed);
+    let address = |name: &str| serve.ready[name].as_str().unwrap().to_owned();
+    let (public, operator) = (address("public"), address("operator"));
+    let clickhouse = address("clickhouse").replace("http://", "");
+
+    plant(&public);
+    until("the service gets ready", || {
+        request(&operator, "GET /readyz HTTP/1.1", "").contains("200 OK")
+    });
+    let ask = |sql: &str| {
+        // In HTTP/1.0 a body of unknown length ends with its connection: no frames in between.
+        let answer = request(&clickhouse, "POST / HTTP/1.0", sql);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.contains(" 200 "), body.to_owned())
+    };
+    let held = |sql: &str| ask(sql) == (true, "1\n".to_owned());
+    // One sold by ping and post, one directly, and the postback's conversion beside theirs.
+    until("leads arrive", || {
+        held("SELECT toUInt8(count() = 2) FROM v_leads FORMAT TSV")
+    });
+    until("conversions arrive", || {
+        held("SELECT toUInt8(count() = 3) FROM v_conversions FORMAT TSV")
+    });
+
+    let metrics = request(&operator, "GET /metrics HTTP/1.1", "");
+    let mut places = vec![("metrics".to_owned(), metrics)];
+    let columns = "SELECT database || '.' || table, name FROM system.columns \
+        WHERE database = 'default' AND type LIKE '%String%' FORMAT TSV";
+    let (_, columns) = ask(columns);
+    let columns: Vec<_> = columns
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
+    assert!(columns.len() > 50, "only {} String columns", columns.len());
+    for (table, column) in columns {
+        let (good, values) = ask(&format!(
+            "SELECT DISTINCT toString(`{column}`) FROM {table} FORMAT TSVRaw"
+        ));
+        assert!(good, "{table}.{column}: {values}");
+        places.push((format!("{table}.{column}"), values));
+    }
+    serve.end();
+    sandbox.end();
+
+    let mut found = Vec::new();
+    files(home.path(), &mut found);
+    for file in found {
+        let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+        places.push((file.display().to_string(), text));
+    }
+    let leaks: Vec<_> = places
+        .iter()
+        .flat_map(|(place, text)| {
+            let lower = text.to_lowercase();
+            SECRETS
+                .iter()
+                .filter(move |secret| lower.contains(&secret.to_lowercase()))
+                .map(move |secret| format!("{secret} in {place}"))
+        })
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    let seen: Vec<_> = places
+        .iter()
+        .filter(|(_, text)| text.contains(SEEN))
+        .map(|(place, _)| place)
+        .collect();
+    assert!(
+        seen.iter().any(|place| place.starts_with("default.")),
+        "the search finds nothing in tables"
+    );
+    assert!(
+        seen.iter().any(|place| place.contains("/store/leads/")),
+        "the search finds nothing in the log"
+    );
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Clicks, pings, posts and postbacks, with secrets wherever a client can put any.
+fn plant(public: &str) {
+    let key = "authorization: Bearer demo-publisher-alpha-media\r\ncontent-type: application/json";
+    let click = request(
+        public,
+        "GET /c/alpha-search?s1=zebulonia.q%40marker-mail.example&email=zebulonia.q%40marker-mail.example&phone=5125550173&t=marker-token-in-a-url HTTP/1.1\r\nreferer: https://forms.example/thanks?name=Zebulonia&t=marker-token-in-a-url\r\nuser-agent: Zebulonia/1.0\r\nx-forwarded-for: 198.51.100.77",
+        "",
+    );
+    let at = click.find("ck_").unwrap();
+    let click_id = &click[at..at + "ck_".len() + 32];
+    let ping = json!({
+        "click_id": click_id, "sub": {"s1": "search"},
+        "lead": {"zip": "78701", "age": 34, "vehicle_make": SEEN, "ip_address": "198.51.100.77",
+            "landing_page": "https://forms.example/auto?email=zebulonia.q@marker-mail.example&t=marker-token-in-a-url"},
+    });
+    let head = |path: &str| format!("POST {path} HTTP/1.1\r\n{key}");
+    let answer = request(
+        public,
+        &head("/v1/campaigns/auto-us/ping"),
+        &ping.to_string(),
+    );
+    let at = answer.find("pq_").unwrap_or_else(|| panic!("{answer}"));
+    let ping_id = answer[at..].split('"').next().unwrap();
+    let mut post = ping.clone();
+    for (name, value) in [
+        ("first_name", "Zebulonia"),
+        ("last_name", "Quetzalberg"),
+        ("email", "Zebulonia.Q@marker-mail.example"),
+        ("phone", "512-555-0173"),
+        ("address", "77 Xylographers Row"),
+    ] {
+        post["lead"][name] = value.into();
+    }
+    let direct = post.clone();
+    post["ping_id"] = ping_id.into();
+    for post in [&post, &direct] {
+        let answer = request(
+            public,
+            &head("/v1/campaigns/auto-us/post"),
+            &post.to_string(),
+        );
+        assert!(answer.contains("\"sold\""), "{answer}");
+    }
+    // Refused, and so perhaps printed: contact data in a ping, and a body that is no JSON.
+    let refused = request(
+        public,
+        &head("/v1/campaigns/auto-us/ping"),
+        &direct.to_string(),
+    );
+    assert!(refused.contains("422"), "{refused}");
+    let refused = request(
+        public,
+        &head("/v1/campaigns/auto-us/post"),
+        "{\"lead\": {\"email\": \"zebulonia.q@marker-mail.example\"",
+    );
+    assert!(refused.contains("400"), "{refused}");
+    let postback = format!(
+        "GET /postback?token=demo-postback-token-auto-us&click_id={click_id}&goal=policy_bound&txid=zebulonia.q%40marker-mail.example&amount=10.00&currency=USD&email=zebulonia.q%40marker-mail.example&t=marker-token-in-a-url HTTP/1.1"
+    );
+    let answer = request(public, &postback, "");
+    assert!(answer.contains("200 OK"), "{answer}");
+}
