@@ -1,6 +1,6 @@
 //! A small world whose books agree, and every way to make them differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Micros;
 
@@ -169,7 +169,11 @@ fn world() -> (Vec<Told>, Vec<Entry>, Held) {
     (told, vec![entry(Kind::Ping), entry(Kind::Post)], held)
 }
 
-fn failed((told, journals, held): &(Vec<Told>, Vec<Entry>, Held), run: Run) -> Vec<String> {
+fn names(
+    (told, journals, held): &(Vec<Told>, Vec<Entry>, Held),
+    run: Run,
+    of: fn(&Check) -> bool,
+) -> BTreeSet<String> {
     let books = Books {
         clients: Clients::of(told),
         buyers: Buyers::of(journals),
@@ -180,9 +184,13 @@ fn failed((told, journals, held): &(Vec<Told>, Vec<Entry>, Held), run: Run) -> V
     books
         .checks()
         .into_iter()
-        .filter(|check| !check.ok)
+        .filter(of)
         .map(|check| check.name)
         .collect()
+}
+
+fn failed(world: &(Vec<Told>, Vec<Entry>, Held), run: Run) -> Vec<String> {
+    names(world, run, |check| !check.ok).into_iter().collect()
 }
 
 #[test]
@@ -193,49 +201,143 @@ fn books_that_agree_pass() {
 
 type Change = fn(&mut (Vec<Told>, Vec<Entry>, Held));
 
+/// Every way to make the books differ, and a check that has to see it.
+const CHANGES: [(&str, Change); 30] = [
+    ("every request was answered", |world| {
+        world.0.push(Told::GivenUp(UnansweredTold {
+            asked: Asked::Post,
+            key: "post-x".into(),
+            why: "no answer".into(),
+        }));
+    }),
+    ("a final answer never changes", |world| {
+        let mut lead = lead(world);
+        lead.status = "unsold".into();
+        world.0.push(Told::LookedUp(lead));
+    }),
+    ("one lead for each idempotency key", |world| {
+        let mut lead = lead(world);
+        lead.lead = "ld_2".into();
+        world.0.push(Told::Lead(lead));
+    }),
+    ("clicks", |world| world.2.clicks.clear()),
+    ("clicks", |world| world.2.clicks[0].click_id = "ck_2".into()),
+    ("clicks: what nobody was told", |world| {
+        let mut click = world.2.clicks[0].clone();
+        click.click_id = "ck_2".into();
+        click.marker = "k2".into();
+        world.2.clicks.push(click);
+    }),
+    ("clicks: none held twice", |world| {
+        let click = world.2.clicks[0].clone();
+        world.2.clicks.push(click);
+    }),
+    ("clicks", |world| drop(world.0.remove(0))),
+    ("quotes: told", |world| {
+        world.2.auctions[0].payout = micros(9)
+    }),
+    ("quotes: no more untold", |world| {
+        let mut auction = world.2.auctions[0].clone();
+        auction.auction_id = "au_2".into();
+        world.2.auctions.push(auction);
+    }),
+    ("leads: told", |world| {
+        world.2.leads[0].status = "unsold".into()
+    }),
+    ("leads: told", |world| world.2.leads.clear()),
+    ("leads: told", |world| drop(world.0.remove(2))),
+    ("every lead has one outcome", |world| {
+        world.2.leads[0].status = "pending".into()
+    }),
+    ("every lead has one outcome", |world| {
+        let lead = world.2.leads[0].clone();
+        world.2.leads.push(lead);
+    }),
+    ("sales", |world| world.1.truncate(1)),
+    ("sales", |world| world.2.posts[0].state = "in_doubt".into()),
+    ("sales", |world| world.2.posts[0].price = micros(11)),
+    ("no exclusive lead is sold twice", |world| {
+        let mut second = world.1[1].clone();
+        second.idempotency_key = Some("bk_10002".into());
+        world.1.push(second);
+    }),
+    ("conversions: told", |world| drop(world.0.remove(3))),
+    ("conversions: told", |world| {
+        world.2.conversions[1].amount = micros(51)
+    }),
+    ("each sold lead is one conversion", |world| {
+        drop(world.2.conversions.remove(0))
+    }),
+    ("last click", |world| {
+        world.2.credits[0].touch = "ck_9".into()
+    }),
+    ("credits sum to one", |world| world.2.credits[1].share -= 1),
+    ("revenue: buyers' journals", |world| {
+        world.2.leads[0].revenue = micros(11)
+    }),
+    ("payout: told", |world| world.2.leads[0].payout = micros(9)),
+    ("revenue = payout + margin", |world| {
+        world.2.leads[0].margin = micros(3)
+    }),
+    ("every contract of the book", |world| {
+        world.2.auctions[0].excluded = 2
+    }),
+    ("pings sent", |world| {
+        world.2.pings[0].result = "lost".into()
+    }),
+    ("pings: every bid", |world| {
+        world.2.pings[0].bid = micros(11)
+    }),
+];
+
+/// The post's answer of [`world`].
+fn lead(world: &(Vec<Told>, Vec<Entry>, Held)) -> LeadTold {
+    let lead = world.0.iter().find_map(|told| match told {
+        Told::Lead(lead) => Some(lead.clone()),
+        _ => None,
+    });
+    lead.unwrap()
+}
+
 #[test]
-fn each_difference_is_found_in_either_kind_of_run() {
-    let changes: [(&str, Change); 18] = [
-        ("clicks", |world| world.2.clicks.clear()),
-        ("clicks", |world| world.2.clicks[0].click_id = "ck_2".into()),
-        ("clicks", |world| drop(world.0.remove(0))),
-        ("quotes", |world| world.2.auctions[0].payout = micros(9)),
-        ("leads", |world| world.2.leads[0].status = "unsold".into()),
-        ("leads", |world| world.2.leads.clear()),
-        ("leads", |world| drop(world.0.remove(2))),
-        ("one outcome", |world| {
-            world.2.leads[0].status = "pending".into()
-        }),
-        ("sales", |world| world.1.truncate(1)),
-        ("sales", |world| world.2.posts[0].state = "in_doubt".into()),
-        ("sales", |world| world.2.posts[0].price = micros(11)),
-        ("sold twice", |world| {
-            let mut second = world.1[1].clone();
-            second.idempotency_key = Some("bk_10002".into());
-            world.1.push(second);
-        }),
-        ("conversions", |world| drop(world.0.remove(3))),
-        ("conversions", |world| {
-            world.2.conversions[1].amount = micros(51)
-        }),
-        ("sold lead", |world| drop(world.2.conversions.remove(0))),
-        ("last click", |world| {
-            world.2.credits[0].touch = "ck_9".into()
-        }),
-        ("sum to one", |world| world.2.credits[1].share -= 1),
-        ("one reason", |world| world.2.auctions[0].excluded = 2),
-    ];
-    for (index, (part, change)) in changes.into_iter().enumerate() {
-        for run in [Run::Undisturbed, Run::WithCrashes] {
+fn each_difference_is_found_in_one_kind_of_run_at_least() {
+    for (index, (part, change)) in CHANGES.into_iter().enumerate() {
+        let failed = [Run::Undisturbed, Run::WithCrashes].map(|run| {
             let mut world = world();
             change(&mut world);
-            let failed = failed(&world, run);
-            assert!(
-                failed.iter().any(|name| name.contains(part)),
-                "{index} {part}: {failed:?}"
-            );
+            failed(&world, run)
+        });
+        for names in &failed {
+            assert!(!names.is_empty(), "{index} {part}: nothing failed");
         }
+        let seen = failed.iter().flatten().any(|name| name.starts_with(part));
+        assert!(seen, "{index} {part}: {failed:?}");
     }
+}
+
+#[test]
+fn every_check_can_fail() {
+    for run in [Run::Undisturbed, Run::WithCrashes] {
+        let mut never: BTreeSet<String> = names(&world(), run, |_| true);
+        for (_, change) in CHANGES {
+            let mut world = world();
+            change(&mut world);
+            for name in names(&world, run, |check| !check.ok) {
+                never.remove(&name);
+            }
+        }
+        // A ping that no buyer saw needs a journal that is longer than what is held.
+        never.remove("pings: every journalled ping is held");
+        assert_eq!(never, BTreeSet::new(), "{run:?}");
+    }
+}
+
+#[test]
+fn a_ping_that_is_held_nowhere_is_found() {
+    let mut world = world();
+    world.2.pings.clear();
+    let failed = failed(&world, Run::Undisturbed);
+    assert_eq!(failed, ["pings: every journalled ping is held"]);
 }
 
 #[test]
