@@ -18,7 +18,7 @@ use store::{
 
 use crate::answer::{self, About, Told};
 use crate::lead::{Answer, BeginError, Job};
-use crate::records::{self, OutcomeFacts};
+use crate::records::{self, OutcomeFacts, Statuses};
 use crate::round::Source;
 use crate::{Router, exchange};
 
@@ -37,6 +37,7 @@ pub(crate) struct Climber<'a, B: Backend> {
     pub(crate) sealed: Vec<u8>,
     /// How long buyers' answers were awaited.
     pub(crate) awaited: Duration,
+    pub(crate) statuses: Statuses,
 }
 
 impl<'a, B: Backend> Climber<'a, B> {
@@ -177,7 +178,12 @@ impl<'a, B: Backend> Climber<'a, B> {
                     let started = clock.mono();
                     let call = self.post_to(slot, key, price, bid_id.as_deref());
                     let input = tokio::select! {
-                        reply = call => LadderInput::Reply { leg, reply },
+                        (reply, status) = call => {
+                            if let Some(status) = status {
+                                self.statuses.posts.insert(leg, status);
+                            }
+                            LadderInput::Reply { leg, reply }
+                        }
                         () = tokio::time::sleep(until.since(started)) => LadderInput::Tick,
                     };
                     self.awaited += clock.mono().since(started);
@@ -238,9 +244,12 @@ impl<'a, B: Backend> Climber<'a, B> {
         let job = self.job;
         let router = self.router;
         let body = match record {
-            LadderRecord::Posting { .. } => {
-                records::posting(record, &job.stall.campaign.book, job.rules.currency)
-            }
+            LadderRecord::Posting { .. } => records::posting(
+                record,
+                &job.stall.campaign.book,
+                job.rules.currency,
+                &self.statuses,
+            ),
             LadderRecord::Outcome { ended, replies } => Some(self.outcome(ended, replies)),
         };
         let appended = body.map(|body| router.append_lead(job.lead, n, body));
@@ -282,7 +291,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             sealed_answer: self.sealed.clone(),
             took,
         };
-        records::outcome(ended, replies, facts)
+        records::outcome(ended, replies, facts, &self.statuses)
     }
 
     fn about(&self, took: Duration) -> About<'_> {
@@ -325,7 +334,7 @@ impl<'a, B: Backend> Climber<'a, B> {
         key: BuyerKey,
         price: Micros,
         bid_id: Option<&str>,
-    ) -> PostReply {
+    ) -> (PostReply, Option<u16>) {
         let job = self.job;
         let campaign = &job.stall.campaign;
         let (Some(terms), Some(delivery), Some(callees)) = (
@@ -333,7 +342,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             job.stall.delivery(slot),
             job.stall.callees(slot),
         ) else {
-            return PostReply::NotSent;
+            return (PostReply::NotSent, None);
         };
         let head = PostHead {
             ping: PingHead {
@@ -351,7 +360,9 @@ impl<'a, B: Backend> Climber<'a, B> {
             price,
         };
         let body = buyer::build_post(&head, &job.fields);
-        match exchange::post(&callees.post.target(), body.into()).await {
+        let exchanged = exchange::post(&callees.post.target(), body.into()).await;
+        let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
+        let reply = match exchanged {
             Ok(answer) => {
                 match buyer::parse_post(answer.status.as_u16(), &answer.body, &delivery.not_taken) {
                     PostAnswer::Accepted {
@@ -381,7 +392,8 @@ impl<'a, B: Backend> Climber<'a, B> {
                 tracing::info!(lead = %job.lead, contract = %terms.contract, %error, "post unclear");
                 PostReply::Unclear
             }
-        }
+        };
+        (reply, status)
     }
 
     async fn done(&mut self, fate: Fate) -> Answer {

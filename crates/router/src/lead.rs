@@ -20,6 +20,7 @@ use crate::Router;
 use crate::answer::Told;
 use crate::climb::Climber;
 use crate::market::Stall;
+use crate::records::Statuses;
 use crate::round::{RoundOrder, Source};
 
 /// A quote that a post uses, opened and checked.
@@ -113,6 +114,7 @@ impl<B: Backend> Router<B> {
             answer: None,
             sealed: Vec::new(),
             awaited: Duration::ZERO,
+            statuses: Statuses::default(),
         };
         // `received` is durable before the first post: it overlaps with the pings of a direct post,
         // and shares one group commit with the first `posting` where no ping is out.
@@ -147,6 +149,7 @@ impl<B: Backend> Router<B> {
                 let received = self.append_lead(job.lead, 0, climber.received(&facts)?);
                 let result = self.run_round(order, screened, facts).await;
                 climber.awaited += result.awaited;
+                climber.statuses.pings = result.statuses;
                 let mut climb = climber.climb(context, result.round.rungs, min_payout, None);
                 climb.waterfall = result.round.waterfall;
                 (climb, received)

@@ -167,7 +167,7 @@ impl<B: Backend> Router<B> {
             payout_micros: top.map_or(0, |(payout, _)| payout.get()),
             currency: caller.rules.currency.to_string(),
             expires_at_us: top.map_or(0, |(_, expires_at)| expires_at.as_micros()),
-            waterfall: Some(records::waterfall(&round.waterfall)),
+            waterfall: Some(records::waterfall(&round.waterfall, &result.statuses)),
             answer: keyed.as_ref().map_or(Vec::new(), |_| answer.to_vec()),
             took_us: i64::try_from(took.as_micros()).unwrap_or(i64::MAX),
             click_id: self

@@ -3,15 +3,27 @@
 use std::collections::BTreeMap;
 
 use auction::{Book, Ended, LadderRecord, LegReply, Waterfall};
-use domain::Currency;
+use domain::{ContractName, Currency};
 use proto::{LeadBody, Outcome, Posting};
 
 fn micros(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A waterfall as it is stored.
-pub(crate) fn waterfall(waterfall: &Waterfall) -> proto::Waterfall {
+/// HTTP statuses of buyers' answers: the auction does not know of them.
+#[derive(Debug, Default)]
+pub(crate) struct Statuses {
+    /// Of pings, by contract.
+    pub(crate) pings: BTreeMap<ContractName, u16>,
+    /// Of posts, by leg.
+    pub(crate) posts: BTreeMap<u16, u16>,
+}
+
+/// A waterfall as it is stored; a ping without an answer has status 0.
+pub(crate) fn waterfall(
+    waterfall: &Waterfall,
+    statuses: &BTreeMap<ContractName, u16>,
+) -> proto::Waterfall {
     let reason = |reason: &Option<domain::ContractReason>| {
         reason.as_ref().map_or(String::new(), ToString::to_string)
     };
@@ -32,7 +44,9 @@ pub(crate) fn waterfall(waterfall: &Waterfall) -> proto::Waterfall {
         started_at_us: ping.started_at.as_micros(),
         took_us: micros(ping.took),
         bid_micros: ping.bid.map_or(0, domain::Micros::get),
-        http_status: 0,
+        http_status: statuses
+            .get(&ping.contract)
+            .map_or(0, |status| (*status).into()),
     });
     let mut excluded = BTreeMap::new();
     for (reason, count) in &waterfall.excluded {
@@ -45,13 +59,16 @@ pub(crate) fn waterfall(waterfall: &Waterfall) -> proto::Waterfall {
     }
 }
 
-fn replies(replies: &[LegReply]) -> Vec<proto::LegReply> {
+fn replies(replies: &[LegReply], statuses: &Statuses) -> Vec<proto::LegReply> {
     let one = |reply: &LegReply| proto::LegReply {
         leg: reply.leg.into(),
         state: reply.state.number().into(),
         reason: reply.reason.to_string(),
         took_us: micros(reply.took),
-        http_status: 0,
+        http_status: statuses
+            .posts
+            .get(&reply.leg)
+            .map_or(0, |status| (*status).into()),
         reference: reply.reference.clone().unwrap_or_default(),
         answered_micros: reply.answered.map_or(0, domain::Micros::get),
     };
@@ -67,12 +84,17 @@ pub(crate) struct OutcomeFacts {
 }
 
 /// The body of a ladder's outcome.
-pub(crate) fn outcome(ended: &Ended, legs: &[LegReply], facts: OutcomeFacts) -> LeadBody {
+pub(crate) fn outcome(
+    ended: &Ended,
+    legs: &[LegReply],
+    facts: OutcomeFacts,
+    statuses: &Statuses,
+) -> LeadBody {
     LeadBody::Outcome(Outcome {
         status: ended.status.number().into(),
         reason: ended.reason.map_or(0, |reason| reason.number().into()),
-        replies: replies(legs),
-        waterfall: Some(waterfall(&ended.waterfall)),
+        replies: replies(legs, statuses),
+        waterfall: Some(waterfall(&ended.waterfall, &statuses.pings)),
         sealed_answer: facts.sealed_answer,
         took_us: micros(facts.took),
         told_pending: ended.told_pending,
@@ -80,7 +102,12 @@ pub(crate) fn outcome(ended: &Ended, legs: &[LegReply], facts: OutcomeFacts) -> 
 }
 
 /// The body of a record that precedes a post; none for an outcome.
-pub(crate) fn posting(record: &LadderRecord, book: &Book, currency: Currency) -> Option<LeadBody> {
+pub(crate) fn posting(
+    record: &LadderRecord,
+    book: &Book,
+    currency: Currency,
+    statuses: &Statuses,
+) -> Option<LeadBody> {
     let LadderRecord::Posting {
         leg,
         slot,
@@ -109,6 +136,6 @@ pub(crate) fn posting(record: &LadderRecord, book: &Book, currency: Currency) ->
             .collect(),
         reply_by_us: reply_by.as_micros(),
         started_at_us: started_at.as_micros(),
-        replies: replies(ended),
+        replies: replies(ended, statuses),
     }))
 }

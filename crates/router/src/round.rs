@@ -9,7 +9,7 @@ use auction::{
     RoundOpening, Rules, Screened, Slot, screen,
 };
 use buyer::{PingAnswer, PingHead, SourceView};
-use domain::{BuyerPingId, Micros, Mono, PingFields};
+use domain::{BuyerPingId, ContractName, Micros, Mono, PingFields};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use store::{Backend, Caps, StoreError};
@@ -32,9 +32,10 @@ pub(crate) struct RoundOrder<'a> {
     pub(crate) deadline: Mono,
 }
 
-/// A round's result, and how long buyers were awaited.
+/// A round's result, the HTTP statuses of the answers, and how long buyers were awaited.
 pub(crate) struct RoundResult {
     pub(crate) round: Round,
+    pub(crate) statuses: BTreeMap<ContractName, u16>,
     pub(crate) awaited: Duration,
 }
 
@@ -81,6 +82,7 @@ impl<B: Backend> Router<B> {
         let source = Source::new(self, &order);
         let asked = self.clock.mono();
         let mut calls = FuturesUnordered::new();
+        let mut statuses = BTreeMap::new();
         let mut wake = order.deadline;
         loop {
             while let Some(effect) = round.poll() {
@@ -95,6 +97,7 @@ impl<B: Backend> Router<B> {
                         let awaited = self.clock.mono().since(asked);
                         return RoundResult {
                             round: round.finish(),
+                            statuses,
                             awaited,
                         };
                     }
@@ -102,7 +105,13 @@ impl<B: Backend> Router<B> {
             }
             let left = wake.since(self.clock.mono());
             let input = tokio::select! {
-                Some((slot, reply)) = calls.next() => PingInput::Reply { slot, reply },
+                Some((slot, reply, status)) = calls.next() => {
+                    let terms = order.stall.campaign.book.get(slot);
+                    if let (Some(terms), Some(status)) = (terms, status) {
+                        statuses.insert(terms.contract.clone(), status);
+                    }
+                    PingInput::Reply { slot, reply }
+                }
                 () = tokio::time::sleep(left) => PingInput::Tick,
             };
             round.on(self.clock.mono(), input);
@@ -115,7 +124,7 @@ impl<B: Backend> Router<B> {
         source: &Source,
         slot: Slot,
         until: Mono,
-    ) -> (Slot, PingReply) {
+    ) -> (Slot, PingReply, Option<u16>) {
         let campaign = &order.stall.campaign;
         let (Some(terms), Some(delivery), Some(callee)) = (
             campaign.book.get(slot),
@@ -125,7 +134,7 @@ impl<B: Backend> Router<B> {
                 .callees(slot)
                 .and_then(|callees| callees.ping.as_ref()),
         ) else {
-            return (slot, PingReply::Error);
+            return (slot, PingReply::Error, None);
         };
         let head = PingHead {
             ping_id: BuyerPingId::mint(order.context.wall, self.entropy.as_ref()),
@@ -137,7 +146,9 @@ impl<B: Backend> Router<B> {
             source: source.view(),
         };
         let body = buyer::build_ping(&head, order.fields, &delivery.sensitive);
-        let reply = match exchange::post(&callee.target(), body.into()).await {
+        let exchanged = exchange::post(&callee.target(), body.into()).await;
+        let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
+        let reply = match exchanged {
             Ok(answer) => match buyer::parse_ping(answer.status.as_u16(), &answer.body) {
                 PingAnswer::Bid(bid) => PingReply::Bid {
                     price: bid.price,
@@ -155,7 +166,7 @@ impl<B: Backend> Router<B> {
                 PingReply::Error
             }
         };
-        (slot, reply)
+        (slot, reply, status)
     }
 }
 
