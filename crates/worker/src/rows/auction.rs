@@ -4,8 +4,8 @@
 //! They come from single records. Of two records of one auction the first counts, as in the fold, so
 //! the version falls with the offset.
 
-use domain::{AuctionId, LeadReason, LeadStatus};
-use proto::{LeadRecord, LeadState, Outcome, Quoted, Received, RecordError, Waterfall};
+use domain::{AuctionId, LeadReason, LeadStatus, LegState};
+use proto::{LeadRecord, LeadState, Leg, Outcome, Quoted, Received, RecordError, Waterfall};
 use warehouse::{AuctionRow, Money, PingRow, Time};
 
 use super::{entries, http_status, time_or_none};
@@ -62,6 +62,7 @@ pub(crate) fn outcome(
         test: received.test,
         status: named(outcome.status, LeadStatus::from_number, LeadStatus::as_str),
         reason: named(outcome.reason, LeadReason::from_number, LeadReason::as_str),
+        payout: payout(outcome, state),
         currency: state
             .legs
             .first()
@@ -76,6 +77,18 @@ pub(crate) fn outcome(
         ..AuctionRow::default()
     };
     Ok(run(row, &waterfall))
+}
+
+/// What the ladder itself sold for. A settlement that came later is the lead's affair: this row is of
+/// one record, and stays as it is.
+fn payout(outcome: &Outcome, state: &LeadState) -> Money {
+    let accepted = u32::from(LegState::Accepted.number());
+    let sold = |leg: &&Leg| {
+        let mut replies = outcome.replies.iter();
+        replies.any(|reply| reply.leg == leg.leg && reply.state == accepted)
+    };
+    let sales = state.legs.iter().filter(sold);
+    Money(sales.fold(0, |sum, leg| leg.payout_micros.saturating_add(sum)))
 }
 
 /// Fills in what became of each contract, and makes the rows of the pings.
