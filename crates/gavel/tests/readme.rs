@@ -1,6 +1,12 @@
 //! The README's walk-through, run as printed: each ```` ```sh ```` block in one shell, and what it
 //! prints compared with the ```` ```text ```` block that follows it, in which `…` stands for anything.
-#![allow(clippy::disallowed_methods, reason = "a test of processes")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test of processes, which fails by panicking"
+)]
 
 mod library;
 

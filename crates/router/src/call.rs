@@ -1,12 +1,13 @@
 //! What pings and posts have in common: who calls, for which campaign, under which key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auction::Rules;
 use bytes::Bytes;
-use domain::{ClickId, FieldClass, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp};
-use intake::{Body, Control, Kind};
+use domain::{ClickId, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp};
+use intake::{Body, Control};
 use sha2::{Digest as _, Sha256};
 use store::{Backend, ClaimKey, Claims, Digest, LeadView, Vault};
 
@@ -158,22 +159,13 @@ impl<B: Backend> Router<B> {
         u32::from_le_bytes([a, b, c, d])
     }
 
-    /// The ping fields that a post may not change, hashed. Never addresses and URLs, nor sensitive
-    /// fields that are no dates: they rightly differ between the two requests.
-    pub(crate) fn locked(
-        &self,
-        stall: &Stall,
-        fields: &PingFields,
-    ) -> std::collections::BTreeMap<String, u32> {
+    /// The ping fields that a post may not change, hashed.
+    pub(crate) fn locked(&self, stall: &Stall, fields: &PingFields) -> BTreeMap<String, u32> {
         let schema = &stall.campaign.schema;
-        let locks = |name: &str, class| match schema.field(name).map(|field| &field.kind) {
-            Some(Kind::Date) => true,
-            Some(Kind::Ip | Kind::Url) | None => false,
-            Some(_) => class == FieldClass::Open,
-        };
+        let locked = |name: &str| schema.field(name).is_some_and(|field| field.locked);
         fields
             .iter()
-            .filter(|(name, class, _)| locks(name.as_str(), *class))
+            .filter(|(name, ..)| locked(name.as_str()))
             .map(|(name, _, value)| (name.to_string(), self.lock(name.as_str(), value)))
             .collect()
     }
