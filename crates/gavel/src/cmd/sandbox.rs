@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Directory for the journals, one file for each buyer; made if it is not there.
     #[arg(long, value_name = "DIR")]
     journal: PathBuf,
-    /// TOML file with one [[buyer]] for each buyer, instead of the standard mix.
+    /// TOML file with one `[[buyer]]` for each buyer, instead of the standard mix.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// What all draws begin with: the same seed answers the same request the same way.
