@@ -1,6 +1,6 @@
 //! The auction: who may buy a lead, who is asked, who is posted, and what each answer means.
 //!
-//! Everything here is sans-IO. [`screen`] applies the standing orders of a [`Book`] to a lead,
+//! Everything here is sans-IO. [`screen()`] applies the standing orders of a [`Book`] to a lead,
 //! [`PingRound`] turns pings into a ladder of prices, [`PostLadder`] climbs it until somebody has
 //! bought the lead. The machines are fed inputs with the time they came at and polled for effects;
 //! the same inputs give the same effects, bit for bit. A post, and the end, are withheld inside

@@ -1,6 +1,6 @@
 //! The publisher and buyer API, and the loops that perform what the auction decides.
 //!
-//! `call` answers requests; [`round`] and [`climb`] run the two machines of crate `auction`: they
+//! `call` answers requests; `round` and `climb` run the two machines of crate `auction`: they
 //! are the only places with a socket to a buyer, a sleep or a retry. From admission on a lead runs
 //! in a task of its own, on the lead runtime, and its connection only awaits the answer.
 #![forbid(unsafe_code)]
