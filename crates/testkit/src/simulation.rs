@@ -162,6 +162,7 @@ impl Process {
             }
             _ => machine.housekeep().await,
         }
+        model.written(&machine.store()).await;
         if model.take_synced() {
             machine.synced();
         }

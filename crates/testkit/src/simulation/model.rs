@@ -40,6 +40,8 @@ pub(super) struct Model {
     /// The auditor's own fold of it.
     leads: RefCell<BTreeMap<LeadId, LeadState>>,
     synced: Cell<bool>,
+    /// Records the log has taken or will take: where its ends will be.
+    queued: Cell<u64>,
     idle: Cell<bool>,
 }
 
@@ -60,6 +62,7 @@ impl Model {
             log: RefCell::default(),
             leads: RefCell::default(),
             synced: Cell::new(false),
+            queued: Cell::new(0),
             idle: Cell::new(false),
         }
     }
@@ -82,6 +85,19 @@ impl Model {
             records::unit(&format!("c{contract}/d{day}"), CapWindow::Day, cap),
             records::unit(&format!("c{contract}/total"), CapWindow::Total, total),
         ]
+    }
+
+    /// A record is on its way into the log.
+    pub(super) fn queued(&self) {
+        self.queued.set(self.queued.get() + 1);
+    }
+
+    /// Waits until the log has written all that was queued: what the worker sees, and what a crash
+    /// leaves, then depends on the seed alone.
+    pub(super) async fn written<B: Backend>(&self, store: &B) {
+        while store.log().ends(Topic::Leads).iter().sum::<u64>() < self.queued.get() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// A record is durable, and all before it.
@@ -184,6 +200,7 @@ impl Model {
     /// Reads the log to its end as a consumer of its own, and folds it.
     async fn read<B: Backend>(&self, store: &B) {
         let ends = store.log().ends(Topic::Leads);
+        self.queued.set(ends.iter().sum());
         // A power cut may have taken what nobody was promised.
         self.log
             .borrow_mut()

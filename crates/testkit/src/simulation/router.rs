@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{LeadId, LeadReason, LeadStatus, LegState, Reservation, ReservationId, Settlement};
+use domain::{
+    LeadId, LeadReason, LeadStatus, LegState, Reservation, ReservationId, Settlement, Timestamp,
+};
 use proto::{LeadBody, LegReply, Quoted};
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, EventLog, Held, Pinned,
@@ -28,6 +30,7 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
     let key = ClaimKey(format!("pub/solar/post/{number}"));
     let lead = LeadId::mint(model.now(), &*model.entropy);
     Task::new(|gate| async move {
+        let model_now = model.now();
         let mut router = Router {
             store,
             model,
@@ -36,6 +39,8 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
             lead,
             n: 0,
             refused: None,
+            until: model_now.plus(LEASE),
+            taken_over: false,
         };
         router.serve().await;
     })
@@ -50,6 +55,10 @@ struct Router<B> {
     n: u32,
     /// Refused, and not yet on record as refused.
     refused: Option<Reservation>,
+    /// The lead is taken over, or a leg of it given up, no earlier than this.
+    until: Timestamp,
+    /// Another router may have recorded an outcome of it, so that the fold alone knows the answer.
+    taken_over: bool,
 }
 
 impl<B: Backend> Router<B> {
@@ -65,9 +74,9 @@ impl<B: Backend> Router<B> {
         };
         match self.store.claims().admit(request).await.unwrap() {
             Admission::Granted(lead) => {
-                let taken = lead != self.lead;
-                self.model
-                    .count(|tally| tally.taken_over += u64::from(taken));
+                self.taken_over = lead != self.lead;
+                let taken_over = u64::from(self.taken_over);
+                self.model.count(|tally| tally.taken_over += taken_over);
                 self.lead = lead;
             }
             Admission::Held(view) => {
@@ -89,7 +98,8 @@ impl<B: Backend> Router<B> {
         self.record(outcome).await;
         self.give_back().await;
         self.gate.pass().await;
-        if let Some(answer) = answer {
+        let mine = self.is_in_time() && !self.taken_over;
+        if let Some(answer) = answer.filter(|_| mine) {
             let answered = self.store.claims().answered(self.lead, answer).await;
             answered.unwrap();
             self.gate.pass().await;
@@ -110,6 +120,7 @@ impl<B: Backend> Router<B> {
         }
         let log = self.store.log();
         let appended = log.append(Topic::Leads, key, bytes.clone(), Ack::Durable);
+        self.model.queued();
         self.gate.pass().await;
         self.model.acknowledged(appended.await.unwrap(), bytes);
     }
@@ -122,6 +133,7 @@ impl<B: Backend> Router<B> {
         let log = self.store.log();
         // Nobody waits for it.
         drop(log.append(Topic::Leads, key, bytes, Ack::Kernel));
+        self.model.queued();
     }
 
     /// Has the reply and says nothing until others have given the leg up, and perhaps settled it.
@@ -138,12 +150,19 @@ impl<B: Backend> Router<B> {
         }
     }
 
+    /// Whether nobody can have taken the lead over or given a leg up yet. Past it only the fold knows how the lead ends, and
+    /// the router keeps its hands off.
+    fn is_in_time(&self) -> bool {
+        self.model.now() <= self.until
+    }
+
     /// Releases the leg that was refused, now that a record says so. Earlier, a crash would bring its
     /// pin back after somebody else had taken the place.
     async fn give_back(&mut self) {
-        if let Some(refused) = self.refused.take() {
-            let caps = self.store.caps();
-            caps.settle(&refused, Settlement::Rejected).await.unwrap();
+        let in_time = self.is_in_time();
+        if let Some(refused) = self.refused.take().filter(|_| in_time) {
+            let released = self.store.caps().release(refused.id).await;
+            released.unwrap();
         }
     }
 
@@ -180,12 +199,17 @@ impl<B: Backend> Router<B> {
                 }
                 self.gate.pass().await;
             }
+            if self.model.now() > now.plus(HOLD) {
+                // What is held under this id by now may be another router's, for another contract.
+                continue;
+            }
             let pinned = self.store.caps().pin(one.id, self.model.now()).await;
             if pinned.unwrap() == Pinned::Expired {
                 continue;
             }
             self.gate.pass().await;
             let reply_by = self.model.now().plus(REPLY);
+            self.until = self.until.min(reply_by);
             let mut posting = records::posting(leg, &one.counters, reply_by);
             posting.replies = replies.last().cloned().into_iter().collect();
             self.record(LeadBody::Posting(posting)).await;

@@ -108,6 +108,7 @@ async fn append<B: Backend>(store: &B, model: &Model, lead: LeadId, body: LeadBo
     let bytes = records::bytes(&record);
     let log = store.log();
     let appended = log.append(Topic::Leads, key::lead(lead), bytes.clone(), Ack::Durable);
+    model.queued();
     model.acknowledged(appended.await.unwrap(), bytes);
 }
 
