@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use domain::{
     CapWindow, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Settlement,
-    Timestamp,
+    Timestamp, TrackKey, VisitorId,
 };
-use proto::LeadBody;
+use proto::{JourneyEntry, LeadBody};
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog,
-    LogError, Lookup, Topic, key,
+    Identity, JourneyUpdate, Journeys, LogError, Lookup, Topic, key,
 };
 use store_local::{Local, LocalOptions, OnFailure, OpenError};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -307,6 +307,45 @@ async fn the_log_is_cut_once_everybody_has_passed_and_two_snapshots_hold_it() {
         opened.err(),
         Some(OpenError::Gap { topic: "leads", .. })
     ));
+}
+
+#[tokio::test]
+async fn snapshots_come_by_themselves_when_enough_has_changed() {
+    let mut world = World::new();
+    world.options.snapshot_bytes = 2000;
+    world.options.snapshot_updates = 3;
+    let written = |world: &World, state: &str| {
+        let dir = world.dir.path().join("snapshots").join(state);
+        std::fs::read_dir(dir).map_or(0, Iterator::count)
+    };
+    let store = world.open();
+    for n in 0..10 {
+        world.sell(&store, n).await;
+    }
+    let key = TrackKey::new([1; 32]);
+    let visitor = VisitorId::mint(world.clock.wall(), &world.entropy, &key);
+    for n in 0..4_u8 {
+        let entry = JourneyEntry {
+            id: vec![n; 16],
+            ts_us: world.clock.wall().as_micros(),
+            ..JourneyEntry::default()
+        };
+        let identity = Identity::Visitor(visitor);
+        let update = JourneyUpdate { identity, entry };
+        let applied = store.journeys().apply(vec![update], (0, u64::from(n) + 1));
+        applied.await.unwrap();
+    }
+    // The first one of journeys says only that there are some.
+    let all_there = async {
+        while written(&world, "leads") == 0 || written(&world, "journeys") < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), all_there).await;
+    assert!(waited.is_ok());
+    drop(store);
+    let store = world.open();
+    assert_eq!(world.used(&store).await, [10, 10]);
 }
 
 #[tokio::test]

@@ -179,3 +179,52 @@ fn with(
     more.truncate(most);
     Some(more.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::TouchEntry;
+
+    const VISITOR: Identity = Identity::Visitor(VisitorId::from_bytes([9; 24]));
+
+    fn touch(id: u8, ts_us: i64) -> JourneyUpdate {
+        let entry = JourneyEntry {
+            id: vec![id; 16],
+            ts_us,
+            click_id: vec![id; 24],
+            body: Some(JourneyBody::Touch(TouchEntry::default())),
+            ..JourneyEntry::default()
+        };
+        let identity = VISITOR;
+        JourneyUpdate { identity, entry }
+    }
+
+    #[test]
+    fn a_full_journey_keeps_its_first_events_in_any_order_of_arrival() {
+        let events = [touch(4, 40), touch(1, 10), touch(3, 30), touch(2, 20)];
+        let kept = |order: [usize; 4]| {
+            let mut table = Table::new(3);
+            for at in order {
+                table.apply(vec![events[at].clone()]);
+            }
+            let last = table.apply(vec![events[1].clone()]);
+            let ids: Vec<u8> = last[0].entries.iter().map(|entry| entry.id[0]).collect();
+            ids
+        };
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 2, 0], [2, 0, 3, 1]] {
+            assert_eq!(kept(order), [1, 2, 3], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_old_journey_is_forgotten_and_its_clicks_with_it() {
+        let mut table = Table::new(10);
+        table.apply(vec![touch(1, 10), touch(2, 20)]);
+        let click = Identity::Click(ClickId::from_bytes([1; 24]));
+        table.forget(Timestamp::from_micros(20));
+        assert_eq!(table.resolve(click), VISITOR);
+        table.forget(Timestamp::from_micros(21));
+        assert_eq!(table.len(), 0);
+        assert_eq!(table.resolve(click), click);
+    }
+}
