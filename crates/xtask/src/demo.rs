@@ -24,6 +24,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     let root = workspace.root();
+    // Before the long build. Where npm is lacking and may not be installed the engine may be there
+    // all the same, from an earlier time: fetching it says so, or fails.
+    engine::prepare()?;
     process::run(&mut process::cargo(
         root,
         ["build", "--release", "--package", "gavel"],
