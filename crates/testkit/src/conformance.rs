@@ -63,6 +63,7 @@ macro_rules! conformance {
             claims: closing_and_posting_exclude_each_other,
             claims: a_withdrawn_admission_leaves_nothing,
             claims: an_answer_is_replayed_byte_for_byte,
+            claims: an_answer_after_a_settlement_is_not_kept,
             claims: a_ping_is_replayed_byte_for_byte,
             claims: folding_twice_changes_once,
             claims: open_leads_are_listed_oldest_first,

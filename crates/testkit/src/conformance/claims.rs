@@ -271,6 +271,29 @@ pub async fn an_answer_is_replayed_byte_for_byte<H: Harness>(harness: &mut H) {
     );
 }
 
+/// A lead that was settled while its router was silent has the fold's answer, not the router's.
+pub async fn an_answer_after_a_settlement_is_not_kept<H: Harness>(harness: &mut H) {
+    let lead = admitted(harness, "k").await;
+    let claims = harness.store().claims();
+    claims.posting(lead).await.unwrap();
+    for body in [
+        records::received(&name("k"), &DIGEST),
+        posting(harness.now()),
+        records::lapsed(1),
+        records::settled(1, false, 1),
+    ] {
+        written(harness, lead, body).await;
+    }
+    let answer: Arc<[u8]> = b"sold".as_slice().into();
+    claims.answered(lead, Arc::clone(&answer)).await.unwrap();
+    written(harness, lead, sold(&answer)).await;
+    claims.answered(lead, answer).await.unwrap();
+    let view = view(harness, lead).await;
+    assert!(view.answer.is_none());
+    let status = view.state.unwrap().lead_status();
+    assert_eq!(status, Ok(LeadStatus::Unsold));
+}
+
 /// A ping with a key gets the bytes of its first answer.
 pub async fn a_ping_is_replayed_byte_for_byte<H: Harness>(harness: &mut H) {
     let claims = harness.store().claims();
