@@ -127,9 +127,9 @@ impl PostLadder {
                     .push_back(LadderEffect::Release(at.reservation.clone()));
                 return self.pass(now, &at, ContractReason::PostError);
             }
-            (State::Pinning(at), LadderInput::ClaimLost) if !self.pinned => {
-                self.effects
-                    .push_back(LadderEffect::Release(at.reservation));
+            (State::Pinning(_), LadderInput::ClaimLost) if !self.pinned => {
+                // Who has the lead now holds under the same reservation: it is not ours to release,
+                // and a hold runs out by itself.
                 self.effects.push_back(LadderEffect::Done(Fate::Lost));
                 State::Over
             }

@@ -199,7 +199,8 @@ impl<'a, B: Backend> Climber<'a, B> {
                     continue;
                 }
                 LadderEffect::Release(reservation) => {
-                    self.settled(self.caps().settle(&reservation, Settlement::Rejected).await);
+                    // Not `settle`: what the fold has settled meanwhile stays as it is.
+                    self.settled(self.caps().release(reservation.id).await);
                     continue;
                 }
                 // Every wait of this loop is inside an effect, so there is nothing to be woken for.
