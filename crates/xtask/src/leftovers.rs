@@ -38,11 +38,7 @@ impl Leftovers {
         };
         for (pid, program) in &left {
             eprintln!("still running: {pid} {}", program.display());
-            process::run(&mut process::command(
-                &self.target,
-                "kill",
-                ["-KILL", &pid.to_string()],
-            ))?;
+            process::kill(*pid)?;
         }
         bail!("{} process(es) outlived what started them", left.len());
     }

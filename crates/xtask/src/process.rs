@@ -84,3 +84,11 @@ pub(crate) fn describe(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+/// Ends a process at once. By the kernel and not by `kill`, which a bare machine does not have.
+pub(crate) fn kill(pid: u32) -> Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.context("not the number of a process")?;
+    kill_process(pid, Signal::KILL).context("cannot end a process")
+}

@@ -131,12 +131,11 @@ impl Interrupt {
         let seen = Arc::clone(&step);
         ctrlc::set_handler(move || {
             let pid = seen.swap(INTERRUPTED, Ordering::SeqCst);
-            if pid != 0 && pid != INTERRUPTED {
-                let mut kill =
-                    process::command(Path::new("/"), "kill", ["-KILL", &pid.to_string()]);
-                if let Err(error) = process::run(&mut kill) {
-                    eprintln!("clean room: {error:#}");
-                }
+            if pid != 0
+                && pid != INTERRUPTED
+                && let Err(error) = process::kill(pid)
+            {
+                eprintln!("clean room: {error:#}");
             }
         })?;
         Ok(Self { step })
