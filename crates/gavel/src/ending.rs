@@ -17,9 +17,18 @@ pub(crate) enum Stdin {
     Ignored,
 }
 
+/// What asked for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// SIGTERM or Ctrl-C.
+    BySignal,
+    /// The parent is gone, or has closed its end on purpose.
+    ByParent,
+}
+
 /// Becomes ready when the process is asked to end. To be called inside a runtime, and early: a signal
 /// that comes before it still ends the process the hard way.
-pub(crate) fn asked_to_end(stdin: Stdin) -> Result<impl Future<Output = ()>, Failure> {
+pub(crate) fn asked_to_end(stdin: Stdin) -> Result<impl Future<Output = Asked>, Failure> {
     let hear = |kind| {
         signal(kind)
             .context("cannot hear signals")
@@ -39,9 +48,9 @@ pub(crate) fn asked_to_end(stdin: Stdin) -> Result<impl Future<Output = ()>, Fai
             }
         };
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = parent_gone => {}
+            _ = terminate.recv() => Asked::BySignal,
+            _ = interrupt.recv() => Asked::BySignal,
+            () = parent_gone => Asked::ByParent,
         }
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Prints `ready http://ADDRESS` on standard output once it answers queries.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,10 +12,9 @@ use anyhow::Context as _;
 use engine::server::{self, Limits, Options, ServeError, Shutdown};
 use engine::users::Users;
 use rustix::process::Resource;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
 use super::Failure;
+use crate::ending::{self, Asked, Stdin};
 
 /// How long running queries get when somebody asked for an end.
 const ASKED: Duration = Duration::from_secs(10);
@@ -66,8 +65,19 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         .context("cannot start the runtime")
         .map_err(Failure::Work)?;
     runtime.block_on(async {
-        let stdin = args.exit_with_stdin.then(watch_stdin).transpose()?;
-        let shutdown = end_signal(stdin)?;
+        let stdin = if args.exit_with_stdin {
+            Stdin::Life
+        } else {
+            Stdin::Ignored
+        };
+        let asked = ending::asked_to_end(stdin)?;
+        let shutdown = async {
+            let grace = match asked.await {
+                Asked::BySignal => ASKED,
+                Asked::ByParent => ORPHANED,
+            };
+            Shutdown { grace }
+        };
         server::serve(options, announce, shutdown)
             .await
             .map_err(|error| match error {
@@ -99,47 +109,4 @@ fn settle_process(attendant: bool) {
     if attendant && let Err(error) = rustix::process::nice(NICE) {
         tracing::warn!(%error, "cannot lower the priority");
     }
-}
-
-/// Hears the end of standard input. A thread, because a read of a pipe cannot be taken back.
-fn watch_stdin() -> Result<oneshot::Receiver<()>, Failure> {
-    let (closed, heard) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("stdin".to_owned())
-        .spawn(move || {
-            let mut ignored = [0; 1024];
-            let mut stdin = std::io::stdin();
-            while matches!(stdin.read(&mut ignored), Ok(1..)) {}
-            // Nobody listens any more only when the process is ending anyway.
-            let _ = closed.send(());
-        })
-        .context("cannot start a thread")
-        .map_err(Failure::Work)?;
-    Ok(heard)
-}
-
-/// What ends the service, ready to be waited for.
-fn end_signal(
-    stdin: Option<oneshot::Receiver<()>>,
-) -> Result<impl Future<Output = Shutdown>, Failure> {
-    let hear = |kind| {
-        signal(kind)
-            .context("cannot hear signals")
-            .map_err(Failure::Work)
-    };
-    let mut terminate = hear(SignalKind::terminate())?;
-    let mut interrupt = hear(SignalKind::interrupt())?;
-    Ok(async move {
-        let parent_gone = async {
-            match stdin {
-                Some(closed) => drop(closed.await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => Shutdown { grace: ASKED },
-            _ = interrupt.recv() => Shutdown { grace: ASKED },
-            () = parent_gone => Shutdown { grace: ORPHANED },
-        }
-    })
 }

@@ -26,7 +26,7 @@ use traffic::{
 };
 
 use super::Failure;
-use crate::ending::{self, Stdin};
+use crate::ending::{self, Asked, Stdin};
 use crate::os::OsClock;
 use freshness::Freshness;
 use report::Report;
@@ -117,7 +117,7 @@ struct Gathered {
 async fn play(
     args: &Args,
     home: &stage::Home,
-    asked_to_end: impl Future<Output = ()>,
+    asked_to_end: impl Future<Output = Asked>,
 ) -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
     let mut asked_to_end = pin!(asked_to_end);
@@ -127,11 +127,11 @@ async fn play(
     );
     let mut stage = tokio::select! {
         stage = Stage::set(home, Arc::clone(&clock)) => stage?,
-        () = &mut asked_to_end => return Err(Interrupted.into()),
+        _ = &mut asked_to_end => return Err(Interrupted.into()),
     };
     let gathered = tokio::select! {
         gathered = perform(args, home, &mut stage, clock) => gathered,
-        () = &mut asked_to_end => Err(Interrupted.into()),
+        _ = &mut asked_to_end => Err(Interrupted.into()),
     };
     let cleared = stage.clear().await;
     let gathered = gathered?;
