@@ -71,6 +71,27 @@ pub struct Terms {
     pub post_timeout: Duration,
 }
 
+impl Terms {
+    /// A contract that takes every live lead without being asked, and pays nothing for it.
+    pub fn new(contract: ContractName, buyer: BuyerName) -> Self {
+        Self {
+            contract,
+            buyer,
+            on: true,
+            testing: false,
+            priority: 0,
+            ping: PingMode::None,
+            price: Price::Fixed(Micros::ZERO),
+            filter: Filter::default(),
+            sources: Sources::All,
+            caps: Vec::new(),
+            zone: Zone::utc(),
+            min_post_time: Duration::from_secs(1),
+            post_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 /// How a contract hears of a lead before the post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PingMode {
@@ -146,6 +167,23 @@ pub struct Rules {
     pub quote_promise: Promise,
     /// What a direct post promises.
     pub direct_promise: Promise,
+}
+
+impl Rules {
+    /// The rules of a campaign that lays down nothing but its currency and what it pays.
+    pub fn new(currency: Currency, payout: Payout) -> Self {
+        Self {
+            currency,
+            payout,
+            min_margin: Micros::ZERO,
+            ping_timeout: Duration::from_secs(2),
+            answer_reserve: Duration::from_millis(50),
+            quote_ttl: Duration::from_secs(300),
+            max_posts: 10,
+            quote_promise: Promise::BreakEven,
+            direct_promise: Promise::Reprice,
+        }
+    }
 }
 
 /// When a lead may go on to the next contract after a reject, and what the publisher is then paid.

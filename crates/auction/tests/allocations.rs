@@ -9,12 +9,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use auction::{
     Book, Cap, Climb, Context, Facts, Fate, Kind, LadderEffect, LadderInput, LeadView, PingEffect,
-    PingInput, PingMode, PingReply, PingRound, PostLadder, PostReply, Price, Promise, Round,
-    RoundOpening, Rules, Sources, Terms, screen,
+    PingInput, PingMode, PingReply, PingRound, PostLadder, PostReply, Price, Round, RoundOpening,
+    Rules, Terms, screen,
 };
 use domain::{
     CapWindow, Currency, FieldClass, FieldValue, FullLead, LeadId, Micros, Mono, Payout, Ppm,
@@ -67,22 +66,18 @@ fn book() -> Arc<Book> {
     let filter = filter::compile("state in (TX, OK, CA)", &types).unwrap();
     let cap = |window| Cap { window, leads: 100 };
     let terms = (0..10).map(|number| Terms {
-        contract: format!("contract-{number}").parse().unwrap(),
-        buyer: format!("buyer-{number}").parse().unwrap(),
-        on: true,
-        testing: false,
-        priority: 0,
         ping: PingMode::Bid,
         price: Price::Bid {
             min: Micros::ZERO,
             max: Micros::new(50_000_000),
         },
         filter: filter.clone(),
-        sources: Sources::All,
         caps: vec![cap(CapWindow::Day), cap(CapWindow::Total)],
         zone: Zone::parse("America/Chicago").unwrap(),
-        min_post_time: Duration::from_secs(1),
-        post_timeout: Duration::from_secs(30),
+        ..Terms::new(
+            format!("contract-{number}").parse().unwrap(),
+            format!("buyer-{number}").parse().unwrap(),
+        )
     });
     Arc::new(Book {
         terms: terms.collect(),
@@ -91,15 +86,8 @@ fn book() -> Arc<Book> {
 
 fn rules() -> Rules {
     Rules {
-        currency: Currency::USD,
-        payout: Payout::Margin(Ppm::new(200_000).unwrap()),
-        min_margin: Micros::ZERO,
-        ping_timeout: Duration::from_secs(2),
-        answer_reserve: Duration::from_millis(50),
-        quote_ttl: Duration::from_secs(300),
         max_posts: 5,
-        quote_promise: Promise::BreakEven,
-        direct_promise: Promise::Reprice,
+        ..Rules::new(Currency::USD, Payout::Margin(Ppm::new(200_000).unwrap()))
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{CapWindow, Currency, FullLead, LeadId, Payout, ReservationId, Zone};
-use filter::Filter;
+use domain::{CapWindow, Currency, FullLead, LeadId, Payout, ReservationId};
 
 use super::*;
-use crate::{Cap, PingMode, Price, Rules, Sources};
+use crate::{Cap, Price, Rules};
 
 const LEAD: LeadId = LeadId::from_bytes([7; 16]);
 
@@ -22,22 +21,12 @@ fn id(leg: u16) -> ReservationId {
 
 fn terms(name: &str) -> Terms {
     Terms {
-        contract: name.parse().unwrap(),
-        buyer: "b".parse().unwrap(),
-        on: true,
-        testing: false,
-        priority: 0,
-        ping: PingMode::None,
         price: Price::Fixed(Micros::new(10_000_000)),
-        filter: Filter::default(),
-        sources: Sources::All,
         caps: vec![Cap {
             window: CapWindow::Day,
             leads: 5,
         }],
-        zone: Zone::utc(),
-        min_post_time: Duration::from_secs(1),
-        post_timeout: Duration::from_secs(30),
+        ..Terms::new(name.parse().unwrap(), "b".parse().unwrap())
     }
 }
 
@@ -57,15 +46,8 @@ fn ladder() -> PostLadder {
             terms: vec![terms("a"), terms("b")],
         }),
         rules: Rules {
-            currency: Currency::USD,
-            payout: Payout::Fixed(Micros::new(8_000_000)),
-            min_margin: Micros::ZERO,
-            ping_timeout: Duration::from_secs(2),
             answer_reserve: Duration::ZERO,
-            quote_ttl: Duration::from_secs(300),
-            max_posts: 10,
-            quote_promise: Promise::BreakEven,
-            direct_promise: Promise::Reprice,
+            ..Rules::new(Currency::USD, Payout::Fixed(Micros::new(8_000_000)))
         },
         context: Context {
             publisher: "p".parse().unwrap(),

@@ -1,10 +1,8 @@
 //! The window, and what falls on its edges.
 
-use domain::{Currency, Payout, Zone};
-use filter::Filter;
+use domain::{Currency, Payout};
 
 use super::*;
-use crate::Sources;
 
 fn ms(millis: u64) -> Mono {
     Mono::from_micros(millis * 1000)
@@ -13,22 +11,12 @@ fn ms(millis: u64) -> Mono {
 /// A round of two contracts that bid.
 fn open(kind: Kind, tmax: u64, ping_timeout: u64, answer_reserve: u64) -> PingRound {
     let terms = |name: &str| Terms {
-        contract: name.parse().unwrap(),
-        buyer: "b".parse().unwrap(),
-        on: true,
-        testing: false,
-        priority: 0,
         ping: PingMode::Bid,
         price: Price::Bid {
             min: Micros::ZERO,
             max: Micros::new(50_000_000),
         },
-        filter: Filter::default(),
-        sources: Sources::All,
-        caps: Vec::new(),
-        zone: Zone::utc(),
-        min_post_time: Duration::from_secs(1),
-        post_timeout: Duration::from_secs(30),
+        ..Terms::new(name.parse().unwrap(), "b".parse().unwrap())
     };
     let passed = vec![(Slot(0), false), (Slot(1), false)];
     PingRound::open(RoundOpening {
@@ -36,15 +24,9 @@ fn open(kind: Kind, tmax: u64, ping_timeout: u64, answer_reserve: u64) -> PingRo
             terms: vec![terms("a"), terms("b")],
         }),
         rules: Rules {
-            currency: Currency::USD,
-            payout: Payout::Fixed(Micros::ZERO),
-            min_margin: Micros::ZERO,
             ping_timeout: Duration::from_millis(ping_timeout),
             answer_reserve: Duration::from_millis(answer_reserve),
-            quote_ttl: Duration::from_secs(300),
-            max_posts: 10,
-            quote_promise: crate::Promise::BreakEven,
-            direct_promise: crate::Promise::Reprice,
+            ..Rules::new(Currency::USD, Payout::Fixed(Micros::ZERO))
         },
         context: Context {
             publisher: "p".parse().unwrap(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use auction::{Book, Cap, Kind, PingMode, Price, Promise, Rules, Sources, Terms};
 use domain::{
     CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
-    Ppm, PublisherName, Zone,
+    Ppm, PublisherName,
 };
 use filter::{FieldType, FieldTypes, Filter};
 
@@ -134,8 +134,6 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         Payout::Fixed(draw.amount(6))
     };
     Rules {
-        currency: Currency::USD,
-        payout,
         min_margin: draw.amount(2),
         ping_timeout: Duration::from_millis(50) + draw.millis(2_000),
         answer_reserve: draw.millis(60),
@@ -143,6 +141,7 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         max_posts: 1 + u16::try_from(draw.below(5)).unwrap(),
         quote_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
         direct_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
+        ..Rules::new(Currency::USD, payout)
     }
 }
 
@@ -181,8 +180,6 @@ fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
         draw.chance(35).then_some(Cap { window, leads })
     });
     Terms {
-        contract: format!("c{number}").parse().unwrap(),
-        buyer: format!("b{}", number / 2).parse().unwrap(),
         on: draw.chance(93),
         testing: draw.chance(15),
         priority: i32::try_from(draw.below(3)).unwrap(),
@@ -199,8 +196,11 @@ fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
             _ => Sources::All,
         },
         caps: caps.into_iter().flatten().collect(),
-        zone: Zone::utc(),
         min_post_time: draw.millis(700),
         post_timeout: Duration::from_millis(100) + draw.millis(2_500),
+        ..Terms::new(
+            format!("c{number}").parse().unwrap(),
+            format!("b{}", number / 2).parse().unwrap(),
+        )
     }
 }

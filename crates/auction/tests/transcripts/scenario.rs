@@ -21,7 +21,7 @@ use auction::{
 };
 use domain::{
     CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
-    Ppm, PublisherName, Zone,
+    Ppm, PublisherName,
 };
 use filter::FieldType;
 
@@ -72,17 +72,7 @@ pub(crate) struct Scenario {
 impl Scenario {
     pub(crate) fn read(text: &str) -> Self {
         let mut scenario = Self {
-            rules: Rules {
-                currency: Currency::USD,
-                payout: Payout::Margin(Ppm::new(200_000).unwrap()),
-                min_margin: Micros::ZERO,
-                ping_timeout: Duration::from_secs(2),
-                answer_reserve: Duration::from_millis(50),
-                quote_ttl: Duration::from_secs(300),
-                max_posts: 10,
-                quote_promise: Promise::BreakEven,
-                direct_promise: Promise::Reprice,
-            },
+            rules: Rules::new(Currency::USD, Payout::Margin(Ppm::new(200_000).unwrap())),
             book: Book::default(),
             used: BTreeMap::new(),
             order: Order {
@@ -310,21 +300,10 @@ fn accepted(price: Option<Micros>) -> PostReply {
 }
 
 fn terms(name: &str) -> Terms {
-    Terms {
-        contract: name.parse().unwrap(),
-        buyer: format!("{name}-inc").parse().unwrap(),
-        on: true,
-        testing: false,
-        priority: 0,
-        ping: PingMode::None,
-        price: Price::Fixed(Micros::ZERO),
-        filter: filter::Filter::default(),
-        sources: Sources::All,
-        caps: Vec::new(),
-        zone: Zone::utc(),
-        min_post_time: Duration::from_secs(1),
-        post_timeout: Duration::from_secs(30),
-    }
+    Terms::new(
+        name.parse().unwrap(),
+        format!("{name}-inc").parse().unwrap(),
+    )
 }
 
 /// The fields of every scenario: two that a ping carries, and two that only a post does.
