@@ -13,6 +13,7 @@ mod load;
 mod problem;
 mod read_config;
 mod reader;
+pub mod reference;
 mod snapshot;
 mod suggest;
 mod tree;

@@ -1,6 +1,7 @@
 //! Reading a tree: every step notes what is wrong and goes on, so that all problems are found.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,11 +9,13 @@ use crate::Problem;
 use crate::suggest::closest;
 use crate::tree::{Members, Node, Place, Value};
 
-/// Collects the problems of one document.
+/// Collects the problems of one document, and which members were asked for.
 #[derive(Debug)]
 pub(crate) struct Sink {
     file: String,
     problems: RefCell<Vec<Problem>>,
+    /// Paths in which `*` stands for a name of the operator's choice and `[]` for any entry.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl Sink {
@@ -20,6 +23,7 @@ impl Sink {
         Self {
             file: file.into(),
             problems: RefCell::new(Vec::new()),
+            asked: RefCell::default(),
         }
     }
 
@@ -38,6 +42,12 @@ impl Sink {
         });
     }
 
+    /// Every member that was asked for, whether it was there or not.
+    #[cfg(test)]
+    pub(crate) fn asked(&self) -> BTreeSet<String> {
+        self.asked.borrow().clone()
+    }
+
     /// All problems, by place.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
@@ -52,6 +62,8 @@ impl Sink {
 pub(crate) struct Cursor<'t> {
     node: &'t Node,
     path: String,
+    /// Its path as [`Sink::asked`] has it.
+    pattern: String,
     sink: &'t Sink,
 }
 
@@ -60,19 +72,17 @@ impl<'t> Cursor<'t> {
         Self {
             node,
             path: String::new(),
+            pattern: String::new(),
             sink,
         }
     }
 
-    fn child(&self, name: &str, node: &'t Node) -> Self {
-        let path = if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        };
+    /// A member, under a name that is ours (`known`) or one that stands for any.
+    fn child(&self, name: &str, known: &str, node: &'t Node) -> Self {
         Self {
             node,
-            path,
+            path: joined(&self.path, name),
+            pattern: joined(&self.pattern, known),
             sink: self.sink,
         }
     }
@@ -198,6 +208,7 @@ impl<'t> Cursor<'t> {
                 .map(|(at, item)| Self {
                     node: item,
                     path: format!("{}[{at}]", self.path),
+                    pattern: format!("{}[]", self.pattern),
                     sink: self.sink,
                 })
                 .collect(),
@@ -213,7 +224,7 @@ impl<'t> Cursor<'t> {
         match &self.node.value {
             Value::Table(members) => members
                 .iter()
-                .map(|(name, node)| (name.as_str(), self.child(name, node)))
+                .map(|(name, node)| (name.as_str(), self.child(name, "*", node)))
                 .collect(),
             _ => {
                 self.expected::<()>("a table");
@@ -244,6 +255,14 @@ impl<'t> Cursor<'t> {
     }
 }
 
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
 /// What stands for a table that is absent.
 static EMPTY: Node = Node::new(Value::Table(Members::new()), Place::Canonical);
 
@@ -258,8 +277,13 @@ impl<'t> Table<'t> {
     /// A member that may be absent.
     pub(crate) fn get(&mut self, name: &'static str) -> Option<Cursor<'t>> {
         self.asked.push(name);
+        let mut asked = self.cursor.sink.asked.borrow_mut();
+        asked.insert(joined(&self.cursor.pattern, name));
         match &self.cursor.node.value {
-            Value::Table(members) => members.get(name).map(|node| self.cursor.child(name, node)),
+            Value::Table(members) => {
+                let node = members.get(name)?;
+                Some(self.cursor.child(name, name, node))
+            }
             _ => None,
         }
     }
@@ -300,7 +324,7 @@ impl<'t> Table<'t> {
     ) -> Option<T> {
         let cursor = self
             .get(name)
-            .unwrap_or_else(|| self.cursor.child(name, &EMPTY));
+            .unwrap_or_else(|| self.cursor.child(name, name, &EMPTY));
         cursor.read_table(read)
     }
 

@@ -1,0 +1,34 @@
+//! The members of a configuration: path, what it holds, its default (or `required`), what it means.
+
+use super::{Member, members};
+
+/// Every member of a configuration.
+pub static CONFIG: &[Member] = members! {
+    "data_dir": "path", "gavel-data", "journal, state, vault, made secrets, and the embedded ClickHouse";
+    "fallback_url": "web URL", "", "where clicks go whose link is unknown or paused and whose campaign has no fallback either";
+    "listen.public": "address and port", "127.0.0.1:8080", "publishers, buyers, clicks, postbacks";
+    "listen.operator": "address and port", "127.0.0.1:9090", "health and metrics";
+    "catalog.file": "path", "required", "the catalog";
+    "catalog.vars": "table of texts", "", "values of the catalog's `${..}` variables";
+    "engine.listen": "address and port", "127.0.0.1:8123", "where the embedded ClickHouse answers HTTP";
+    "engine.lib": "path", "", "the engine's library; without it: where `gavel engine fetch` put it";
+    "clickhouse.url": "web URL", "required", "a ClickHouse server to use instead of the embedded one";
+    "clickhouse.database": "text", "gavel", "its database, made if absent";
+    "clickhouse.user": "text", "default", "its user";
+    "clickhouse.password": "text", "", "that user's password";
+    "secrets.file": "path", "", "a file that holds the members below instead";
+    "secrets.key_id": "whole number from 1", "1", "the number of this set of master keys";
+    "secrets.sealing": "64 hex digits", "required", "seals personal data; without `[secrets]` all keys are made in `data_dir` on the first start";
+    "secrets.hashing": "64 hex digits", "required", "hashes personal data";
+    "secrets.quotes": "64 hex digits", "required", "seals quotes";
+    "secrets.tracking": "64 hex digits", "required", "signs click and visitor ids";
+    "log.retention": "time", "7d", "records that every consumer has passed are kept this long";
+    "log.reserve": "size", "256MiB", "admission stops when less than this is free on the disk";
+    "limits.body": "size", "64KiB", "the largest request body";
+    "limits.connections": "whole number, 1 to 1000000", "10000", "open connections; more are turned away";
+    "limits.requests": "whole number, 1 to 1000000", "2000", "requests worked on at the same time; more are refused with 503";
+    "limits.read_timeout": "time", "10s", "a request's head and body have to arrive within this";
+    "limits.drain_timeout": "time", "40s", "after SIGTERM, work in progress gets this long";
+    "admin.key": "key", "", "one more operator's key, so that the environment can give it";
+    "admin.keys": "list of keys", "", "operators' keys: `sha256:` and 64 hex digits, or in clear";
+};
