@@ -183,6 +183,12 @@ impl EventRecord {
         click(&self.click_id)
     }
 
+    /// The keyed hashes of whose event it is.
+    pub fn persons(&self) -> Result<Vec<[u8; 16]>, RecordError> {
+        let hashes = self.person.iter();
+        hashes.map(|hash| fixed(hash, "person")).collect()
+    }
+
     /// Event time.
     pub fn ts(&self) -> Timestamp {
         Timestamp::from_micros(self.ts_us)

@@ -15,10 +15,10 @@ pub fn auction(auction: AuctionId) -> u64 {
 }
 
 /// The key of a record of topic `events`: the shard that its click or visitor carries, else the hash
-/// of the order it names, else its own id.
+/// of the order it names, else the first hash of the person it names, else its own id.
 ///
 /// # Errors
-/// An id of the record has the wrong length.
+/// An id or a hash of the record has the wrong length.
 pub fn event(record: &EventRecord) -> Result<u64, RecordError> {
     if let Some(click) = record.click()? {
         return Ok(click.shard().into());
@@ -36,7 +36,10 @@ pub fn event(record: &EventRecord) -> Result<u64, RecordError> {
             let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
             Ok(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
         }
-        _ => Ok(random_half(record.event_id()?.as_bytes())),
+        _ => match record.persons()?.first() {
+            Some(person) => Ok(random_half(person)),
+            None => Ok(random_half(record.event_id()?.as_bytes())),
+        },
     }
 }
 
@@ -74,5 +77,13 @@ mod tests {
         assert_eq!(event(&conversion("o1")), event(&conversion("o1")));
         assert_ne!(event(&conversion("o1")), event(&conversion("o2")));
         assert_eq!(event(&conversion("")), Ok(0x0101_0101_0101_0101));
+        let person = |hashes: &[u8], txid: &str| {
+            event(&EventRecord {
+                person: hashes.iter().map(|byte| vec![*byte; 16]).collect(),
+                ..conversion(txid)
+            })
+        };
+        assert_eq!(person(&[2, 3], ""), Ok(0x0202_0202_0202_0202));
+        assert_eq!(person(&[2, 3], "o1"), event(&conversion("o1")));
     }
 }

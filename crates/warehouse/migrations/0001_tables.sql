@@ -19,8 +19,11 @@ CREATE TABLE IF NOT EXISTS events (
     currency LowCardinality(String),
     status LowCardinality(String),
     source LowCardinality(String),
+    parent String,
     lead_id String,
+    person Array(String),
     sub Map(LowCardinality(String), String),
+    utm Map(LowCardinality(String), String),
     gclid String,
     gbraid String,
     wbraid String,
@@ -30,12 +33,14 @@ CREATE TABLE IF NOT EXISTS events (
     ttclid String,
     msclkid String,
     landing String,
+    page String,
     referrer String,
     ip_prefix String,
     ip_hash String,
     device LowCardinality(String),
     os LowCardinality(String),
     flags Array(LowCardinality(String)),
+    skew_us Nullable(Int64),
     version UInt64
 ) ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(ts) ORDER BY event_id

@@ -22,7 +22,7 @@ pub(crate) async fn apply<B: Backend>(
         match read(record) {
             Ok((row, update)) => {
                 batch.events.push(row);
-                updates.push(update);
+                updates.extend(update);
             }
             Err(error) => {
                 let letter = letter::dead(metrics, Topic::Events, partition, record, &error);
@@ -42,7 +42,7 @@ pub(crate) async fn apply<B: Backend>(
     Ok(())
 }
 
-fn read(record: &Record) -> Result<(EventRow, JourneyUpdate), RecordError> {
+fn read(record: &Record) -> Result<(EventRow, Option<JourneyUpdate>), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
     Ok((rows::event::row(&event)?, journey::update(&event)?))
 }

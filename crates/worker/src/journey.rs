@@ -7,19 +7,19 @@ use proto::{
 };
 use store::{Identity, JourneyUpdate};
 
-/// What a journey keeps of an event, and whose it is.
-pub(crate) fn update(event: &EventRecord) -> Result<JourneyUpdate, RecordError> {
+/// What a journey keeps of an event, and whose it is; none of a kind that journeys do not keep.
+pub(crate) fn update(event: &EventRecord) -> Result<Option<JourneyUpdate>, RecordError> {
+    let body = match event.body.as_ref().ok_or(RecordError::Field("body"))? {
+        EventBody::Click(click) => JourneyBody::Touch(touch_entry(click)),
+        EventBody::Conversion(conversion) => JourneyBody::Conversion(conversion.clone()),
+        EventBody::Impression(_) | EventBody::Visit(_) | EventBody::Identify(_) => return Ok(None),
+    };
     let entry = JourneyEntry {
         id: event.event_id()?.as_bytes().to_vec(),
         ts_us: event.ts_us,
         click_id: event.click_id.clone(),
         visitor: event.visitor.clone(),
-        body: Some(
-            match event.body.as_ref().ok_or(RecordError::Field("body"))? {
-                EventBody::Click(click) => JourneyBody::Touch(touch_entry(click)),
-                EventBody::Conversion(conversion) => JourneyBody::Conversion(conversion.clone()),
-            },
-        ),
+        body: Some(body),
     };
     let (click, visitor) = (event.click()?, event.visitor_id()?);
     let identity = match (&entry.body, click, visitor) {
@@ -37,7 +37,7 @@ pub(crate) fn update(event: &EventRecord) -> Result<JourneyUpdate, RecordError> 
         (_, Some(click), None) => Identity::Click(click),
         (_, None, None) => return Err(RecordError::Field("visitor")),
     };
-    Ok(JourneyUpdate { identity, entry })
+    Ok(Some(JourneyUpdate { identity, entry }))
 }
 
 fn touch_entry(click: &Click) -> TouchEntry {

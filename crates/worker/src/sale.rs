@@ -61,7 +61,8 @@ pub(crate) fn conversion(state: &LeadState) -> Result<Option<EventRecord>, Recor
             lead: lead.as_bytes().to_vec(),
             payee: received.publisher.clone(),
             payout_micros: payout,
-            flags: Vec::new(),
+            ..Conversion::default()
         })),
+        ..EventRecord::default()
     }))
 }

@@ -58,6 +58,7 @@ fn click(n: u8) -> EventRecord {
             },
             ..Click::default()
         })),
+        ..EventRecord::default()
     }
 }
 
@@ -87,6 +88,7 @@ fn conversion(n: u16, of: u8, order: u8, status: &str, at: i64) -> EventRecord {
             source: "postback".into(),
             ..Conversion::default()
         })),
+        ..EventRecord::default()
     }
 }
 

@@ -164,6 +164,7 @@ fn told(link: &Link, params: &Params<'_>, referrer: Option<&str>, sealer: &Seale
             })
             .collect(),
         landing: landing(link),
+        source: "redirect".to_owned(),
         referrer: referrer
             .map(|url| host_and_path(url, sealer))
             .unwrap_or_default(),

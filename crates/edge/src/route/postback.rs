@@ -16,7 +16,7 @@ use http::{Method, StatusCode};
 use httpd::{Problem, Reply, Request, form};
 use proto::{EventBody, EventRecord, Message as _};
 use serde::Serialize;
-use store::{Ack, Backend, EventLog as _, LogError, Topic};
+use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
 
 use crate::Edge;
 use crate::conversion::Said;
@@ -101,15 +101,9 @@ async fn take<B: Backend>(
             .map(|click| click.as_bytes().to_vec())
             .unwrap_or_default(),
         body: Some(EventBody::Conversion(said.record())),
+        ..EventRecord::default()
     };
-    // The click's visitor, else whoever else names the same conversion.
-    let partition_key = match (said.click, key.as_ref().unwrap_or(id.as_bytes())) {
-        (Some(click), _) => u64::from(click.shard()),
-        (None, hash) => hash
-            .first_chunk()
-            .map_or(0, |bytes| u64::from_be_bytes(*bytes)),
-    };
-    append(edge, partition_key, record).await?;
+    append(edge, record).await?;
 
     let known = key.map_or(Known::New, |key| edge.recent.remember(key, id));
     Ok(Answer {
@@ -160,7 +154,8 @@ fn authenticate<'s>(
     }
 }
 
-async fn append<B: Backend>(edge: &Edge<B>, key: u64, record: EventRecord) -> Result<(), Problem> {
+async fn append<B: Backend>(edge: &Edge<B>, record: EventRecord) -> Result<(), Problem> {
+    let key = key::event(&record).map_err(|error| Problem::unavailable(error.to_string()))?;
     let record = record.encode_to_vec().into();
     let append = edge
         .parts

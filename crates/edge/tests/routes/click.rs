@@ -65,6 +65,7 @@ async fn a_click_is_recorded_and_redirected() {
             .collect()
     };
     let expected = Click {
+        source: "redirect".into(),
         link: "every-macro".into(),
         publisher: "alpha-media".into(),
         offer: "auto-quotes".into(),

@@ -96,6 +96,7 @@ fn click(round: u8, n: u8) -> EventRecord {
             campaign: "auto-us".into(),
             ..Click::default()
         })),
+        ..EventRecord::default()
     }
 }
 

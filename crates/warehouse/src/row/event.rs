@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Money, Time};
 
-/// A click or a conversion report. Columns of the other kind are empty.
+/// An event. Columns that its kind does not have are empty.
 #[derive(Debug, Clone, PartialEq, Default, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "columns, described in the schema")]
 pub struct EventRow {
@@ -25,8 +25,11 @@ pub struct EventRow {
     pub currency: String,
     pub status: String,
     pub source: String,
+    pub parent: String,
     pub lead_id: String,
+    pub person: Vec<String>,
     pub sub: Vec<(String, String)>,
+    pub utm: Vec<(String, String)>,
     pub gclid: String,
     pub gbraid: String,
     pub wbraid: String,
@@ -36,12 +39,14 @@ pub struct EventRow {
     pub ttclid: String,
     pub msclkid: String,
     pub landing: String,
+    pub page: String,
     pub referrer: String,
     pub ip_prefix: String,
     pub ip_hash: String,
     pub device: String,
     pub os: String,
     pub flags: Vec<String>,
+    pub skew_us: Option<i64>,
     pub version: u64,
 }
 

@@ -267,6 +267,7 @@ fn event(n: u8, at: i64, click: u8, visitor: Option<u8>, body: EventBody) -> Eve
         visitor: visitor.map(|v| vec![v; 24]).unwrap_or_default(),
         click_id: vec![click; 24],
         body: Some(body),
+        ..EventRecord::default()
     }
 }
 
@@ -302,7 +303,7 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
     let mut entries = Vec::new();
     for event in events {
         out += &show("event", &rows::event::row(event).unwrap());
-        entries.push(journey::update(event).unwrap().entry);
+        entries.extend(journey::update(event).unwrap().map(|update| update.entry));
     }
     let journey = Journey {
         identity,
