@@ -84,11 +84,21 @@ pub enum LeadReason {
     InDoubt = 6,
     /// The answer is not there yet.
     InProgress = 7,
+    /// The consumer is on one of the campaign's suppression lists.
+    Suppressed = 8,
+    /// The publisher has sold as many leads here as it may.
+    PublisherCap = 9,
+    /// The consumer's consent does not do.
+    Consent = 10,
+    /// The campaign does not take leads from this source.
+    Source = 11,
+    /// The campaign had this consumer before.
+    Duplicate = 12,
 }
 
 impl LeadReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::NoEligibleContract,
         Self::NoBid,
         Self::AllRejected,
@@ -96,6 +106,11 @@ impl LeadReason {
         Self::Interrupted,
         Self::InDoubt,
         Self::InProgress,
+        Self::Suppressed,
+        Self::PublisherCap,
+        Self::Consent,
+        Self::Source,
+        Self::Duplicate,
     ];
 
     /// The code in answers and tables.
@@ -108,6 +123,11 @@ impl LeadReason {
             Self::Interrupted => "interrupted",
             Self::InDoubt => "in_doubt",
             Self::InProgress => "in_progress",
+            Self::Suppressed => "suppressed",
+            Self::PublisherCap => "publisher_cap",
+            Self::Consent => "consent",
+            Self::Source => "source",
+            Self::Duplicate => "duplicate",
         }
     }
 
@@ -121,6 +141,11 @@ impl LeadReason {
             Self::Interrupted => "the lead was interrupted before it was posted to anybody",
             Self::InDoubt => "a buyer's answer is unclear and is being settled",
             Self::InProgress => "the lead is still being worked on",
+            Self::Suppressed => "the consumer does not want to be contacted",
+            Self::PublisherCap => "the publisher has reached its cap on this campaign",
+            Self::Consent => "the consumer's consent does not cover this campaign",
+            Self::Source => "the campaign takes no leads from this source",
+            Self::Duplicate => "the campaign had this consumer before",
         }
     }
 

@@ -23,6 +23,7 @@ use domain::FieldValue;
 
 use crate::IssueCode;
 use crate::body::Json;
+use crate::contact::Country;
 use crate::issue::Fault;
 
 /// What a field holds.
@@ -43,7 +44,7 @@ pub enum Kind {
     /// A calendar date, kept as ISO 8601; month/day/year is understood.
     Date,
     /// A phone number, kept as E.164; one without a country code is of this country.
-    Phone(phone::Country),
+    Phone(Country),
     /// An e-mail address, in lower case.
     Email,
     /// An http or https URL.
@@ -57,7 +58,7 @@ pub enum Kind {
 impl Kind {
     /// A phone number of the country with this two-letter code, unless it says otherwise.
     pub fn phone(country: &str) -> Option<Self> {
-        phone::Country::new(country).map(Self::Phone)
+        Country::new(country).map(Self::Phone)
     }
 
     pub(crate) fn normalise(&self, json: &Json<'_>) -> Result<FieldValue, Fault> {
@@ -69,7 +70,7 @@ impl Kind {
             Self::Zip => zip::normalise(json),
             Self::State => state::normalise(json),
             Self::Date => date::normalise(json),
-            Self::Phone(country) => country.normalise(json),
+            Self::Phone(country) => phone::normalise(*country, json),
             Self::Email => email::normalise(json),
             Self::Url => url::normalise(json),
             Self::Page => page::normalise(json),

@@ -6,7 +6,9 @@
 
 mod body;
 mod consent;
+pub mod contact;
 mod control;
+pub mod hash;
 mod issue;
 mod kind;
 mod lead;

@@ -88,7 +88,7 @@ impl Schema {
             .iter()
             .any(|field| matches!(field.kind, Kind::Phone(_)))
         {
-            crate::kind::phone::warm_up();
+            crate::contact::warm_up();
         }
         Ok(Self { fields, by_name })
     }

@@ -88,6 +88,13 @@ impl Sealer {
         Ok(LeadKey(Zeroizing::new(key)))
     }
 
+    /// The keyed hash by which a consumer is known: of `value` in the spelling or hash form that
+    /// `form` names. `phone` is E.164 and `email` an address in lower case (see `intake::contact`);
+    /// hashes that others made are hashed again, apart by their form, as `phone/md5/national10`.
+    pub fn consumer(&self, form: &str, value: &str) -> [u8; 16] {
+        self.hash(&format!("consumer/{form}"), value.as_bytes())
+    }
+
     /// A keyed hash (HMAC-SHA-256 cut to 128 bits) of something personal, apart by `domain`.
     pub fn hash(&self, domain: &str, clear: &[u8]) -> [u8; 16] {
         let mut out = [0; 16];
