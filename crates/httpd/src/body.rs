@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
 use crate::connection::Wire;
-use crate::{Limits, Problem};
+use crate::{Code, Limits, Problem};
 
 /// A body was not read to its end. Converts into the problem to answer with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +25,12 @@ pub enum BodyError {
 
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
-        let (status, code) = match error {
-            BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
-            BodyError::Broken => (StatusCode::BAD_REQUEST, "body_broken"),
+        let code = match error {
+            BodyError::TooLarge(_) => Code::BodyTooLarge,
+            BodyError::TooSlow => Code::BodyTooSlow,
+            BodyError::Broken => Code::BodyBroken,
         };
-        Self::new(status, code, error.to_string())
+        Self::new(code, error.to_string())
     }
 }
 

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod code;
 mod connection;
 mod credential;
 pub mod form;
@@ -21,6 +22,7 @@ mod server;
 mod service;
 
 pub use body::BodyError;
+pub use code::Code;
 pub use credential::Credential;
 pub use limits::{Forwarded, Limits};
 pub use operator::{Operator, Readiness};

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::{Audience, RequestId, page};
+use crate::{Audience, Code, RequestId, page};
 
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,8 +26,7 @@ pub struct Problem(Box<Inner>);
 
 #[derive(Debug, Clone)]
 struct Inner {
-    status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: Cow<'static, str>,
     errors: Vec<Issue>,
     members: Vec<(&'static str, String)>,
@@ -36,13 +35,8 @@ struct Inner {
 
 impl Problem {
     /// A problem with a stable code and a sentence for a person.
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
-            status,
             code,
             detail: detail.into(),
             errors: Vec::new(),
@@ -53,35 +47,30 @@ impl Problem {
 
     /// 404: no such path.
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+        Self::new(Code::NotFound, "there is nothing here")
     }
 
     /// 405; `allow` as the header has it: `GET, HEAD`.
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            format!("use {allow}"),
-        )
-        .header(ALLOW, HeaderValue::from_static(allow))
+        Self::new(Code::MethodNotAllowed, format!("use {allow}"))
+            .header(ALLOW, HeaderValue::from_static(allow))
     }
 
     /// 401: no valid key.
     pub fn unauthorized(detail: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::new(Code::Unauthorized, detail)
             .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// 503: try again in a second.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(1)
+        Self::new(Code::Unavailable, detail).retry_after(1)
     }
 
     /// 500: a mistake of ours.
     pub(crate) fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            Code::Internal,
             "the service made a mistake; it was logged under the request id",
         )
     }
@@ -115,12 +104,12 @@ impl Problem {
 
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.0.code.status()
     }
 
     /// Its stable code.
     pub fn code(&self) -> &'static str {
-        self.0.code
+        self.0.code.as_str()
     }
 
     /// The answer's head and body, once it is known for which request and for whom.
@@ -130,7 +119,8 @@ impl Problem {
         audience: Audience,
     ) -> (StatusCode, HeaderMap, Vec<u8>) {
         let problem = *self.0;
-        let title = problem.status.canonical_reason().unwrap_or("Error");
+        let status = problem.code.status();
+        let title = status.canonical_reason().unwrap_or("Error");
         let (content_type, body) = match audience {
             Audience::Person => (
                 "text/html; charset=utf-8",
@@ -148,7 +138,7 @@ impl Problem {
         };
         let mut headers = problem.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        (problem.status, headers, body)
+        (status, headers, body)
     }
 }
 
@@ -162,8 +152,8 @@ impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("title", self.title)?;
-        map.serialize_entry("status", &self.problem.status.as_u16())?;
-        map.serialize_entry("code", self.problem.code)?;
+        map.serialize_entry("status", &self.problem.code.status().as_u16())?;
+        map.serialize_entry("code", self.problem.code.as_str())?;
         map.serialize_entry("detail", &self.problem.detail)?;
         if !self.problem.errors.is_empty() {
             map.serialize_entry("errors", &self.problem.errors)?;

@@ -1,7 +1,6 @@
 //! Why a request is refused: one ladder from what went wrong to a status and a stable code.
 
-use http::StatusCode;
-use httpd::{BodyError, Problem};
+use httpd::{BodyError, Code, Problem};
 use intake::{Issue, Refusal};
 use store::{LogError, StoreError};
 
@@ -45,24 +44,24 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// HTTP status and the stable code of the problem.
-    fn class(&self) -> (StatusCode, &'static str) {
+    /// The stable code of the problem.
+    fn code(&self) -> Code {
         match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::NoRoute | Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::Body(_) | Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
-            Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_lead"),
-            Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
-            Self::PingExpired => (StatusCode::UNPROCESSABLE_ENTITY, "ping_expired"),
-            Self::PingUsed => (StatusCode::UNPROCESSABLE_ENTITY, "ping_used"),
-            Self::PingUnknown => (StatusCode::UNPROCESSABLE_ENTITY, "ping_unknown"),
-            Self::PingMismatch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "ping_mismatch"),
-            Self::AlreadySettled => (StatusCode::CONFLICT, "already_settled"),
-            Self::NotInDoubt => (StatusCode::CONFLICT, "not_in_doubt"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unauthorized => Code::Unauthorized,
+            Self::NoRoute | Self::NotFound(_) => Code::NotFound,
+            Self::Method(_) => Code::MethodNotAllowed,
+            Self::MediaType => Code::UnsupportedMediaType,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::Body(_) | Self::Malformed(_) => Code::Malformed,
+            Self::Invalid(_) => Code::InvalidLead,
+            Self::IdempotencyConflict => Code::IdempotencyConflict,
+            Self::PingExpired => Code::PingExpired,
+            Self::PingUsed => Code::PingUsed,
+            Self::PingUnknown => Code::PingUnknown,
+            Self::PingMismatch(_) => Code::PingMismatch,
+            Self::AlreadySettled => Code::AlreadySettled,
+            Self::NotInDoubt => Code::NotInDoubt,
+            Self::Unavailable(_) => Code::Unavailable,
         }
     }
 }
@@ -70,7 +69,7 @@ impl Refused {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let detail = refused.to_string();
-        let (status, code) = refused.class();
+        let code = refused.code();
         match refused {
             Refused::Unauthorized => {
                 Self::unauthorized("send a valid key as Authorization: Bearer KEY")
@@ -79,9 +78,9 @@ impl From<Refused> for Problem {
             Refused::Body(error) => error.into(),
             Refused::Unavailable(why) => Self::unavailable(why),
             Refused::Invalid(issues) | Refused::PingMismatch(issues) => {
-                Self::new(status, code, detail).issues(issues.into_iter().map(shown))
+                Self::new(code, detail).issues(issues.into_iter().map(shown))
             }
-            _ => Self::new(status, code, detail),
+            _ => Self::new(code, detail),
         }
     }
 }

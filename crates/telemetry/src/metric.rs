@@ -1,6 +1,7 @@
 //! Every metric of the service, by name.
 //!
-//! How to add one: write a line into the table below, then emit it through the constant it makes:
+//! How to add one: write a line into the table below (`UPDATE_EXPECT=1 cargo test -p telemetry` puts it
+//! into `docs/reference/metrics.md`), then emit it through the constant it makes:
 //! `metrics.count(telemetry::EDGE_CLICKS, ["logged"])`. Names are
 //! `gavel_<component>_<noun>_<unit>[_total]`, in seconds and bytes. The number of labels is part of
 //! the constant's type, and a label's value is a `&'static str`, so what a client sent can be none.
@@ -142,6 +143,33 @@ mod tests {
                 assert!(buckets.is_sorted(), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn the_reference_page_has_all() {
+        let mut page = "# Metrics\n\nMade from `crates/telemetry/src/metric.rs`; `/metrics` on the operator \
+            port has them in Prometheus' format.\nSeconds and bytes; values of labels are fixed words, never \
+            what a client sent.\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n"
+            .to_owned();
+        for metric in Metric::ALL {
+            let kind = match metric.kind() {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram(_) => "histogram",
+            };
+            let labels: Vec<String> = metric
+                .labels()
+                .iter()
+                .map(|one| format!("`{one}`"))
+                .collect();
+            let (name, labels, help) = (metric.name(), labels.join(" "), metric.help());
+            page.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        }
+        expect_test::expect_file![concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/metrics.md"
+        )]
+        .assert_eq(&page);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use catalog::{Campaign, Owner};
 use domain::EventId;
 use http::{Method, StatusCode};
-use httpd::{Problem, Reply, Request, form};
+use httpd::{Code, Problem, Reply, Request, form};
 use proto::{EventBody, EventRecord, Message as _};
 use serde::Serialize;
 use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
@@ -65,8 +65,7 @@ async fn read_form(request: &mut Request) -> Result<Bytes, Problem> {
         return Ok(body);
     }
     Err(Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
+        Code::UnsupportedMediaType,
         format!("send {FORM}, or everything in the query"),
     ))
 }
@@ -82,7 +81,7 @@ async fn take<B: Backend>(
     let campaign = authenticate(&snapshot, request, &pairs)?;
     let said = Said::read(&pairs, campaign, &parts.tracking, &parts.sealer).map_err(|issues| {
         let detail = format!("{} value(s) cannot be taken", issues.len());
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_postback", detail).issues(issues)
+        Problem::new(Code::InvalidPostback, detail).issues(issues)
     })?;
 
     let received = parts.clock.wall();
@@ -144,8 +143,7 @@ fn authenticate<'s>(
             .map(|campaign| &**campaign)
             .ok_or_else(|| Problem::unauthorized("the token's campaign is gone")),
         Some(_) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
+            Code::Forbidden,
             "this key is not an advertiser's",
         )),
         None => Err(Problem::unauthorized(

@@ -8,8 +8,8 @@ use std::time::Duration;
 use domain::{Clock, Entropy, Mono, Timestamp};
 use http::{HeaderValue, StatusCode};
 use httpd::{
-    Audience, Drained, Forwarded, Host, Issue, Limits, Problem, Reply, Request, Scheme, Server,
-    Service,
+    Audience, Code, Drained, Forwarded, Host, Issue, Limits, Problem, Reply, Request, Scheme,
+    Server, Service,
 };
 use telemetry::Metrics;
 use tokio::sync::Notify;
@@ -86,7 +86,7 @@ impl Service for Routes {
                     code: "required".into(),
                     message: "is missing".into(),
                 };
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_lead", "2 issues")
+                Problem::new(Code::InvalidLead, "2 issues")
                     .issues([issue("/lead/zip"), issue("/lead/age")])
                     .member("lead_id", "ld_1")
                     .into()
