@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Micros;
 use sandbox::{Latency, Market, PingManners, PostManners, Profile};
-use traffic::{Link, Mix, Publisher, World};
+use traffic::{Link, Mix, Publisher, Vertical, Wanted, World};
 
 /// The catalog of this run.
 pub(crate) const CATALOG: &str = include_str!("../catalog/chaos.toml");
@@ -61,7 +61,11 @@ pub(crate) fn mix() -> Mix {
         lead_share: 0.5,
         clicks: (1, 3),
         pause: (Duration::from_millis(20), Duration::from_millis(300)),
-        campaigns: vec![(CAMPAIGN.to_owned(), 1.0)],
+        campaigns: vec![Wanted {
+            campaign: CAMPAIGN.to_owned(),
+            vertical: Vertical::Auto,
+            share: 1.0,
+        }],
         direct_share: 0.5,
         converts: 0.3,
         tmax: Duration::from_secs(3),

@@ -41,11 +41,11 @@ pub use latency::{Percentiles, Sample, control as control_samples, overhead as o
 pub use ledger::{Bought, Buyers, Clients, Pinged, key_of, sale_of};
 pub use live::{Counts, Live};
 pub use pace::Pace;
-pub use person::Person;
+pub use person::{Person, Vertical};
 pub use service::{Plan, Service, ServiceError, caught_up, free_addresses};
 pub use steal::{Seconds, Steal};
 pub use story::DIRECT_MARKER;
-pub use world::{Link, Mix, Patience, Publisher, World};
+pub use world::{Link, Mix, Patience, Publisher, Wanted, World};
 
 /// The lead field whose value joins a client's request with what buyers journalled for it: an open
 /// field, so every ping carries it.

@@ -14,7 +14,7 @@ use crate::ask::Heard;
 use crate::book::{Asked, ClickTold, ConversionTold, LeadTold, QuoteTold, RefusedTold, Told, Way};
 use crate::live::Live;
 use crate::person::{BROWSERS, Person};
-use crate::world::Publisher;
+use crate::world::{Publisher, Wanted};
 use crate::{Answered, Call, Dice, Driver};
 
 /// What the marker of a direct post begins with.
@@ -148,8 +148,9 @@ impl Driver {
     async fn lead(&self, visitor: &mut Visitor, publisher: &Publisher) -> Option<Sold> {
         let direct = visitor.dice.happens(self.mix.direct_share);
         let marker = marker(direct, &visitor.dice.token());
-        let person = Person::draw(&mut visitor.dice, visitor.number, &marker);
-        let campaign = self.campaign(&mut visitor.dice)?.to_owned();
+        let wanted = self.wanted(&mut visitor.dice)?;
+        let person = Person::draw(wanted.vertical, &mut visitor.dice, visitor.number, &marker);
+        let campaign = wanted.campaign.clone();
         let mut control = json!({
             "tmax_ms": millis(self.mix.tmax),
             "sub": { "s1": "form" },
@@ -191,10 +192,10 @@ impl Driver {
         }
     }
 
-    fn campaign(&self, dice: &mut Dice) -> Option<&str> {
+    fn wanted(&self, dice: &mut Dice) -> Option<&Wanted> {
         let (last, others) = self.mix.campaigns.split_last()?;
-        let drawn = others.iter().find(|(_, share)| dice.happens(*share));
-        Some(&drawn.unwrap_or(last).0)
+        let drawn = others.iter().find(|wanted| dice.happens(wanted.share));
+        Some(drawn.unwrap_or(last))
     }
 
     /// Asks for a quote; returns it if there is one.

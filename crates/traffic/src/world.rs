@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::Vertical;
+
 /// Everybody who calls the service, as the catalog knows them.
 #[derive(Debug, Clone)]
 pub struct World {
@@ -45,14 +47,25 @@ pub struct Mix {
     pub clicks: (u64, u64),
     /// Shortest and longest pause between two steps of a visitor.
     pub pause: (Duration, Duration),
-    /// Where leads go, and what share of them: the last one takes what is left.
-    pub campaigns: Vec<(String, f64)>,
+    /// Where leads go: the last one takes what is left.
+    pub campaigns: Vec<Wanted>,
     /// The share of leads that are posted without a ping.
     pub direct_share: f64,
     /// The share of sold leads that convert later.
     pub converts: f64,
     /// The publishers' deadline.
     pub tmax: Duration,
+}
+
+/// A campaign that leads go to.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its name.
+    pub campaign: String,
+    /// What its consumers ask for.
+    pub vertical: Vertical,
+    /// Of the leads that no campaign before it took, the share that goes here.
+    pub share: f64,
 }
 
 /// How long an unanswered request is repeated, with its key.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use traffic::{Link, Mix, Publisher, World};
+use traffic::{Link, Mix, Publisher, Vertical, Wanted, World};
 
 /// The shipped catalog.
 pub(super) const CATALOG: &str = include_str!("../../../../../deploy/catalog/auto-us.toml");
@@ -79,9 +79,17 @@ pub(super) fn mix(leads_per_s: f64) -> Mix {
         lead_share: 0.5,
         clicks: (1, 4),
         pause: (Duration::from_millis(50), Duration::from_millis(800)),
-        campaigns: vec![(MEASURED.to_owned(), 0.75), (TARGETED.to_owned(), 1.0)],
+        campaigns: vec![wanted(MEASURED, 0.75), wanted(TARGETED, 1.0)],
         direct_share: 0.3,
         converts: 0.25,
         tmax: Duration::from_secs(3),
+    }
+}
+
+fn wanted(campaign: &str, share: f64) -> Wanted {
+    Wanted {
+        campaign: campaign.to_owned(),
+        vertical: Vertical::Auto,
+        share,
     }
 }
