@@ -1,27 +1,9 @@
 //! A journey: everything one identity did, as a set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-use domain::Timestamp;
 
 use crate::model;
-use crate::{Conversion, ConversionEvent, ConversionKey, Credit, Touch};
-
-/// How far a conversion looks back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windows {
-    /// The oldest click that counts, inclusive.
-    pub click_through: Duration,
-}
-
-impl Default for Windows {
-    fn default() -> Self {
-        Self {
-            click_through: Duration::from_secs(30 * 24 * 60 * 60),
-        }
-    }
-}
+use crate::{Conversion, ConversionEvent, ConversionKey, Credit, Looks, Touch, Windows};
 
 /// Touches and conversions of one identity in (event time, id) order, each event once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,41 +29,41 @@ impl Journey {
         &self.conversions
     }
 
-    /// The touches that something at `at` looks back on.
-    pub fn touches_before(&self, at: Timestamp, windows: Windows) -> &[Touch] {
-        let oldest = at.minus(windows.click_through);
-        let from = self.touches.partition_point(|touch| touch.at < oldest);
-        let to = self.touches.partition_point(|touch| touch.at <= at);
-        self.touches.get(from..to).unwrap_or_default()
-    }
-
     /// A conversion's credit under every model. One with an unexpanded macro gets none.
-    pub fn credits(&self, conversion: &Conversion, windows: Windows) -> Vec<Credit<'_>> {
-        let touches = self.touches_of(conversion, windows);
+    pub fn credits(&self, conversion: &Conversion, windows: &Windows) -> Vec<Credit<'_>> {
+        let eligible = self.touches_of(conversion, windows);
         model::ALL
             .iter()
-            .map(|model| Credit::of(*model, conversion, touches))
+            .map(|model| {
+                let touches = windows.weighed(&eligible, model.looks());
+                Credit::of(*model, conversion, &touches)
+            })
             .collect()
     }
 
-    /// Who is paid: whom the conversion names, else whoever sent the last click.
-    pub fn payee(&self, conversion: &Conversion, windows: Windows) -> Option<String> {
+    /// The touch that is paid for a conversion: the last click, else the last view.
+    pub fn paying_touch(&self, conversion: &Conversion, windows: &Windows) -> Option<&Touch> {
+        let eligible = self.touches_of(conversion, windows);
+        windows.weighed(&eligible, Looks::AtViewsLast).pop()
+    }
+
+    /// Who is paid: whom the conversion names, else whoever sent the touch that is paid.
+    pub fn payee(&self, conversion: &Conversion, windows: &Windows) -> Option<String> {
         if !conversion.payable() {
             return None;
         }
         conversion.payee.clone().or_else(|| {
-            self.touches_of(conversion, windows)
-                .last()
+            self.paying_touch(conversion, windows)
                 .map(|touch| touch.publisher.clone())
         })
     }
 
-    /// The touches that can be credited for a conversion: none if a macro was left unexpanded.
-    pub fn touches_of(&self, conversion: &Conversion, windows: Windows) -> &[Touch] {
+    /// The touches that a conversion may credit: none if a macro was left unexpanded.
+    pub fn touches_of(&self, conversion: &Conversion, windows: &Windows) -> Vec<&Touch> {
         if conversion.invalid_macro {
-            return &[];
+            return Vec::new();
         }
-        self.touches_before(conversion.at, windows)
+        windows.eligible(&self.touches, conversion.at)
     }
 }
 

@@ -16,11 +16,13 @@ mod key;
 pub mod model;
 mod touch;
 mod version;
+mod windows;
 
 pub use conversion::{Conversion, ConversionEvent};
 pub use credit::{Credit, CreditPart, WHOLE};
 pub use derive::derive;
-pub use journey::{Journey, Windows};
+pub use journey::Journey;
 pub use key::ConversionKey;
-pub use touch::Touch;
+pub use touch::{Touch, TouchKind};
 pub use version::{CreditVersion, RULE};
+pub use windows::{Looks, Views, Windows};

@@ -2,13 +2,15 @@
 
 use domain::{ClickId, EventId, Timestamp};
 
-/// A click that can be credited. Ordered by event time, then id: the order of a journey.
+/// A click or a view that can be credited. Ordered by event time, then id: the order of a journey.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touch {
     /// Event time.
     pub at: Timestamp,
     /// The event.
     pub id: EventId,
+    /// What it was.
+    pub kind: TouchKind,
     /// The click, as the outside knows it.
     pub click: Option<ClickId>,
     /// Who sent the visitor.
@@ -17,6 +19,15 @@ pub struct Touch {
     pub link: String,
     /// To which campaign.
     pub campaign: String,
+}
+
+/// What a touch was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TouchKind {
+    /// The visitor followed a link.
+    Click,
+    /// The visitor was shown an advertisement.
+    View,
 }
 
 impl Touch {

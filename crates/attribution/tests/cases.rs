@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attribution::{ConversionEvent, Journey, Touch, Windows};
+use attribution::{ConversionEvent, Journey, Touch, TouchKind, Views, WHOLE, Windows};
 use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
 
 const DAY: i64 = 86_400_000_000;
@@ -11,6 +11,7 @@ fn touch(n: u8, at: i64) -> Touch {
     Touch {
         at: Timestamp::from_micros(at),
         id: EventId::from_bytes([n; 16]),
+        kind: TouchKind::Click,
         click: Some(ClickId::from_bytes([n; 24])),
         publisher: format!("p{n}"),
         link: "l".into(),
@@ -125,11 +126,11 @@ fn a_change_restates_and_a_repetition_does_not() {
     assert_eq!(conversion.status, ConversionStatus::Rejected);
     assert_eq!(conversion.amount, Micros::new(10_000_000));
     assert!(
-        journey.credits(conversion, Windows::default())[0]
+        journey.credits(conversion, &Windows::default())[0]
             .parts
             .is_empty()
     );
-    assert_eq!(journey.payee(conversion, Windows::default()), None);
+    assert_eq!(journey.payee(conversion, &Windows::default()), None);
 }
 
 #[test]
@@ -138,8 +139,8 @@ fn the_last_click_inside_thirty_days_gets_it_all() {
     let credited = |touches| {
         let journey = journey(touches);
         let conversion = &journey.conversions()[0];
-        let credits = journey.credits(conversion, Windows::default());
-        let payee = journey.payee(conversion, Windows::default());
+        let credits = journey.credits(conversion, &Windows::default());
+        let payee = journey.payee(conversion, &Windows::default());
         assert_eq!(credits[0].model, "last_click");
         (
             credits[0]
@@ -176,4 +177,96 @@ fn an_id_derives_from_the_key_alone() {
             .id
             .to_string()
     );
+}
+
+fn view(n: u8, at: i64) -> Touch {
+    Touch {
+        kind: TouchKind::View,
+        click: None,
+        ..touch(n, at)
+    }
+}
+
+/// `publisher=share` of each touch that each model credits, for a conversion on day 40.
+fn shares(touches: &[Touch], windows: &Windows) -> Vec<(&'static str, Vec<(String, u64)>)> {
+    let journey = Journey::new(touches.to_vec(), [event(9, 40 * DAY, Some(1), None)]);
+    let credits = journey.credits(&journey.conversions()[0], windows);
+    let part = |part: &attribution::CreditPart<'_>| (part.touch.publisher.clone(), part.share);
+    credits
+        .iter()
+        .map(|credit| (credit.model, credit.parts.iter().map(part).collect()))
+        .collect()
+}
+
+fn all(publisher: &str) -> Vec<(String, u64)> {
+    vec![(publisher.to_owned(), WHOLE.unsigned_abs())]
+}
+
+#[test]
+fn the_first_gets_all_and_linear_the_same_to_each_to_the_unit() {
+    let touches = [touch(1, 20 * DAY), touch(2, 30 * DAY), touch(3, 39 * DAY)];
+    let third = |n: u8, share| (format!("p{n}"), share);
+    assert_eq!(
+        shares(&touches, &Windows::default()),
+        vec![
+            ("last_click", all("p3")),
+            ("first_click", all("p1")),
+            (
+                "linear",
+                vec![
+                    third(1, 333_333_334),
+                    third(2, 333_333_333),
+                    third(3, 333_333_333)
+                ]
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_view_counts_where_no_click_does_and_is_shared_with_only_if_asked() {
+    let windows = Windows::default();
+    let seen = [view(1, 39 * DAY), view(2, 40 * DAY - 1)];
+    assert_eq!(
+        shares(&seen, &windows),
+        vec![
+            ("last_click", all("p2")),
+            ("first_click", all("p1")),
+            ("linear", vec![])
+        ]
+    );
+    let older = [view(1, 39 * DAY - 1)];
+    assert_eq!(shares(&older, &windows)[0].1, vec![], "a day by default");
+    let clicked = [touch(3, 20 * DAY), view(1, 39 * DAY)];
+    assert_eq!(
+        shares(&clicked, &windows),
+        vec![
+            ("last_click", all("p3")),
+            ("first_click", all("p3")),
+            ("linear", all("p3"))
+        ]
+    );
+    let include = Windows {
+        views: Views::Include,
+        ..windows
+    };
+    let halves = vec![
+        ("p3".to_owned(), 500_000_000),
+        ("p1".to_owned(), 500_000_000),
+    ];
+    assert_eq!(shares(&clicked, &include)[2].1, halves);
+}
+
+#[test]
+fn a_touch_that_is_too_young_is_not_credited() {
+    let windows = Windows {
+        minimum_age: Duration::from_secs(10),
+        ..Windows::default()
+    };
+    let second = 1_000_000;
+    let touches = [
+        touch(1, 40 * DAY - 10 * second),
+        touch(2, 40 * DAY - 9 * second),
+    ];
+    assert_eq!(shares(&touches, &windows)[0].1, all("p1"));
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use attribution::{Conversion, ConversionEvent, Credit, Journey, Touch, WHOLE, Windows};
+use attribution::{
+    Conversion, ConversionEvent, Credit, Journey, Touch, TouchKind, Views, WHOLE, Windows,
+};
 use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
 use proptest::prelude::*;
 
@@ -14,6 +16,11 @@ fn touches() -> impl Strategy<Value = Vec<Touch>> {
     let touch = (0_u8..40, 0_i64..100).prop_map(|(n, at)| Touch {
         at: Timestamp::from_micros(at),
         id: EventId::from_bytes([n; 16]),
+        kind: if n % 4 == 0 {
+            TouchKind::View
+        } else {
+            TouchKind::Click
+        },
         click: Some(click(n)),
         publisher: format!("p{}", n % 3),
         link: "l".into(),
@@ -67,16 +74,19 @@ fn events() -> impl Strategy<Value = Vec<ConversionEvent>> {
 fn windows() -> Windows {
     Windows {
         click_through: Duration::from_micros(40),
+        view_through: Duration::from_micros(60),
+        minimum_age: Duration::from_micros(3),
+        views: Views::Include,
     }
 }
 
 fn all_credits(journey: &Journey) -> Vec<(Conversion, Vec<Credit<'_>>, Option<String>)> {
     let of = |conversion: &Conversion| {
-        let credits = journey.credits(conversion, windows());
+        let credits = journey.credits(conversion, &windows());
         (
             conversion.clone(),
             credits,
-            journey.payee(conversion, windows()),
+            journey.payee(conversion, &windows()),
         )
     };
     journey.conversions().iter().map(of).collect()
@@ -91,7 +101,7 @@ proptest! {
                 let share: u64 = credit.parts.iter().map(|part| part.share).sum();
                 let value: i64 = credit.parts.iter().map(|part| part.value.get()).sum();
                 if credit.parts.is_empty() {
-                    let none = journey.touches_before(conversion.at, windows()).is_empty();
+                    let none = journey.touches_of(&conversion, &windows()).is_empty();
                     prop_assert!(none || conversion.invalid_macro || !conversion.status.counts());
                 } else {
                     prop_assert_eq!(share, WHOLE.unsigned_abs());

@@ -12,7 +12,7 @@ use crate::{journey, letter, rows};
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
     metrics: &Metrics,
-    windows: Windows,
+    windows: &Windows,
     partition: u16,
     records: &[Record],
     batch: &mut Batch,

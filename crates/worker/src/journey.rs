@@ -1,6 +1,6 @@
 //! Between records and attribution's values.
 
-use attribution::{ConversionEvent, ConversionKey, Touch};
+use attribution::{ConversionEvent, ConversionKey, Touch, TouchKind};
 use domain::{ClickId, LeadId, Micros, Timestamp, VisitorId};
 use proto::{
     Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, RecordError, TouchEntry,
@@ -46,6 +46,7 @@ fn touch_entry(click: &Click) -> TouchEntry {
         link: click.link.clone(),
         campaign: click.campaign.clone(),
         flagged: !click.flags.is_empty(),
+        view: false,
     }
 }
 
@@ -57,6 +58,11 @@ pub(crate) fn read(entries: &[JourneyEntry]) -> Result<attribution::Journey, Rec
             Some(JourneyBody::Touch(touch)) if !touch.flagged => touches.push(Touch {
                 at: Timestamp::from_micros(entry.ts_us),
                 id: entry.event_id()?,
+                kind: if touch.view {
+                    TouchKind::View
+                } else {
+                    TouchKind::Click
+                },
                 click: fixed(&entry.click_id, "click_id")?.map(ClickId::from_bytes),
                 publisher: touch.publisher.clone(),
                 link: touch.link.clone(),

@@ -163,7 +163,7 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     tables::add(backend, metrics, partition, records, &mut batch).await?;
                 }
                 Topic::Events => {
-                    let windows = options.windows;
+                    let windows = &options.windows;
                     events::apply(backend, metrics, windows, partition, records, &mut batch)
                         .await?;
                 }

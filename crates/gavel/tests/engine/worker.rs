@@ -288,7 +288,7 @@ async fn everything_is_there_once_although_the_engine_was_killed_again_and_again
     // Each credited whole to its own click.
     let credited = "SELECT txid AS id FROM v_conversions AS c
         JOIN v_credits AS k ON k.conversion_id = c.conversion_id
-        WHERE source = 'postback' AND k.touch = c.click_id AND k.share = 1000000000 AND k.value = 1";
+        WHERE source = 'postback' AND k.model = 'last_click' AND k.touch = c.click_id AND k.share = 1000000000 AND k.value = 1";
     assert_eq!(ids(&warehouse, credited).await, orders);
     server.terminate();
 }

@@ -13,7 +13,7 @@ const EPOCH: u8 = 0;
 /// The rows of a journey. One without conversions has none.
 pub(crate) fn rows(
     journey: &Journey,
-    windows: Windows,
+    windows: &Windows,
 ) -> Result<(Vec<ConversionRow>, Vec<CreditRow>), RecordError> {
     let read = journey::read(&journey.entries)?;
     let version = CreditVersion {
