@@ -6,6 +6,7 @@ mod contract;
 mod link;
 mod partner;
 mod schema;
+mod tracking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
@@ -105,7 +106,9 @@ pub(crate) fn catalog(root: &Node, admin_keys: &[KeyDigest], sink: &Sink) -> Opt
             campaign::campaign(name, c, &context, &mut keys)
         });
         let offers = by_name(offers, |name, c| link::offer(name, c, &known));
-        let links = by_name(links, |name, c| link::link(name, c, &known, &offers));
+        let links = by_name(links, |name, c| {
+            link::link(name, c, &known, &offers, &campaigns)
+        });
         Some(Parts {
             campaigns: shared(campaigns),
             publishers: shared(publishers),

@@ -16,6 +16,7 @@ mod reader;
 pub mod reference;
 mod snapshot;
 mod suggest;
+mod tracking;
 mod tree;
 mod units;
 mod vars;
@@ -28,6 +29,10 @@ pub use key::{KeyDigest, Owner};
 pub use load::{Overrides, check, load, load_catalog};
 pub use problem::Problem;
 pub use snapshot::{
-    Buyer, Campaign, Delivery, Disclosure, Goal, Link, LinkStatus, Offer, Payee, Pool, Publisher,
+    Buyer, Campaign, Delivery, Disclosure, Link, LinkStatus, Offer, Payee, Pool, Publisher,
     PublisherTerms, Snapshot, Tmax,
+};
+pub use tracking::{
+    Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
+    Repeat, TxidScope,
 };

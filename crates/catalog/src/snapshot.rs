@@ -7,13 +7,12 @@ use std::time::Duration;
 use auction::{Book, Rules, Slot};
 use buyer::NotTaken;
 use domain::{
-    BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, Micros, OfferName,
-    PublisherName,
+    BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
 };
 use intake::Schema;
 use url::Url;
 
-use crate::{Destination, KeyDigest, Owner};
+use crate::{Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn};
 
 /// Everything the service knows about campaigns and partners.
 #[derive(Debug)]
@@ -21,7 +20,8 @@ pub struct Snapshot {
     /// Hash of [`Self::canonical`]: 16 bytes of SHA-256 as hex.
     pub generation: String,
     /// The catalog in one spelling, as it is appended to the log: keys as digests, variables
-    /// replaced. [`crate::load_catalog`] reads it. It holds the headers of contracts in clear.
+    /// replaced. [`crate::load_catalog`] reads it. It holds the headers of contracts and the secrets of
+    /// postbacks in clear.
     pub canonical: Vec<u8>,
     /// By name.
     pub campaigns: BTreeMap<CampaignName, Arc<Campaign>>,
@@ -68,6 +68,10 @@ pub struct Campaign {
     pub click_window: Duration,
     /// Where clicks of paused links go.
     pub fallback_url: Option<Url>,
+    /// How its advertiser's server reports conversions.
+    pub postback: PostbackIn,
+    /// Sites whose pages may use the tag.
+    pub origins: Origins,
     /// The publishers it takes leads from.
     pub publishers: BTreeMap<PublisherName, PublisherTerms>,
 }
@@ -127,19 +131,6 @@ pub enum Disclosure {
     Code,
     /// The waterfall, without buyers' names.
     Full,
-}
-
-/// What counts as a conversion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Goal {
-    /// Its name; `lead_sold` is made by the service itself.
-    pub name: GoalName,
-    /// To the publisher; none: as the conversion says.
-    pub payout: Option<Micros>,
-    /// From the advertiser; none: as the conversion says.
-    pub revenue: Option<Micros>,
-    /// Clicks look back this far.
-    pub window: Duration,
 }
 
 /// How a contract is reached.
@@ -220,6 +211,8 @@ pub struct Link {
     pub status: LinkStatus,
     /// Where a click goes while the link is paused; none: the campaign's, then the service's.
     pub fallback_url: Option<Url>,
+    /// What it pays for goals, instead of what the goals do.
+    pub payouts: BTreeMap<GoalName, GoalPayout>,
 }
 
 /// Whether a link counts clicks.

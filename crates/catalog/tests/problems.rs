@@ -319,6 +319,49 @@ fn campaigns_and_keys() {
         ]],
     );
     change(
+        "lead_sold = {}",
+        "lead_sold = { approval = \"manual\", trust_pixel = true }",
+        expect![
+            "c:19: campaigns.camp.goals.lead_sold: `lead_sold` is reported by the service itself: how others are approved and told apart does not concern it"
+        ],
+    );
+    change(
+        "bound = { payout = \"1.00\" }",
+        "bound = { payout = \"101%\", revenue = 3, approval = \"hold 0d\", repeat = 1, txid_scope = \"clik\", milestone = \"lead\", trust_pixel = \"yes\", windows = \"3d\" }",
+        expect![[r#"
+            c:19: campaigns.camp.goals.bound.approval: expected `auto`, `manual`, or `hold 14d` with 1 to 365 days, found `hold 0d`
+            c:19: campaigns.camp.goals.bound.milestone: expected one of lead_created, opportunity_created, found `lead`
+            c:19: campaigns.camp.goals.bound.payout: expected a percentage like "20%" or "12.5%", from 0% to 100%
+            c:19: campaigns.camp.goals.bound.repeat: expected true or false, found a number
+            c:19: campaigns.camp.goals.bound.revenue: expected text, found a number
+            c:19: campaigns.camp.goals.bound.trust_pixel: expected true or false, found text
+            c:19: campaigns.camp.goals.bound.txid_scope: expected one of click, campaign, found `clik`: did you mean `click`?
+            c:19: campaigns.camp.goals.bound.windows: unknown member: did you mean `window`?"#]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\norigins = [\"https://a.example/x\", \"a.example\", \"https://b.example\"]\npostback = { aliases = { txid = \"goal\", token = \"txid\", order = \"txd\", oid = \"txid\" }, statuses = { ok = \"aproved\", NO = \"rejected\", no = \"held\" }, networks = [\"192.0.2.0/33\", \"::1\"], secret = \"short\", alias = {} }",
+        expect![[r#"
+            c:17: campaigns.camp.origins[0]: an origin has no path: expected "https://a.example"
+            c:17: campaigns.camp.origins[1]: expected a URL: relative URL without a base
+            c:18: campaigns.camp.postback.alias: unknown member: did you mean `aliases`?
+            c:18: campaigns.camp.postback.aliases.order: there is no parameter `txd`: did you mean `txid`?
+            c:18: campaigns.camp.postback.aliases.token: `token` is a parameter of its own
+            c:18: campaigns.camp.postback.aliases.txid: `txid` is a parameter of its own
+            c:18: campaigns.camp.postback.networks[0]: expected an address or a network like "192.0.2.7" or "192.0.2.0/24"
+            c:18: campaigns.camp.postback.secret: a secret has at least 16 characters
+            c:18: campaigns.camp.postback.statuses.no: this word is there in another case: case makes no difference
+            c:18: campaigns.camp.postback.statuses.ok: expected one of pending, approved, held, rejected, reversed, found `aproved`: did you mean `approved`?"#]],
+    );
+    change(
+        "offer = \"off\"",
+        "offer = \"off\"\npayouts = { bund = \"1.00\", lead_sold = \"1.00\", bound = \"x\" }",
+        expect![[r#"
+            c:37: links.lin.payouts.bound: expected an amount as text: "12.50"
+            c:37: links.lin.payouts.bund: the campaign has no goal `bund`: did you mean `bound`?
+            c:37: links.lin.payouts.lead_sold: what a lead's publisher gets is in `campaigns.*.publishers`"#]],
+    );
+    change(
         "schema = \"s\"",
         "schema = \"s\"\ntmax = \"31s\"\ndisclosure = \"ful\"\ncurrency = \"usd\"",
         expect![[r#"

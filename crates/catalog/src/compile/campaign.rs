@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{Book, Promise, Rules};
-use domain::{CampaignName, ContractName, Currency, GoalName, Micros, Payout, PublisherName};
+use domain::{CampaignName, ContractName, Currency, Micros, Payout, PublisherName};
 
 use super::contract::Contract;
 use super::schema::Fields;
-use super::{Names, Section, by_name, reference};
+use super::{Names, Section, by_name, reference, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::{Cursor, Table};
-use crate::{Campaign, Disclosure, Goal, Payee, PublisherTerms, Tmax, units};
+use crate::{Campaign, Disclosure, Origins, Payee, PublisherTerms, Tmax, units};
 
 /// Which schema each campaign names, known before campaigns are compiled.
 pub(super) fn schemas_of<'t>(campaigns: &Section<'t>) -> BTreeMap<&'t str, &'t str> {
@@ -52,11 +52,13 @@ pub(super) fn campaign(
         let fallback_url = table.optional("fallback_url", |c| c.with(units::web_url));
         let goals = table.get("goals").map_or_else(Vec::new, |c| c.entries());
         let goals = by_name(goals, |name, c| {
-            c.read_table(|table| goal(name, table, click_window.unwrap_or(month)))
+            c.read_table(|table| tracking::goal(name, table, click_window.unwrap_or(month)))
         });
         if let Some(tokens) = table.get("postback_tokens") {
             add_keys(keys, &tokens, &Owner::Advertiser(name.clone()));
         }
+        let postback = table.section("postback", tracking::postback);
+        let origins = table.or("origins", Origins::new(), |c| tracking::origins(&c));
         let rules = rules(table);
         let publishers = table
             .get("publishers")
@@ -86,6 +88,8 @@ pub(super) fn campaign(
             goals,
             click_window: click_window?,
             fallback_url: fallback_url?,
+            postback: postback?,
+            origins: origins?,
             publishers,
         })
     })
@@ -112,7 +116,7 @@ fn rules(table: &mut Table<'_>) -> Option<Rules> {
     let currency = table.or("currency", Currency::USD, |c| {
         c.parse("a currency code like \"USD\"")
     });
-    let min_margin = table.or("min_margin", Micros::ZERO, amount);
+    let min_margin = table.or("min_margin", Micros::ZERO, tracking::amount);
     let two = Duration::from_secs(2);
     let ping_timeout = table.or("ping_timeout", two, |c| c.with(units::duration));
     let fifty = Duration::from_millis(50);
@@ -143,7 +147,7 @@ fn publisher_terms(table: &mut Table<'_>, rules: Option<Rules>) -> Option<Publis
     ];
     let payee = table.or("payee", Payee::Poster, |c| c.word(&payees));
     let margin = table.optional("margin", |c| c.with(units::percent));
-    let fixed = table.optional("payout", amount);
+    let fixed = table.optional("payout", tracking::amount);
     let payout = match (margin?, fixed?) {
         (Some(margin), None) => Payout::Margin(margin),
         (None, Some(fixed)) => Payout::Fixed(fixed),
@@ -152,31 +156,5 @@ fn publisher_terms(table: &mut Table<'_>, rules: Option<Rules>) -> Option<Publis
     Some(PublisherTerms {
         rules: Rules { payout, ..rules? },
         payee: payee?,
-    })
-}
-
-fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> Option<Goal> {
-    let payout = table.optional("payout", amount);
-    let revenue = table.optional("revenue", amount);
-    let window = table.or("window", window, |c| c.with(units::duration));
-    let (payout, revenue) = (payout?, revenue?);
-    if name.as_str() == "lead_sold" && (payout.is_some() || revenue.is_some()) {
-        return table.complain("`lead_sold` is worth what the lead was sold for");
-    }
-    Some(Goal {
-        name: name.clone(),
-        payout,
-        revenue,
-        window: window?,
-    })
-}
-
-/// An amount of at least zero.
-fn amount(cursor: Cursor<'_>) -> Option<Micros> {
-    cursor.with(|text| {
-        let amount = text.parse::<Micros>().ok();
-        amount
-            .filter(|amount| *amount >= Micros::ZERO)
-            .ok_or_else(|| "expected an amount as text: \"12.50\"".to_owned())
     })
 }

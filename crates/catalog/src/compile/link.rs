@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::{LinkName, OfferName};
+use domain::{CampaignName, GoalName, LinkName, OfferName};
 
-use super::{Names, reference};
+use super::{Names, reference, tracking};
 use crate::reader::Cursor;
-use crate::{Destination, Link, LinkStatus, Offer, units};
+use crate::suggest::closest;
+use crate::{Campaign, Destination, GoalPayout, Link, LinkStatus, Offer, units};
 
 pub(super) fn offer(name: &OfferName, cursor: &Cursor<'_>, known: &Names<'_>) -> Option<Offer> {
     cursor.read_table(|table| {
@@ -37,6 +38,7 @@ pub(super) fn link(
     cursor: &Cursor<'_>,
     known: &Names<'_>,
     offers: &BTreeMap<OfferName, Offer>,
+    campaigns: &BTreeMap<CampaignName, Campaign>,
 ) -> Option<Link> {
     cursor.read_table(|table| {
         let publisher = table
@@ -57,6 +59,9 @@ pub(super) fn link(
         ];
         let status = table.or("status", LinkStatus::Active, |c| c.word(&statuses));
         let fallback_url = table.optional("fallback_url", |c| c.with(units::web_url));
+        let payouts = table.or("payouts", BTreeMap::new(), |c| {
+            payouts(&c, campaigns.get(&offer?.campaign)?)
+        });
         let offer = offer?;
         Some(Link {
             name: name.clone(),
@@ -66,6 +71,28 @@ pub(super) fn link(
             destination: destination?,
             status: status?,
             fallback_url: fallback_url?,
+            payouts: payouts?,
         })
     })
+}
+
+/// What this link pays for goals of its campaign, instead of what the goals do.
+fn payouts(cursor: &Cursor<'_>, campaign: &Campaign) -> Option<BTreeMap<GoalName, GoalPayout>> {
+    let read: Vec<_> = cursor
+        .entries()
+        .into_iter()
+        .map(|(name, c)| {
+            let Some(goal) = campaign.goals.get(name) else {
+                let hint = closest(name, campaign.goals.keys().map(GoalName::as_str))
+                    .map(|known| format!(": did you mean `{known}`?"))
+                    .unwrap_or_default();
+                return c.complain(format!("the campaign has no goal `{name}`{hint}"));
+            };
+            if name == "lead_sold" {
+                return c.complain("what a lead's publisher gets is in `campaigns.*.publishers`");
+            }
+            Some((goal.name.clone(), tracking::goal_payout(c)?))
+        })
+        .collect();
+    read.into_iter().collect()
 }

@@ -44,9 +44,19 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.publishers.*.margin": "share, `20%`", "", "what the service keeps of the revenue; this or `payout`";
     "campaigns.*.publishers.*.payout": "amount", "", "what the publisher gets, whatever the revenue";
     "campaigns.*.publishers.*.payee": "`poster` or `click_owner`", "poster", "who is paid for its leads";
-    "campaigns.*.goals.*.payout": "amount", "", "to the publisher; without it as the conversion says";
+    "campaigns.*.origins": "list of origins", "", "sites whose pages may use the tag: `https://shop.example`";
+    "campaigns.*.postback.aliases": "table: its name to ours", "", "the advertiser's names for parameters of a postback: `clickid = \"click_id\"`";
+    "campaigns.*.postback.statuses": "table: its word to ours", "", "the advertiser's words for `pending`, `approved`, `held`, `rejected` and `reversed`, in any case";
+    "campaigns.*.postback.networks": "list of addresses and networks", "everywhere", "where a token may come from";
+    "campaigns.*.postback.secret": "text of at least 16 characters", "", "the key of signatures: a postback with `campaign` and `sig` needs no token";
+    "campaigns.*.goals.*.payout": "amount or share", "", "to the publisher; a share is of the conversion's value; without it as the conversion says";
     "campaigns.*.goals.*.revenue": "amount", "", "from the advertiser; without it as the conversion says";
     "campaigns.*.goals.*.window": "time", "the campaign's", "clicks look back this far";
+    "campaigns.*.goals.*.approval": "`auto`, `manual` or `hold 14d`", "auto", "what a conversion begins as if its sender does not say: `approved`, `pending`, or `held` for so many days";
+    "campaigns.*.goals.*.repeat": "true or false", "true", "whether one click may convert more than once";
+    "campaigns.*.goals.*.txid_scope": "`click` or `campaign`", "click", "whether two clicks with the same order id are two conversions or one";
+    "campaigns.*.goals.*.milestone": "`lead_created` or `opportunity_created`", "", "the step on a buyer's way that it stands for";
+    "campaigns.*.goals.*.trust_pixel": "true or false", "false", "whether conversions of a pixel begin as a server's do, instead of `pending`";
     "contracts.*.campaign": "name of a campaign", "required", "what it buys";
     "contracts.*.buyer": "name of a buyer", "required", "who buys";
     "contracts.*.on": "true or false", "true", "whether it takes leads";
@@ -76,4 +86,5 @@ pub static CATALOG: &[Member] = members! {
     "links.*.destination": "web URL with macros", "required", "where a click goes: a landing page of the offer";
     "links.*.status": "`active` or `paused`", "active", "whether it counts clicks";
     "links.*.fallback_url": "web URL", "", "where a click goes while it is paused";
+    "links.*.payouts": "table: goal to amount or share", "", "what its publisher gets for goals, instead of what the goals pay";
 };
