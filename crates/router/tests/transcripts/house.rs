@@ -1,0 +1,177 @@
+//! The service of a scenario: the real router and worker over a store in memory.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{KeyDigest, Snapshot};
+use domain::{Clock, Timestamp, TrackKey};
+use httpd::{Host, Limits, Server};
+use router::{Keys, Parts, QuoteKey, Router, RouterService};
+use store::Sealer;
+use store_local::{Local, LocalOptions};
+use telemetry::Metrics;
+use testkit::SeededEntropy;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use toml_edit::{DocumentMut, Item, Table, value};
+use warehouse::{Batch, WarehouseError};
+use worker::{Options, Progress, Sink, Worker};
+
+use crate::buyers::Buyers;
+use crate::clock::SceneClock;
+
+const BASE: &str = include_str!("house.toml");
+/// The operator's key.
+pub(crate) const ADMIN: &str = "the-secret-key-of-admin";
+/// The worker looks at the clock this often.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: SceneClock,
+    pub(crate) buyers: Buyers,
+    pub(crate) backend: Local,
+    pub(crate) router: Arc<Router<Local>>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) progress: Progress,
+}
+
+/// Where rows go that no transcript shows.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    async fn prepare(&self) -> Result<(), WarehouseError> {
+        Ok(())
+    }
+
+    async fn insert(&self, _: &Batch) -> Result<(), WarehouseError> {
+        Ok(())
+    }
+}
+
+impl House {
+    pub(crate) async fn open(catalog: &str, at: Timestamp) -> Self {
+        let clock = SceneClock::at(at);
+        let port = || Arc::new(clock) as Arc<dyn Clock>;
+        let tasks = TaskTracker::new();
+        let buyers = Buyers::open(clock, tasks.clone()).await;
+        let text = whole(catalog, buyers.address);
+        let admin = [KeyDigest::of(ADMIN)];
+        let snapshot = catalog::load_catalog("catalog", &text, &BTreeMap::new(), &admin);
+        let snapshot = Arc::new(snapshot.unwrap_or_else(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", problems.join("\n"))
+        }));
+        let backend = Local::open(LocalOptions::default(), port()).unwrap();
+        let metrics = Metrics::new();
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let router = Router::new(Parts {
+            backend: backend.clone(),
+            snapshot: Arc::clone(&snapshot),
+            keys: Keys {
+                sealer: Arc::new(Sealer::new([1; 32], [2; 32])),
+                quotes: QuoteKey::new([3; 32], 1),
+                tracking: TrackKey::new([4; 32]),
+            },
+            clock: port(),
+            entropy: entropy.clone(),
+            metrics: metrics.clone(),
+            instance: 1,
+            runtime: Handle::current(),
+            leads: 100,
+        });
+        let router = router.unwrap();
+        let options = Options {
+            batch_every: Duration::ZERO,
+            idle: LOOK,
+            overdue_every: LOOK,
+            ..Options::new(1)
+        };
+        let worker = Worker::new(backend.clone(), Nowhere, port(), metrics.clone(), options);
+        let progress = worker.progress();
+        tasks.spawn(worker.run(CancellationToken::new()));
+        let host = Host {
+            clock: port(),
+            entropy,
+            metrics,
+        };
+        let any = ([127, 0, 0, 1], 0).into();
+        let server = Server::bind("public", any, Limits::default(), host).unwrap();
+        let address = server.local_addr().unwrap();
+        let service = RouterService(Arc::clone(&router));
+        tasks.spawn(server.serve(service, CancellationToken::new()));
+        Self {
+            address,
+            clock,
+            buyers,
+            backend,
+            router,
+            snapshot,
+            progress,
+        }
+    }
+}
+
+/// The scenario's catalog over the common one, with what every contract needs.
+fn whole(catalog: &str, buyers: SocketAddr) -> String {
+    let mut base: DocumentMut = BASE.parse().unwrap();
+    let over: DocumentMut = catalog.parse().unwrap_or_else(|error| panic!("{error}"));
+    lay_over(base.as_table_mut(), over.as_table());
+    let mut names = Vec::new();
+    if let Some(contracts) = base.get_mut("contracts").and_then(Item::as_table_mut) {
+        for (name, contract) in contracts.iter_mut() {
+            let contract = contract.as_table_mut().expect("a contract is a table");
+            let name = name.get().to_owned();
+            if !contract.contains_key("buyer") {
+                contract["buyer"] = value(&name);
+            }
+            names.push(contract["buyer"].as_str().unwrap_or_default().to_owned());
+            let urls: &[&str] = match contract.get("ping").and_then(Item::as_str) {
+                Some("none") => &["post"],
+                _ => &["ping", "post"],
+            };
+            for kind in urls {
+                let member = format!("{kind}_url");
+                if !contract.contains_key(&member) {
+                    contract[&member] = value(format!("http://{buyers}/{kind}/{name}"));
+                }
+            }
+            if !contract.contains_key("campaign") {
+                contract["campaign"] = value("auto");
+            }
+        }
+    }
+    let known = base.entry("buyers").or_insert(Item::Table(Table::new()));
+    let known = known.as_table_mut().expect("buyers are a table");
+    for name in names {
+        let buyer = known.entry(&name).or_insert(Item::Table(Table::new()));
+        let buyer = buyer.as_table_mut().expect("a buyer is a table");
+        if !buyer.contains_key("keys") {
+            buyer["keys"] = value(toml_edit::Array::from_iter([format!(
+                "the-secret-key-of-{name}"
+            )]));
+        }
+    }
+    base.to_string()
+}
+
+fn lay_over(base: &mut Table, over: &Table) {
+    for (name, item) in over {
+        if item.as_str() == Some("null") {
+            base.remove(name);
+            continue;
+        }
+        match (
+            base.get_mut(name).and_then(Item::as_table_mut),
+            item.as_table(),
+        ) {
+            (Some(base), Some(over)) => lay_over(base, over),
+            _ => {
+                base.insert(name, item.clone());
+            }
+        }
+    }
+}

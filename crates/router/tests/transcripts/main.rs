@@ -1,0 +1,104 @@
+//! Scenarios of the whole router and their transcripts: publishers, buyers and operators on the
+//! outside of its HTTP, a worker that folds its records, and a clock that the scenario moves.
+//!
+//! A file of `scenarios/` has three parts, parted by lines `---`: the catalog, what happens, and the
+//! transcript. To add one: write the first two parts, list the name below, run once with
+//! `UPDATE_EXPECT=1 cargo test -p router --test transcripts NAME`, and read what came out.
+//!
+//! # The catalog
+//! TOML laid over the one of `house.toml` (campaign `auto`, publishers `acme` and `bolt`, schema `lead`):
+//! say only what is different. A contract needs `ping` and `price`; campaign, buyer (of the same
+//! name) and URLs are filled in. `"null"` as a value removes a member.
+//!
+//! # What happens
+//! ```text
+//! # a remark
+//! at 2026-11-25T16:00:00Z                 where the clock begins (first line)
+//! north on ping: bids 14.00; no bid       its answers in turn; the last one stays
+//! north on post: accepts
+//! ping {"lead": {"age": 34}}              acme pings: the given body over the usual lead
+//! post {}                                 acme posts the last quote, with the usual lead
+//! direct {"tmax_ms": 2000}                acme posts without a quote
+//! bolt: direct {}                         another publisher does
+//! validate {}                             acme asks what is wrong with a lead
+//! get                                     acme looks its last lead up
+//! acme: GET /v1/leads/ld_1                any request: ids as the transcript shows them
+//! north: POST /v1/buyer/posts/bk_1/settle {"status": "accepted"}
+//! admin: GET /v1/admin/leads/ld_1         the operator's key
+//! nobody: ...                             without a key
+//! & direct {}                             goes on in the background
+//! hang up after posted north: direct {}   the client closes its connection at that moment
+//! until north is posted                   (or pinged) once more
+//! release north                           lets answers that are `held` go
+//! join                                    shows what background requests were answered
+//! wait 30s                                time passes: timers fire, the worker does what is due
+//! fold                                    lets leads end and the worker catch up
+//! ```
+//! An answer is `bids 14.00`, `bids 14.00 for 60s`, `no bid`, `accepts`, `accepts at 12.00`,
+//! `rejects`, `duplicate`, `pending`, `pending until 90s`, `never`, `hangs up`, `cut short`, `endless`, or
+//! `STATUS BODY` (`503`, `200 {"bid": 7}`); before it may stand `after 120ms` or `held`.
+//!
+//! # Time
+//! Everything runs on one thread over real loopback sockets. Time stands still while anything can be
+//! done and moves in steps of 10 ms or more when nothing can, so a stall costs no time and a busy
+//! machine changes no transcript. Between two steps of a scenario lie 10 ms. Two requests with the
+//! same body and no key are one (`request_id` makes them two).
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a scenario that does not read stops its test"
+)]
+
+mod buyers;
+mod client;
+mod clock;
+mod house;
+mod names;
+mod play;
+mod records;
+mod script;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect_file;
+
+const RULE: &str = "\n---\n";
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/scenarios")
+}
+
+fn check(name: &str) {
+    let path = scenarios().join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut parts = text.splitn(3, RULE).map(str::trim);
+    let (catalog, steps) = (parts.next().unwrap(), parts.next().expect("what happens"));
+    let transcript = play::play(catalog, steps);
+    expect_file![&path].assert_eq(&format!("{catalog}\n{RULE}\n{steps}\n{RULE}\n{transcript}"));
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_scenario_is_listed() {
+            let files = std::fs::read_dir(scenarios()).unwrap();
+            let files = files.map(|file| file.unwrap().path());
+            let files = files.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned());
+            let listed = [$(stringify!($name).to_owned()),*];
+            assert_eq!(files.collect::<BTreeSet<_>>(), BTreeSet::from(listed));
+        }
+    };
+}
+
+scenarios! {
+    a_buyer_hangs_up_on_a_post
+    a_publisher_hangs_up
+    a_quote_is_sold
+    a_retry_gets_the_same_answer
+    a_silent_buyer
+    everything_wrong_at_once
+}
