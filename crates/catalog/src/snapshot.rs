@@ -9,7 +9,7 @@ use buyer::NotTaken;
 use domain::{
     BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
 };
-use intake::Schema;
+use intake::Form;
 use url::Url;
 
 use crate::{Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn};
@@ -50,8 +50,8 @@ pub struct Campaign {
     pub name: CampaignName,
     /// Whether it takes leads.
     pub on: bool,
-    /// The fields of its leads.
-    pub schema: Arc<Schema>,
+    /// What it asks of pings and posts.
+    pub form: Form,
     /// Its contracts, for the auction.
     pub book: Arc<Book>,
     /// How each contract of the book is reached: parallel to `book.terms`.

@@ -33,6 +33,13 @@ fn grammar_and_members() {
     );
     change(
         "schema = \"s\"",
+        "schema = \"s\"\nunknown_fields = \"drop\"\nconsent = \"gdpr\"",
+        expect![[r#"
+            c:17: campaigns.camp.unknown_fields: expected one of ignore, keep, refuse, found `drop`
+            c:18: campaigns.camp.consent: expected one of none, tcpa, found `gdpr`"#]],
+    );
+    change(
+        "schema = \"s\"",
         "schema = \"s\"\nshema = \"s\"",
         expect!["c:17: campaigns.camp.shema: unknown member: did you mean `schema`?"],
     );
@@ -108,7 +115,7 @@ fn fields() {
         "\"zip\", ping",
         "\"zap\", ping",
         expect![
-            "c:3: schemas.s.zip.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, found `zap`: did you mean `zip`?"
+            "c:3: schemas.s.zip.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, phone_hash, email_hash, phone_npa, phone_last4, email_domain, trustedform_url, jornaya_leadid, found `zap`: did you mean `zip`?"
         ],
     );
     change(
@@ -125,6 +132,36 @@ fn fields() {
         "type = \"int\", min = 16",
         "type = \"text\", min = 16",
         expect!["c:4: schemas.s.age.min: only numbers and dates have a least and a greatest value"],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"phone_hash\", class = \"open\", alg = \"md4\", from = \"fone\"",
+        expect![
+            "c:4: schemas.s.age.alg: expected one of md5, sha1, sha256, found `md4`: did you mean `md5`?"
+        ],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"phone_hash\", class = \"open\"",
+        expect![[r#"
+            c:4: schemas.s.age: this field tells who the consumer is and so cannot be of class `open`
+            c:26: contracts.con.filter: at `age >= 18`: `>=` does not apply to `age`, which holds text"#]],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"email_domain\", alg = \"md5\", of = \"e164\"",
+        expect![[r#"
+            c:4: schemas.s.age: this field follows from a field of type `email` that the schema has not: see `from`
+            c:4: schemas.s.age.alg: only hashes have this
+            c:4: schemas.s.age.of: only fields of type `phone_hash` have this
+            c:26: contracts.con.filter: at `age >= 18`: `>=` does not apply to `age`, which holds text"#]],
+    );
+    change(
+        "type = \"int\", min = 16",
+        "type = \"text\", from = \"phone\"",
+        expect![[r#"
+            c:4: schemas.s.age.from: only fields that follow from another one have this
+            c:26: contracts.con.filter: at `age >= 18`: `>=` does not apply to `age`, which holds text"#]],
     );
     change(
         "type = \"int\", min = 16",
@@ -456,7 +493,7 @@ fn all_at_once() {
         .replace("type = \"int\"", "type = \"integer\"")
         .replace("buyer = \"buy\"", "buyer = \"buyy\"\npriorty = 1");
     expect![[r#"
-        c:4: schemas.s.age.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, found `integer`
+        c:4: schemas.s.age.type: expected one of text, int, bool, enum, zip, state, date, phone, email, url, page, ip, phone_hash, email_hash, phone_npa, phone_last4, email_domain, trustedform_url, jornaya_leadid, found `integer`
         c:18: campaigns.camp.publishers.pub.margin: expected a percentage like "20%" or "12.5%", from 0% to 100%
         c:23: contracts.con.buyer: there is no buyer `buyy`: did you mean `buy`?
         c:24: contracts.con.priorty: unknown member: did you mean `priority`?

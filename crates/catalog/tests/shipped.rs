@@ -188,19 +188,18 @@ fn intake_lead(snapshot: &Snapshot, campaign: &str) -> domain::FullLead {
         "landing_page": "https://quotes.example/auto?x=1",
         "trustedform_url": "https://cert.trustedform.com/abc",
         "jornaya_leadid": "01234567-89AB-CDEF-0123-456789ABCDEF",
-        "phone_hash": "0123456789abcdef0123456789abcdef",
-        "email_hash": "0123456789abcdef0123456789abcdef", "phone_last4": "0199"}}"#;
+        "phone_last4": "0199"}}"#;
     let name: CampaignName = campaign.parse().unwrap();
     let campaign = snapshot.campaigns.get(&name).unwrap();
     let body = Body::read(body, &intake::Limits::default()).unwrap();
-    let post = parse_post(&campaign.schema, &body).unwrap();
+    let post = parse_post(&campaign.form, &body).unwrap();
     assert!(post.warnings.is_empty(), "{:?}", post.warnings);
     assert_eq!(
         post.lead.get("state"),
         Some(&FieldValue::Text("TX".to_owned()))
     );
     let fields = post.lead.ping.iter().count() + post.lead.contact.iter().count();
-    assert_eq!(fields, campaign.schema.fields().len());
+    assert_eq!(fields, campaign.form.schema.fields().len());
     post.lead
 }
 

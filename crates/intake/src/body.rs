@@ -89,6 +89,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Whether the top level has this member, and not null.
+    pub(crate) fn has(&self, member: &str) -> bool {
+        self.0.get(member).is_some_and(|json| *json != Json::Null)
+    }
+
     /// The same bytes for the same document, whatever the order of members, white space and
     /// escapes: what an idempotency digest is taken over.
     pub fn canonical(&self) -> Vec<u8> {

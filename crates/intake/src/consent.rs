@@ -2,11 +2,13 @@
 
 use domain::Timestamp;
 
-use crate::Issue;
-use crate::body::Object;
+use crate::body::{Json, Object};
+use crate::issue::Fault;
+use crate::kind::certificate;
 use crate::members::{Members, plain};
+use crate::{ConsentRule, Issue, IssueCode};
 
-/// The record of consent in a post. It is checked for its form; no contract asks for it yet.
+/// The record of consent in a post: it goes with the post to every buyer.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Consent {
     /// The text the consumer agreed to.
@@ -35,7 +37,7 @@ impl std::fmt::Debug for Consent {
 }
 
 impl Consent {
-    pub(crate) fn read(object: &Object<'_>, issues: &mut Vec<Issue>) -> Self {
+    pub(crate) fn read(object: &Object<'_>, rule: ConsentRule, issues: &mut Vec<Issue>) -> Self {
         let mut members = Members::new(object, "/consent", issues);
         let expected = "expected an IP address";
         let consent = Self {
@@ -53,9 +55,27 @@ impl Consent {
             sellers: members.list("sellers", 100, |seller| {
                 plain(seller, 200).map(|()| seller.to_owned())
             }),
-            trustedform_url: members.text("trustedform_url", 500),
-            jornaya_leadid: members.text("jornaya_leadid", 100),
+            trustedform_url: members.parsed(
+                "trustedform_url",
+                "expected the URL of a TrustedForm certificate",
+                certificate::trustedform_url,
+            ),
+            jornaya_leadid: members.parsed(
+                "jornaya_leadid",
+                "expected a LeadiD: 36 hex digits and hyphens",
+                certificate::leadid,
+            ),
         };
+        if rule == ConsentRule::Tcpa {
+            for name in ["text", "at", "ip", "url"] {
+                let blank =
+                    |json: &Json<'_>| matches!(json, Json::Text(text) if text.trim().is_empty());
+                if members.get(name).is_none_or(blank) {
+                    let message = "this campaign needs it";
+                    members.fault::<()>(name, Fault::new(IssueCode::Missing, message));
+                }
+            }
+        }
         members.finish();
         consent
     }

@@ -4,8 +4,10 @@
 //! To add one: (1) `kind/<name>.rs` with a `normalise`, (2) a variant here, (3) its line in
 //! [`Kind::normalise`], (4) its word in the catalog's `type`, (5) rows in `tests/fields.rs`.
 
+pub(crate) mod certificate;
 pub(crate) mod choice;
 pub(crate) mod date;
+pub(crate) mod derived;
 pub(crate) mod email;
 pub(crate) mod int;
 pub(crate) mod ip;
@@ -53,6 +55,12 @@ pub enum Kind {
     Page,
     /// An IPv4 or IPv6 address.
     Ip,
+    /// A hash or a part of a phone number or an e-mail address.
+    Derived(derived::Derived),
+    /// The URL of a TrustedForm certificate.
+    TrustedForm,
+    /// A Jornaya LeadiD.
+    Jornaya,
 }
 
 impl Kind {
@@ -75,6 +83,9 @@ impl Kind {
             Self::Url => url::normalise(json),
             Self::Page => page::normalise(json),
             Self::Ip => ip::normalise(json),
+            Self::Derived(derived) => derived.normalise(json),
+            Self::TrustedForm => certificate::trustedform(json),
+            Self::Jornaya => certificate::jornaya(json),
         }
     }
 }

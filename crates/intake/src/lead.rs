@@ -1,11 +1,23 @@
 //! The members of `lead` against the schema: each normalised, all issues collected.
 
-use domain::{FieldClass, FieldValue, FullLead};
+use domain::{FieldClass, FieldName, FieldValue, FullLead};
 
 use crate::body::{Json, Object};
 use crate::issue::{Fault, pointer};
 use crate::kind::state;
-use crate::{Field, Issue, IssueCode, Presence, Schema};
+use crate::members::plain;
+use crate::{Field, Form, Issue, IssueCode, Kind, Presence, Schema, Unknown};
+
+/// Unknown fields that are kept, at most, and the characters of each.
+const EXTRAS: usize = 50;
+const EXTRA_CHARS: usize = 500;
+
+/// Certificates of a consent, for the fields that a schema has for them.
+#[derive(Default)]
+pub(crate) struct Certificates {
+    pub(crate) trustedform_url: Option<String>,
+    pub(crate) jornaya_leadid: Option<String>,
+}
 
 /// Which part of a lead is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +35,46 @@ impl Part {
     }
 }
 
-/// Reads the lead. A ping's result has no contact part.
+/// A lead that was read.
+pub(crate) struct ReadLead {
+    pub(crate) lead: FullLead,
+    /// Fields that were sent with another value than the post's phone number or e-mail gives.
+    pub(crate) unlike: Vec<FieldName>,
+}
+
+/// Reads the lead. A ping's result has no contact part. `certificates` are those of the consent.
 pub(crate) fn read_fields(
-    schema: &Schema,
+    form: &Form,
     part: Part,
     object: &Object<'_>,
+    certificates: &Certificates,
     issues: &mut Vec<Issue>,
     warnings: &mut Vec<Issue>,
-) -> FullLead {
+) -> ReadLead {
+    let schema = form.schema.as_ref();
     let mut lead = FullLead::default();
+    let mut kept = 0;
     for (name, json) in object {
         let at = || pointer("/lead", name);
         let Some(field) = schema.field(name) else {
-            let fault = Fault::new(IssueCode::Unknown, "no such field; ignored");
-            warnings.push(fault.at(at()));
+            match (form.unknown, part) {
+                (Unknown::Refuse, _) => {
+                    issues.push(Fault::new(IssueCode::Unknown, "no such field").at(at()));
+                }
+                (Unknown::Keep, Part::Post) => match extra(name, json, kept) {
+                    Ok(extra) => {
+                        kept += usize::from(extra.is_some());
+                        if let Some((name, value)) = extra {
+                            lead.contact.insert(name, value);
+                        }
+                    }
+                    Err(fault) => warnings.push(fault.at(at())),
+                },
+                (Unknown::Ignore, _) | (Unknown::Keep, Part::Ping) => {
+                    let fault = Fault::new(IssueCode::Unknown, "no such field; ignored");
+                    warnings.push(fault.at(at()));
+                }
+            }
             continue;
         };
         if is_absent(json) {
@@ -69,6 +107,11 @@ pub(crate) fn read_fields(
         }
     }
     fill_state(schema, part, &mut lead);
+    fill_certificates(schema, part, certificates, &mut lead);
+    let unlike = match part {
+        Part::Ping => Vec::new(),
+        Part::Post => derive(schema, &mut lead),
+    };
     for field in schema.fields() {
         let name = field.name.as_str();
         let missing = part.presence(field) == Presence::Required
@@ -79,7 +122,7 @@ pub(crate) fn read_fields(
             issues.push(fault.at(pointer("/lead", name)));
         }
     }
-    lead
+    ReadLead { lead, unlike }
 }
 
 /// Null and blank text are how forms send a field that was not filled in.
@@ -117,4 +160,83 @@ fn fill_state(schema: &Schema, part: Part, lead: &mut FullLead) {
     {
         put(lead, state, FieldValue::Text(found.to_owned()));
     }
+}
+
+/// A field that the schema has not, as it is kept: in text, under a name that fields may have. None if
+/// it is absent.
+fn extra(
+    name: &str,
+    json: &Json<'_>,
+    kept: usize,
+) -> Result<Option<(FieldName, FieldValue)>, Fault> {
+    let ignored = |message| Fault::new(IssueCode::Unknown, message);
+    if is_absent(json) {
+        return Ok(None);
+    }
+    let text = match json {
+        Json::Text(text) => text.trim().to_owned(),
+        Json::Int(number) => number.to_string(),
+        Json::Float(number) => number.to_string(),
+        Json::Bool(yes) => yes.to_string(),
+        Json::Null | Json::List(_) | Json::Object(_) => {
+            return Err(ignored("no such field, and not kept: it is no text"));
+        }
+    };
+    let name = name
+        .parse()
+        .map_err(|_| ignored("no such field, and not kept: fields cannot have this name"))?;
+    if plain(&text, EXTRA_CHARS).is_err() {
+        return Err(ignored(
+            "no such field, and not kept: more than 500 characters, or control characters",
+        ));
+    }
+    if kept >= EXTRAS {
+        return Err(ignored("no such field, and not kept: there are 50 others"));
+    }
+    Ok(Some((name, FieldValue::Text(text))))
+}
+
+/// Certificates that came with the consent, where the lead does not name them itself.
+fn fill_certificates(
+    schema: &Schema,
+    part: Part,
+    certificates: &Certificates,
+    lead: &mut FullLead,
+) {
+    for field in schema.fields() {
+        let certificate = match field.kind {
+            Kind::TrustedForm => &certificates.trustedform_url,
+            Kind::Jornaya => &certificates.jornaya_leadid,
+            _ => continue,
+        };
+        if let Some(certificate) = certificate
+            && part.presence(field) != Presence::No
+            && lead.get(field.name.as_str()).is_none()
+        {
+            put(lead, field, FieldValue::Text(certificate.clone()));
+        }
+    }
+}
+
+/// Puts in what follows from the post's phone numbers and e-mail addresses. Names the fields whose
+/// value is another one than was sent: the hash of somebody else's number.
+fn derive(schema: &Schema, lead: &mut FullLead) -> Vec<FieldName> {
+    let mut wrong = Vec::new();
+    for field in schema.fields() {
+        let Kind::Derived(derived) = &field.kind else {
+            continue;
+        };
+        let Some(value) = lead.get(derived.from.as_str()) else {
+            continue;
+        };
+        let value = derived.of(value);
+        let sent = lead.get(field.name.as_str());
+        if sent.is_some() && sent != value.as_ref() {
+            wrong.push(field.name.clone());
+        }
+        if let Some(value) = value {
+            put(lead, field, value);
+        }
+    }
+    wrong
 }

@@ -2,10 +2,10 @@
 
 use domain::{FullLead, PingFields};
 
-use crate::issue::Fault;
-use crate::lead::{Part, read_fields};
+use crate::issue::{Fault, pointer};
+use crate::lead::{Certificates, Part, read_fields};
 use crate::members::{Members, plain};
-use crate::{Body, Consent, Control, Issue, IssueCode, Refusal, Schema};
+use crate::{Body, Consent, ConsentRule, Control, Form, Issue, IssueCode, Refusal};
 
 /// A ping: the part of a lead without contact data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +27,12 @@ pub struct PostRequest {
     pub ping_id: Option<String>,
     /// `legs`: the legs of the quote the publisher picks; empty for all.
     pub legs: Vec<String>,
-    /// `consent`. No effect yet.
+    /// `consent`.
     pub consent: Option<Consent>,
-    /// The lead.
+    /// The lead, with all that follows from its phone numbers and e-mail addresses.
     pub lead: FullLead,
+    /// Of a quote's post: fields that were sent with another value than follows from the lead.
+    pub unlike: Vec<Issue>,
     /// Members of `lead` that were ignored.
     pub warnings: Vec<Issue>,
 }
@@ -39,18 +41,20 @@ pub struct PostRequest {
 const PING_ID: usize = 1_800;
 
 /// Checks a ping.
-pub fn parse_ping(schema: &Schema, body: &Body<'_>) -> Result<PingRequest, Refusal> {
+pub fn parse_ping(form: &Form, body: &Body<'_>) -> Result<PingRequest, Refusal> {
     let (mut issues, mut inner, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut members = Members::new(body.members(), "", &mut issues);
     let control = Control::read(&mut members, &mut inner);
     let lead = required_lead(&mut members);
     members.finish();
-    let lead = lead.map(|lead| read_fields(schema, Part::Ping, lead, &mut inner, &mut warnings));
+    let none = Certificates::default();
+    let lead =
+        lead.map(|lead| read_fields(form, Part::Ping, lead, &none, &mut inner, &mut warnings));
     issues.append(&mut inner);
     match lead {
         Some(lead) if issues.is_empty() => Ok(PingRequest {
             control,
-            fields: lead.ping,
+            fields: lead.lead.ping,
             warnings,
         }),
         _ => Err(Refusal::Invalid(issues)),
@@ -58,7 +62,7 @@ pub fn parse_ping(schema: &Schema, body: &Body<'_>) -> Result<PingRequest, Refus
 }
 
 /// Checks a post.
-pub fn parse_post(schema: &Schema, body: &Body<'_>) -> Result<PostRequest, Refusal> {
+pub fn parse_post(form: &Form, body: &Body<'_>) -> Result<PostRequest, Refusal> {
     let (mut issues, mut inner, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     let mut members = Members::new(body.members(), "", &mut issues);
     let control = Control::read(&mut members, &mut inner);
@@ -70,10 +74,39 @@ pub fn parse_post(schema: &Schema, body: &Body<'_>) -> Result<PostRequest, Refus
     }
     let consent = members
         .object("consent")
-        .map(|consent| Consent::read(consent, &mut inner));
+        .map(|consent| Consent::read(consent, form.consent, &mut inner));
+    if consent.is_none() && form.consent == ConsentRule::Tcpa && !body.has("consent") {
+        let message = "this campaign needs the consumer's consent";
+        members.fault::<()>("consent", Fault::new(IssueCode::Missing, message));
+    }
     let lead = required_lead(&mut members);
     members.finish();
-    let lead = lead.map(|lead| read_fields(schema, Part::Post, lead, &mut inner, &mut warnings));
+    let certificates = consent
+        .as_ref()
+        .map_or_else(Certificates::default, |consent| Certificates {
+            trustedform_url: consent.trustedform_url.clone(),
+            jornaya_leadid: consent.jornaya_leadid.clone(),
+        });
+    let lead = lead.map(|lead| {
+        read_fields(
+            form,
+            Part::Post,
+            lead,
+            &certificates,
+            &mut inner,
+            &mut warnings,
+        )
+    });
+    let mut unlike: Vec<Issue> = Vec::new();
+    for name in lead.iter().flat_map(|lead| &lead.unlike) {
+        let message = "is not what the lead's phone number or e-mail address gives";
+        let fault = Fault::new(IssueCode::Conflict, message);
+        unlike.push(fault.at(pointer("/lead", name.as_str())));
+    }
+    // Of a quote's post it is the quote that is not kept to, which is told otherwise.
+    if ping_id.is_none() {
+        inner.append(&mut unlike);
+    }
     issues.append(&mut inner);
     match lead {
         Some(lead) if issues.is_empty() => Ok(PostRequest {
@@ -81,7 +114,8 @@ pub fn parse_post(schema: &Schema, body: &Body<'_>) -> Result<PostRequest, Refus
             ping_id,
             legs,
             consent,
-            lead,
+            lead: lead.lead,
+            unlike,
             warnings,
         }),
         _ => Err(Refusal::Invalid(issues)),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::{FieldClass, FieldName};
 
+use crate::kind::derived::What;
 use crate::{Kind, Rule};
 
 /// Whether a part of a lead has to carry a field.
@@ -80,6 +81,35 @@ impl Schema {
             if at == FIELDS {
                 complain("is one too many: a schema has at most 500 fields");
             }
+        }
+        for field in &fields {
+            let Kind::Derived(derived) = &field.kind else {
+                continue;
+            };
+            let of = by_name.get(&derived.from).and_then(|at| fields.get(*at));
+            let fits = match of.map(|of| &of.kind) {
+                Some(Kind::Phone(_)) => !derived.what.of_email(),
+                Some(Kind::Email) => derived.what.of_email(),
+                _ => false,
+            };
+            let why = match (fits, derived.what) {
+                (true, What::Hash(_) | What::Last4 | What::Domain)
+                    if field.class == FieldClass::Open =>
+                {
+                    "tells who the consumer is and so cannot be of class `open`"
+                }
+                (true, _) => continue,
+                (false, what) if what.of_email() => {
+                    "follows from a field of type `email` that the schema has not: see `from`"
+                }
+                (false, _) => {
+                    "follows from a field of type `phone` that the schema has not: see `from`"
+                }
+            };
+            errors.push(SchemaError {
+                field: field.name.clone(),
+                why,
+            });
         }
         if !errors.is_empty() {
             return Err(errors);

@@ -12,7 +12,7 @@ fn normalised(field: &str, value: &Value) -> String {
     lead[field] = value.clone();
     let bytes = serde_json::to_vec(&json!({ "lead": lead })).unwrap();
     let body = Body::read(&bytes, &Limits::default()).unwrap();
-    match parse_post(&support::schema(), &body) {
+    match parse_post(&support::form(), &body) {
         Ok(post) => match post.lead.get(field) {
             Some(value) => value.to_string(),
             None => "absent".to_owned(),
@@ -127,6 +127,72 @@ fn refused() {
         ("email", json!("a@-example.com"), "invalid"),
     ] {
         let expected = format!("/lead/{field} {code}");
+        assert_eq!(normalised(field, &value), expected, "{field}: {value}");
+    }
+}
+
+#[test]
+fn what_follows_from_a_phone_number_and_an_address() {
+    let md5 = intake::hash::HashAlg::Md5.hex("5125550199");
+    let sha256 = intake::hash::HashAlg::Sha256.hex("ann@mail.example");
+    for (field, value, expected) in [
+        ("phone_md5", json!(null), md5.as_str()),
+        ("phone_md5", json!(md5.to_uppercase()), md5.as_str()),
+        ("phone_md5", json!("00ff"), "/lead/phone_md5 invalid"),
+        (
+            "phone_md5",
+            json!("00000000000000000000000000000000"),
+            "/lead/phone_md5 conflict",
+        ),
+        ("npa", json!(null), "512"),
+        ("npa", json!(512), "512"),
+        ("npa", json!(737), "/lead/npa conflict"),
+        ("last4", json!(199), "0199"),
+        ("last4", json!("199"), "/lead/last4 invalid"),
+        ("email_sha256", json!(null), "absent"),
+        ("email", json!("Ann@Mail.example"), "ann@mail.example"),
+    ] {
+        assert_eq!(normalised(field, &value), expected, "{field}: {value}");
+    }
+    let body = json!({"lead": {"zip": "78701", "name": "A", "phone": "5125550199",
+        "email": " Ann@Mail.example"}});
+    let bytes = serde_json::to_vec(&body).unwrap();
+    let body = Body::read(&bytes, &Limits::default()).unwrap();
+    let lead = parse_post(&support::form(), &body).unwrap().lead;
+    let derived = |name: &str| lead.ping.get(name).unwrap().to_string();
+    assert_eq!(derived("email_sha256"), sha256);
+    assert_eq!(derived("domain"), "mail.example");
+}
+
+#[test]
+fn certificates() {
+    for (field, value, expected) in [
+        (
+            "trustedform",
+            json!("https://cert.trustedform.com/abc"),
+            "https://cert.trustedform.com/abc",
+        ),
+        (
+            "trustedform",
+            json!("http://cert.trustedform.com/a"),
+            "invalid",
+        ),
+        (
+            "trustedform",
+            json!("https://trustedform.example/a"),
+            "invalid",
+        ),
+        (
+            "jornaya",
+            json!("01234567-89ab-cdef-0123-456789abcdef"),
+            "01234567-89AB-CDEF-0123-456789ABCDEF",
+        ),
+        ("jornaya", json!("01234567"), "invalid"),
+    ] {
+        let expected = match expected {
+            "invalid" => format!("/lead/{field} invalid"),
+            good => good.to_owned(),
+        };
         assert_eq!(normalised(field, &value), expected, "{field}: {value}");
     }
 }

@@ -5,8 +5,11 @@ mod support;
 
 use std::time::Duration;
 
+use domain::FieldName;
 use expect_test::{Expect, expect};
-use intake::{Body, Issue, Limits, Refusal, parse_ping, parse_post};
+use intake::{
+    Body, ConsentRule, Form, Issue, Limits, PostRequest, Refusal, Unknown, parse_ping, parse_post,
+};
 use proptest::prelude::*;
 
 fn lines(issues: &[Issue]) -> String {
@@ -35,14 +38,14 @@ fn shown<T>(result: Result<T, Refusal>) -> String {
 fn check_ping(body: &str, expect: Expect) {
     let read = Body::read(body.as_bytes(), &Limits::default());
     expect.assert_eq(&shown(
-        read.and_then(|body| parse_ping(&support::schema(), &body)),
+        read.and_then(|body| parse_ping(&support::form(), &body)),
     ));
 }
 
 fn check_post(body: &str, expect: Expect) {
     let read = Body::read(body.as_bytes(), &Limits::default());
     expect.assert_eq(&shown(
-        read.and_then(|body| parse_post(&support::schema(), &body)),
+        read.and_then(|body| parse_post(&support::form(), &body)),
     ));
 }
 
@@ -55,7 +58,7 @@ fn a_whole_ping() {
         "test": true, "request_id": "r-1", "lead": {"zip": "78701", "age": 34, "shoe": 9}}"#;
     let body = Body::read(body, &Limits::default()).unwrap();
     assert_eq!(body.text("request_id"), Some("r-1"));
-    let ping = parse_ping(&support::schema(), &body).unwrap();
+    let ping = parse_ping(&support::form(), &body).unwrap();
     assert_eq!(ping.control.tmax, Some(Duration::from_secs(3)));
     assert_eq!(ping.control.sub["s10"], "x");
     assert_eq!(ping.control.min_payout, Some("5".parse().unwrap()));
@@ -77,10 +80,11 @@ fn a_whole_ping() {
 fn a_whole_post() {
     let body = br#"{"ping_id": "pq_1", "legs": ["l1"], "consent": {"text": "I agree",
         "at": "2026-01-31T10:00:00Z", "ip": "192.0.2.1", "user_agent": "x", "url": "https://e.com",
-        "sellers": ["A", "B"], "trustedform_url": "t", "jornaya_leadid": "j"},
+        "sellers": ["A", "B"], "trustedform_url": "https://cert.trustedform.com/t",
+        "jornaya_leadid": "01234567-89ab-cdef-0123-456789abcdef"},
         "lead": {"zip": 2134, "name": "Ann", "phone": "6175550123", "note": "n", "phone_hash": "h"}}"#;
     let body = Body::read(body, &Limits::default()).unwrap();
-    let post = parse_post(&support::schema(), &body).unwrap();
+    let post = parse_post(&support::form(), &body).unwrap();
     assert_eq!(post.ping_id.as_deref(), Some("pq_1"));
     assert_eq!(post.legs, ["l1"]);
     assert_eq!(post.consent.unwrap().sellers, ["A", "B"]);
@@ -97,7 +101,18 @@ fn a_whole_post() {
         .iter()
         .map(|(name, _, _)| name.as_str())
         .collect();
-    assert_eq!(ping, ["state", "zip"]);
+    assert_eq!(
+        ping,
+        [
+            "jornaya",
+            "last4",
+            "npa",
+            "phone_md5",
+            "state",
+            "trustedform",
+            "zip"
+        ]
+    );
     assert_eq!(
         lines(&post.warnings),
         "/lead/phone_hash unknown: this field belongs into the ping; ignored"
@@ -234,7 +249,7 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(body) = Body::read(&bytes, &Limits::default()) {
-            let _ = parse_ping(&support::schema(), &body);
+            let _ = parse_ping(&support::form(), &body);
         }
     }
 
@@ -249,11 +264,124 @@ proptest! {
             let document = serde_json::json!({ member.as_str(): { field.as_str(): value } });
             let bytes = document.to_string().into_bytes();
             let body = Body::read(&bytes, &Limits::default()).unwrap();
-            let _ = parse_ping(&support::schema(), &body);
-            let _ = parse_post(&support::schema(), &body);
+            let _ = parse_ping(&support::form(), &body);
+            let _ = parse_post(&support::form(), &body);
             let canonical = body.canonical();
             let again = Body::read(&canonical, &Limits::default()).unwrap().canonical();
             prop_assert_eq!(canonical, again);
         }
     }
+}
+
+fn posted(form: &Form, body: &str) -> Result<PostRequest, Refusal> {
+    parse_post(form, &Body::read(body.as_bytes(), &Limits::default())?)
+}
+
+#[test]
+fn unknown_fields_are_ignored_kept_or_refused() {
+    let long = "x".repeat(501);
+    let body = format!(
+        r#"{{"lead": {{"zip": "78701", "name": "A", "phone": "5125550199", "shoe": 9.5,
+            "hat": " big ", "none": null, "Nested": [], "Upper": "x", "long": "{long}"}}}}"#
+    );
+    let mut form = support::form();
+    let ignored = posted(&form, &body).unwrap();
+    assert_eq!(ignored.warnings.len(), 6);
+    form.unknown = Unknown::Keep;
+    let kept = posted(&form, &body).unwrap();
+    assert_eq!(kept.lead.contact.get("shoe").unwrap().to_string(), "9.5");
+    assert_eq!(kept.lead.contact.get("hat").unwrap().to_string(), "big");
+    expect![[r#"
+        /lead/Nested unknown: no such field, and not kept: it is no text
+        /lead/Upper unknown: no such field, and not kept: fields cannot have this name
+        /lead/long unknown: no such field, and not kept: more than 500 characters, or control characters"#]]
+    .assert_eq(&lines(&kept.warnings));
+    form.unknown = Unknown::Refuse;
+    expect![[r#"
+        /lead/Nested unknown: no such field
+        /lead/Upper unknown: no such field
+        /lead/hat unknown: no such field
+        /lead/long unknown: no such field
+        /lead/none unknown: no such field
+        /lead/shoe unknown: no such field"#]]
+    .assert_eq(&shown(posted(&form, &body)));
+}
+
+#[test]
+fn no_more_than_fifty_unknown_fields_are_kept() {
+    let many: Vec<String> = (0..60).map(|n| format!(r#""x{n:02}": {n}"#)).collect();
+    let body = format!(
+        r#"{{"lead": {{"zip": "78701", "name": "A", "phone": "5125550199", {}}}}}"#,
+        many.join(",")
+    );
+    let mut form = support::form();
+    form.unknown = Unknown::Keep;
+    let kept = posted(&form, &body).unwrap();
+    let extras = (kept.lead.contact.iter()).filter(|(name, _)| name.as_str().starts_with('x'));
+    assert_eq!((extras.count(), kept.warnings.len()), (50, 10));
+}
+
+#[test]
+fn tcpa_needs_the_record_of_consent_whole() {
+    let mut form = support::form();
+    form.consent = ConsentRule::Tcpa;
+    let lead = r#""lead": {"zip": "78701", "name": "A", "phone": "5125550199"}"#;
+    expect!["/consent missing: this campaign needs the consumer's consent"]
+        .assert_eq(&shown(posted(&form, &format!("{{{lead}}}"))));
+    expect![[r#"
+        /consent/ip invalid: expected an IP address
+        /consent/text missing: this campaign needs it
+        /consent/at missing: this campaign needs it
+        /consent/url missing: this campaign needs it"#]]
+    .assert_eq(&shown(posted(
+        &form,
+        &format!(r#"{{"consent": {{"ip": "x", "text": " ", "at": null}}, {lead}}}"#),
+    )));
+    let whole = format!(
+        r#"{{"consent": {{"ip": "192.0.2.1", "text": "I agree", "at": "2026-01-31T10:00:00Z",
+            "url": "https://e.com/form", "trustedform_url": "https://cert.trustedform.com/t"}},
+            {lead}}}"#
+    );
+    let post = posted(&form, &whole).unwrap();
+    // The certificate is there for the buyers that may see it before they bid.
+    assert_eq!(
+        post.lead.ping.get("trustedform").unwrap().to_string(),
+        "https://cert.trustedform.com/t"
+    );
+}
+
+#[test]
+fn a_quotes_post_names_what_is_unlike_its_phone_number() {
+    let sent = r#""lead": {"zip": "78701", "name": "A", "phone": "5125550199",
+        "phone_md5": "00000000000000000000000000000000"}"#;
+    let form = support::form();
+    let post = posted(&form, &format!(r#"{{"ping_id": "pq_1", {sent}}}"#)).unwrap();
+    expect![
+        "/lead/phone_md5 conflict: is not what the lead's phone number or e-mail address gives"
+    ]
+    .assert_eq(&lines(&post.unlike));
+    expect![
+        "/lead/phone_md5 conflict: is not what the lead's phone number or e-mail address gives"
+    ]
+    .assert_eq(&shown(posted(&form, &format!("{{{sent}}}"))));
+}
+
+#[test]
+fn a_hash_and_the_number_it_is_of_meet_in_one_form() {
+    let schema = support::form().schema;
+    let fields: Vec<FieldName> = ["phone", "email"].map(|name| name.parse().unwrap()).into();
+    let post = posted(
+        &support::form(),
+        r#"{"lead": {"zip": "78701", "name": "A", "phone": "+1 512-555-0199"}}"#,
+    );
+    let lead = post.unwrap().lead;
+    let of_post = schema.identifiers(&fields, |name| lead.get(name.as_str()));
+    let md5 = intake::hash::HashAlg::Md5.hex("5125550199");
+    let body = format!(r#"{{"lead": {{"zip": "78701", "phone_md5": "{md5}"}}}}"#);
+    let body = Body::read(body.as_bytes(), &Limits::default()).unwrap();
+    let ping = parse_ping(&support::form(), &body).unwrap().fields;
+    let of_ping = schema.identifiers(&fields, |name| ping.get(name.as_str()));
+    assert_eq!(of_ping.len(), 1);
+    assert!(of_post.contains(&of_ping[0]), "{of_post:?}");
+    assert_eq!(of_post.len(), 2, "{of_post:?}");
 }

@@ -161,7 +161,7 @@ impl<B: Backend> Router<B> {
 
     /// The ping fields that a post may not change, hashed.
     pub(crate) fn locked(&self, stall: &Stall, fields: &PingFields) -> BTreeMap<String, u32> {
-        let schema = &stall.campaign.schema;
+        let schema = &stall.campaign.form.schema;
         let locked = |name: &str| schema.field(name).is_some_and(|field| field.locked);
         fields
             .iter()

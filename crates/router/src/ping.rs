@@ -53,7 +53,7 @@ impl<B: Backend> Router<B> {
                 Lookup::Free => {}
             }
         }
-        let request = intake::parse_ping(&caller.stall.campaign.schema, &body)?;
+        let request = intake::parse_ping(&caller.stall.campaign.form, &body)?;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
         let router = Arc::clone(self);

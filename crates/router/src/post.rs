@@ -50,7 +50,7 @@ impl<B: Backend> Router<B> {
                 None => true,
             },
         };
-        let request = intake::parse_post(&caller.stall.campaign.schema, &body)?;
+        let request = intake::parse_post(&caller.stall.campaign.form, &body)?;
         let quote = quote?
             .map(|(auction, quote)| self.check_quote(&caller, &request, auction, quote, known));
         self.admit(caller, request, quote.transpose()?, claim, digest)
@@ -89,6 +89,11 @@ impl<B: Backend> Router<B> {
             .filter(|(name, hash)| now.get(*name) != Some(hash))
             .map(|(name, _)| mismatch(format!("/lead/{name}")))
             .collect();
+        for unlike in &request.unlike {
+            if !changed.iter().any(|issue| issue.pointer == unlike.pointer) {
+                changed.push(unlike.clone());
+            }
+        }
         if quote.test != request.control.test {
             changed.push(mismatch("/test".to_owned()));
         }

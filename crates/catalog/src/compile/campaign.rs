@@ -7,6 +7,8 @@ use std::time::Duration;
 use auction::{Book, Promise, Rules};
 use domain::{CampaignName, ContractName, Currency, Micros, Payout, PublisherName};
 
+use intake::{ConsentRule, Form, Unknown};
+
 use super::contract::Contract;
 use super::schema::Fields;
 use super::{Names, Section, by_name, reference, tracking};
@@ -46,6 +48,16 @@ pub(super) fn campaign(
             ("full", Disclosure::Full),
         ];
         let disclosure = table.or("disclosure", Disclosure::Code, |c| c.word(&disclosures));
+        let unknown_fields = [
+            ("ignore", Unknown::Ignore),
+            ("keep", Unknown::Keep),
+            ("refuse", Unknown::Refuse),
+        ];
+        let unknown = table.or("unknown_fields", Unknown::Ignore, |c| {
+            c.word(&unknown_fields)
+        });
+        let consents = [("none", ConsentRule::None), ("tcpa", ConsentRule::Tcpa)];
+        let consent = table.or("consent", ConsentRule::None, |c| c.word(&consents));
         let tmax = tmax(table);
         let month = Duration::from_secs(30 * 86_400);
         let click_window = table.or("click_window", month, |c| c.with(units::duration));
@@ -79,7 +91,11 @@ pub(super) fn campaign(
         Some(Campaign {
             name: name.clone(),
             on: on?,
-            schema: Arc::clone(context.schemas.get(&schema?)?.schema.as_ref()?),
+            form: Form {
+                schema: Arc::clone(context.schemas.get(&schema?)?.schema.as_ref()?),
+                unknown: unknown?,
+                consent: consent?,
+            },
             book: Arc::new(Book { terms }),
             deliveries,
             currency: rules?.currency,

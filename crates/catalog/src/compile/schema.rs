@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::{FieldClass, FieldName, FieldValue};
 use filter::{FieldType, FieldTypes};
-use intake::{Choices, Field, Kind, Presence, Rule, Schema};
+use intake::hash::{HashAlg, HashForm, PhoneSpelling};
+use intake::{Choices, Derived, Field, Kind, Presence, Rule, Schema, What};
 
 use crate::reader::{Cursor, Table};
 
@@ -64,7 +65,9 @@ fn field(name: &FieldName, cursor: &Cursor<'_>) -> Option<Field> {
             ("sensitive", FieldClass::Sensitive),
             ("contact", FieldClass::Contact),
         ];
-        let class = table.or("class", FieldClass::Open, |c| c.word(&classes));
+        let kind = kind(table);
+        let class = kind.as_ref().map_or(FieldClass::Open, class_of);
+        let class = table.or("class", class, |c| c.word(&classes));
         let ping = match class {
             Some(FieldClass::Contact) => Presence::No,
             _ => Presence::Optional,
@@ -75,10 +78,11 @@ fn field(name: &FieldName, cursor: &Cursor<'_>) -> Option<Field> {
             _ => Presence::Optional,
         };
         let post = table.or("post", post, |c| c.word(&PRESENCE));
-        let kind = kind(table);
         let locked = match (&kind, class) {
-            (Some(Kind::Date), _) => true,
-            (Some(Kind::Ip | Kind::Url | Kind::Page), _) => false,
+            (Some(Kind::Date | Kind::Derived(_)), _) => true,
+            (Some(Kind::Ip | Kind::Url | Kind::Page | Kind::TrustedForm | Kind::Jornaya), _) => {
+                false
+            }
             (_, class) => class == Some(FieldClass::Open),
         };
         let locked = table.or("locked", locked, |c| c.flag());
@@ -95,6 +99,19 @@ fn field(name: &FieldName, cursor: &Cursor<'_>) -> Option<Field> {
     })
 }
 
+/// The class of a field that states none.
+const fn class_of(kind: &Kind) -> FieldClass {
+    match kind {
+        Kind::Derived(Derived {
+            what: What::Hash(_) | What::Last4 | What::Domain,
+            ..
+        })
+        | Kind::TrustedForm
+        | Kind::Jornaya => FieldClass::Sensitive,
+        _ => FieldClass::Open,
+    }
+}
+
 fn kind(table: &mut Table<'_>) -> Option<Kind> {
     let kinds = [
         ("text", "text"),
@@ -109,6 +126,13 @@ fn kind(table: &mut Table<'_>) -> Option<Kind> {
         ("url", "url"),
         ("page", "page"),
         ("ip", "ip"),
+        ("phone_hash", "phone_hash"),
+        ("email_hash", "email_hash"),
+        ("phone_npa", "phone_npa"),
+        ("phone_last4", "phone_last4"),
+        ("email_domain", "email_domain"),
+        ("trustedform_url", "trustedform_url"),
+        ("jornaya_leadid", "jornaya_leadid"),
     ];
     let word = table.need("type").and_then(|c| c.word(&kinds));
     let (values, aliases) = (table.get("values"), table.get("aliases"));
@@ -120,7 +144,13 @@ fn kind(table: &mut Table<'_>) -> Option<Kind> {
             member.complain::<()>(format!("only fields of type `{owner}` have this"));
         }
     }
+    let derived = derived(table, word);
     match word? {
+        "phone_hash" | "email_hash" | "phone_npa" | "phone_last4" | "email_domain" => {
+            derived.map(Kind::Derived)
+        }
+        "trustedform_url" => Some(Kind::TrustedForm),
+        "jornaya_leadid" => Some(Kind::Jornaya),
         "int" => Some(Kind::Int),
         "bool" => Some(Kind::Bool),
         "enum" => match values {
@@ -142,6 +172,57 @@ fn kind(table: &mut Table<'_>) -> Option<Kind> {
         "ip" => Some(Kind::Ip),
         _ => Some(Kind::Text),
     }
+}
+
+/// `from = "phone"`, and of hashes `alg = "md5"` and `of = "national10"`.
+fn derived(table: &mut Table<'_>, word: Option<&str>) -> Option<Derived> {
+    let algs = HashAlg::ALL.map(|alg| (alg.as_str(), alg));
+    let spellings = PhoneSpelling::ALL.map(|spelling| (spelling.as_str(), spelling));
+    let (from, alg, of) = (table.get("from"), table.get("alg"), table.get("of"));
+    let hash = matches!(word, Some("phone_hash" | "email_hash"));
+    let of_email = matches!(word, Some("email_hash" | "email_domain"));
+    let known = hash || of_email || matches!(word, Some("phone_npa" | "phone_last4"));
+    let owners = [
+        (
+            &from,
+            known,
+            "only fields that follow from another one have this",
+        ),
+        (&alg, hash, "only hashes have this"),
+        (
+            &of,
+            word == Some("phone_hash"),
+            "only fields of type `phone_hash` have this",
+        ),
+    ];
+    for (member, fits, why) in owners {
+        if let (Some(member), Some(_), false) = (member, word, fits) {
+            member.complain::<()>(why);
+        }
+    }
+    if !known {
+        return None;
+    }
+    let alg = match alg {
+        Some(alg) if hash => alg.word(&algs),
+        _ => Some(HashAlg::Md5),
+    };
+    let of = match of {
+        Some(of) if word == Some("phone_hash") => of.word(&spellings),
+        _ => Some(PhoneSpelling::National10),
+    };
+    let from = match from {
+        Some(from) => from.parse("the name of a field"),
+        None => if of_email { "email" } else { "phone" }.parse().ok(),
+    };
+    let what = match word? {
+        "phone_hash" => What::Hash(HashForm::Phone(alg?, of?)),
+        "email_hash" => What::Hash(HashForm::Email(alg?)),
+        "phone_npa" => What::Npa,
+        "phone_last4" => What::Last4,
+        _ => What::Domain,
+    };
+    Some(Derived { from: from?, what })
 }
 
 /// `values = ["a", "b"]`, `aliases = { b = ["B", "bee"] }`.
@@ -224,8 +305,14 @@ fn filter_type(kind: &Kind) -> FieldType {
         }
         Kind::Zip => FieldType::Zip,
         Kind::Date => FieldType::Date,
-        Kind::Text | Kind::Phone(_) | Kind::Email | Kind::Url | Kind::Page | Kind::Ip => {
-            FieldType::Text
-        }
+        Kind::Text
+        | Kind::Phone(_)
+        | Kind::Email
+        | Kind::Url
+        | Kind::Page
+        | Kind::Ip
+        | Kind::Derived(_)
+        | Kind::TrustedForm
+        | Kind::Jornaya => FieldType::Text,
     }
 }

@@ -4,14 +4,17 @@ use super::{Member, members};
 
 /// Every member of a catalog.
 pub static CATALOG: &[Member] = members! {
-    "schemas.*.*.type": "`text`, `int`, `bool`, `enum`, `zip`, `state`, `date`, `phone`, `email`, `url`, `page` or `ip`", "required", "what the field holds; values are normalised to one spelling";
-    "schemas.*.*.class": "`open`, `sensitive` or `contact`", "open", "how freely it travels: into every ping, only into pings of contracts that list it, only into the post";
+    "schemas.*.*.type": "`text`, `int`, `bool`, `enum`, `zip`, `state`, `date`, `phone`, `email`, `url`, `page`, `ip`; `phone_hash`, `phone_npa`, `phone_last4`, `email_hash`, `email_domain`, which follow from a phone number or an e-mail address; `trustedform_url` or `jornaya_leadid`", "required", "what the field holds; values are normalised to one spelling";
+    "schemas.*.*.class": "`open`, `sensitive` or `contact`", "`sensitive` for hashes, last digits, domains and certificates, else `open`", "how freely it travels: into every ping, only into pings of contracts that list it, only into the post";
     "schemas.*.*.ping": "`required`, `optional` or `no`", "optional", "whether a ping carries it; `no` for contact fields";
     "schemas.*.*.post": "`required`, `optional` or `no`", "optional", "whether a post carries it; `required` if the ping's is";
-    "schemas.*.*.locked": "true or false", "true for open fields and dates", "a quote holds only while it stays what it was in the ping";
+    "schemas.*.*.locked": "true or false", "true for open fields, dates, and what follows from another field", "a quote holds only while it stays what it was in the ping";
     "schemas.*.*.values": "list of texts", "", "the values of an `enum`";
     "schemas.*.*.aliases": "table: value to list of spellings", "", "other spellings of an `enum`'s values";
     "schemas.*.*.country": "two letters", "US", "whose numbers a `phone` without a country code are";
+    "schemas.*.*.from": "name of a field", "phone or email", "what a hash, an area code, last digits or a domain follow from: a post's are computed, and one that is unlike the ping's is a `ping_mismatch`";
+    "schemas.*.*.alg": "`md5`, `sha1` or `sha256`", "md5", "of a `phone_hash` or `email_hash`, which is hex in lower case";
+    "schemas.*.*.of": "`national10`, `e164` or `e164_digits`", "national10", "the spelling of the number that a `phone_hash` is made of: `5125550199`, `+15125550199` or `15125550199`";
     "schemas.*.*.min": "number or date", "", "the least value";
     "schemas.*.*.max": "number or date", "", "the greatest value";
     "schemas.*.*.min_length": "whole number", "", "fewest characters";
@@ -27,6 +30,8 @@ pub static CATALOG: &[Member] = members! {
     "buyers.*.answer_limit": "size", "64KiB", "the largest answer that is read";
     "campaigns.*.on": "true or false", "true", "whether it takes leads";
     "campaigns.*.schema": "name of a schema", "required", "the fields of its leads";
+    "campaigns.*.unknown_fields": "`ignore`, `keep` or `refuse`", "ignore", "what becomes of members of `lead` that the schema has not: left out with a warning; a post's sealed and sent to its buyers as text (at most 50, of 500 characters); refused with 422";
+    "campaigns.*.consent": "`none` or `tcpa`", "none", "`tcpa`: a post carries `consent` with `text`, `at`, `ip` and `url`, or is refused with 422";
     "campaigns.*.currency": "currency code", "USD", "all its amounts are in it";
     "campaigns.*.tmax": "time", "10s", "the publisher's deadline where it names none";
     "campaigns.*.tmax_ceiling": "time", "30s", "a longer one is cut to this";

@@ -1,7 +1,10 @@
 //! A schema with one field of every type, and words to write cases with.
 
+use std::sync::Arc;
+
 use domain::{FieldClass, FieldValue};
-use intake::{Choices, Field, Kind, Presence, Rule, Schema};
+use intake::hash::{HashAlg, HashForm, PhoneSpelling};
+use intake::{Choices, Derived, Field, Form, Kind, Presence, Rule, Schema, What};
 
 fn field(name: &str, kind: Kind, class: FieldClass, ping: Presence, post: Presence) -> Field {
     Field {
@@ -15,7 +18,22 @@ fn field(name: &str, kind: Kind, class: FieldClass, ping: Presence, post: Presen
     }
 }
 
-pub(crate) fn schema() -> Schema {
+fn from(field: &str, what: What) -> Kind {
+    Kind::Derived(Derived {
+        from: field.parse().unwrap(),
+        what,
+    })
+}
+
+fn hash(form: HashForm) -> Kind {
+    let from_field = match form {
+        HashForm::Phone(..) => "phone",
+        HashForm::Email(_) => "email",
+    };
+    from(from_field, What::Hash(form))
+}
+
+fn schema() -> Schema {
     use FieldClass::{Contact, Open, Sensitive};
     use Presence::{No, Optional, Required};
     let cover = Choices::new([
@@ -35,6 +53,43 @@ pub(crate) fn schema() -> Schema {
         field("landing", Kind::Page, Open, Optional, Optional),
         field("make", Kind::Text, Open, Optional, Optional),
         field("phone_hash", Kind::Text, Sensitive, Optional, No),
+        field(
+            "phone_md5",
+            hash(HashForm::Phone(HashAlg::Md5, PhoneSpelling::National10)),
+            Sensitive,
+            Optional,
+            Optional,
+        ),
+        field(
+            "email_sha256",
+            hash(HashForm::Email(HashAlg::Sha256)),
+            Sensitive,
+            Optional,
+            Optional,
+        ),
+        field("npa", from("phone", What::Npa), Open, Optional, Optional),
+        field(
+            "last4",
+            from("phone", What::Last4),
+            Sensitive,
+            Optional,
+            Optional,
+        ),
+        field(
+            "domain",
+            from("email", What::Domain),
+            Sensitive,
+            Optional,
+            Optional,
+        ),
+        field(
+            "trustedform",
+            Kind::TrustedForm,
+            Sensitive,
+            Optional,
+            Optional,
+        ),
+        field("jornaya", Kind::Jornaya, Sensitive, Optional, Optional),
         field("note", Kind::Text, Open, No, Optional),
         field("name", Kind::Text, Contact, No, Required),
         field("phone", Kind::phone("US").unwrap(), Contact, No, Required),
@@ -57,4 +112,8 @@ pub(crate) fn schema() -> Schema {
         field.rules = rules(field.name.as_str());
     }
     Schema::new(fields).unwrap()
+}
+
+pub(crate) fn form() -> Form {
+    Form::new(Arc::new(schema()))
 }
