@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{BuyerName, CapWindow, ContractName, Currency, Micros, Payout, PublisherName, Zone};
+use domain::{
+    BuyerName, CapWindow, ContractName, Currency, Micros, Payout, Ppm, PublisherName, Zone,
+};
 use filter::Filter;
+
+use crate::{Policy, RankBy};
 
 /// All contracts of one campaign. A contract is known inside an auction by its [`Slot`].
 #[derive(Debug, Clone, Default)]
@@ -51,12 +55,16 @@ pub struct Terms {
     pub on: bool,
     /// Whether it takes test leads (and only those) instead of live ones.
     pub testing: bool,
-    /// Breaks ties of price: higher first.
+    /// All contracts of a lower tier come before it.
+    pub tier: u16,
+    /// Breaks ties: higher first.
     pub priority: i32,
     /// How it hears of a lead.
     pub ping: PingMode,
     /// What it pays.
     pub price: Price,
+    /// The share of its price that the service keeps, where it is not the publisher's.
+    pub margin: Option<Ppm>,
     /// Which leads it takes.
     pub filter: Filter,
     /// Whose leads it takes.
@@ -79,9 +87,11 @@ impl Terms {
             buyer,
             on: true,
             testing: false,
+            tier: 0,
             priority: 0,
             ping: PingMode::None,
             price: Price::Fixed(Micros::ZERO),
+            margin: None,
             filter: Filter::default(),
             sources: Sources::All,
             caps: Vec::new(),
@@ -155,6 +165,12 @@ pub struct Rules {
     pub payout: Payout,
     /// The least margin (revenue - payout) of a sale.
     pub min_margin: Micros,
+    /// Who comes first inside a tier.
+    pub policy: Policy,
+    /// What a bid is worth.
+    pub rank_by: RankBy,
+    /// Whether a bid is worth less where posts are often rejected.
+    pub penalty: bool,
     /// How long pings are awaited at most.
     pub ping_timeout: Duration,
     /// Kept free before the publisher's deadline to answer it.
@@ -176,6 +192,9 @@ impl Rules {
             currency,
             payout,
             min_margin: Micros::ZERO,
+            policy: Policy::default(),
+            rank_by: RankBy::default(),
+            penalty: true,
             ping_timeout: Duration::from_secs(2),
             answer_reserve: Duration::from_millis(50),
             quote_ttl: Duration::from_secs(300),

@@ -9,6 +9,7 @@
 //! The auction knows no HTTP, no JSON and no buyer format.
 #![forbid(unsafe_code)]
 
+mod acceptance;
 mod book;
 mod ladder;
 mod round;
@@ -16,12 +17,13 @@ mod screen;
 mod select;
 mod waterfall;
 
+pub use acceptance::{Acceptance, Tally};
 pub use book::{Book, Cap, PingMode, Price, Promise, Rules, Slot, Sources, Terms};
 pub use ladder::{
     Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder, PostReply,
     Sold,
 };
 pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
-pub use screen::{Context, Facts, LeadView, Screened, screen};
-pub use select::{Bid, Rung};
+pub use screen::{Context, Facts, History, LeadView, Screened, screen};
+pub use select::{Bid, Policy, RankBy, Rung};
 pub use waterfall::{PingResult, PingRow, Row, Waterfall};

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use domain::{ContractReason, Micros, Mono, Timestamp};
 
-use crate::select::{admissible, highest};
+use crate::select::order;
 use crate::{
-    Bid, Book, Context, Facts, PingMode, PingResult, PingRow, Price, Row, Rules, Rung, Screened,
-    Slot, Terms, Waterfall, screen,
+    Bid, Book, Context, Facts, History, PingMode, PingResult, PingRow, Price, Row, Rules, Rung,
+    Screened, Slot, Terms, Waterfall, screen,
 };
 
 /// What a round is for: a quote, or a post that goes straight on.
@@ -119,9 +119,16 @@ pub struct Round {
     pub waterfall: Waterfall,
 }
 
+/// A price inside the contract's bounds.
+struct Offer {
+    price: Micros,
+    bid_id: Option<String>,
+    expires: Option<Timestamp>,
+}
+
 enum State {
     Asked,
-    Bid(Bid),
+    Bid(Offer),
     Out,
 }
 
@@ -199,7 +206,9 @@ impl PingRound {
             Price::Fixed(price) => price,
             Price::Bid { max, .. } => max,
         };
-        let reachable = admissible(&opening.rules, opening.min_payout, reach)
+        let reachable = opening
+            .rules
+            .admissible(terms, opening.min_payout, reach)
             .map(drop)
             .ok_or(ContractReason::BelowFloor);
         let room = || screen::room(terms, &opening.context, &opening.facts);
@@ -209,10 +218,13 @@ impl PingRound {
         match (terms.ping, terms.price) {
             (PingMode::None, Price::Fixed(price)) => {
                 row.price = Some(price);
-                let bid = bid(slot, terms, price, None, None);
                 Entry {
                     slot,
-                    state: State::Bid(bid),
+                    state: State::Bid(Offer {
+                        price,
+                        bid_id: None,
+                        expires: None,
+                    }),
                     row,
                     ping: None,
                 }
@@ -292,7 +304,11 @@ impl PingRound {
                 Some(price) => {
                     entry.row.price = Some(price);
                     let expires = expires_in.map(|span| wall.plus(span));
-                    entry.state = State::Bid(bid(slot, terms, price, bid_id, expires));
+                    entry.state = State::Bid(Offer {
+                        price,
+                        bid_id,
+                        expires,
+                    });
                 }
                 None => {
                     entry.row.price = Some(price);
@@ -319,7 +335,7 @@ impl PingRound {
             let reason = match &entry.state {
                 State::Asked => ContractReason::PingTimeout,
                 // A quote must not stand on a bid that is gone before it is made.
-                State::Bid(bid) if bid.expires.is_some_and(|expires| wall >= expires) => {
+                State::Bid(offer) if offer.expires.is_some_and(|expires| wall >= expires) => {
                     ContractReason::BidExpired
                 }
                 State::Bid(_) | State::Out => continue,
@@ -345,9 +361,11 @@ impl PingRound {
     /// The result, after [`PingEffect::Done`]. Prices that are not admissible fall out here.
     pub fn finish(self) -> Round {
         let RoundOpening {
+            book,
             rules,
             min_payout,
             screened,
+            facts,
             ..
         } = self.opening;
         let mut waterfall = Waterfall {
@@ -356,27 +374,20 @@ impl PingRound {
         };
         let mut bids = Vec::new();
         for mut entry in self.entries {
-            if let State::Bid(bid) = entry.state {
-                if admissible(&rules, min_payout, bid.price).is_some() {
-                    bids.push(bid);
-                } else {
-                    entry.row.ping_reason = Some(ContractReason::BelowFloor);
+            if let (State::Bid(offer), Some(terms)) = (entry.state, book.get(entry.slot)) {
+                match rules.admissible(terms, min_payout, offer.price) {
+                    Some(payout) => {
+                        let history = facts.history(entry.slot);
+                        bids.push(bid(&rules, entry.slot, terms, history, offer, payout));
+                    }
+                    None => entry.row.ping_reason = Some(ContractReason::BelowFloor),
                 }
             }
             waterfall.pings.extend(entry.ping);
             waterfall.rows.push(entry.row);
         }
-        highest(&mut bids);
-        let rungs: Vec<Rung> = bids
-            .into_iter()
-            .map(|bid| Rung {
-                contract: bid.contract,
-                price: bid.price,
-                payout: rules.payout.of(bid.price),
-                bid_id: bid.bid_id,
-                expires: bid.expires,
-            })
-            .collect();
+        bids.sort_by(|a, b| order(rules.policy, a, b));
+        let rungs: Vec<Rung> = bids.into_iter().map(Rung::from).collect();
         for row in &mut waterfall.rows {
             if row.ping_reason.is_none() {
                 let best = rungs
@@ -397,20 +408,27 @@ impl PingRound {
     }
 }
 
+/// An admissible offer, with all that decides its place.
 fn bid(
+    rules: &Rules,
     slot: Slot,
     terms: &Terms,
-    price: Micros,
-    bid_id: Option<String>,
-    expires: Option<Timestamp>,
+    history: History,
+    offer: Offer,
+    payout: Micros,
 ) -> Bid {
     Bid {
         slot,
         contract: terms.contract.clone(),
+        tier: terms.tier,
         priority: terms.priority,
-        price,
-        bid_id,
-        expires,
+        acceptance: history.acceptance,
+        turn: history.turn,
+        price: offer.price,
+        payout,
+        worth: rules.worth(offer.price, payout, history.acceptance),
+        bid_id: offer.bid_id,
+        expires: offer.expires,
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
 };
 use filter::{Fields, Verdict};
 
-use crate::{Book, Slot, Terms};
+use crate::{Acceptance, Book, Slot, Terms};
 
 /// The lead as far as it is known: a ping has less of it than a post.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,25 @@ pub struct Context {
 pub struct Facts {
     /// What is reserved of each counter asked for.
     pub used: BTreeMap<String, i64>,
+    /// What is remembered of contracts, in the order of their slots; nothing of who is not there.
+    pub histories: Vec<(Slot, History)>,
+}
+
+/// What is remembered of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct History {
+    /// How its posts ended lately.
+    pub acceptance: Acceptance,
+    /// When it came first the last time, counted in turns; 0 if never.
+    pub turn: u64,
+}
+
+impl Facts {
+    pub(crate) fn history(&self, slot: Slot) -> History {
+        let at = self.histories.binary_search_by_key(&slot, |(at, _)| *at);
+        let found = at.ok().and_then(|at| self.histories.get(at));
+        found.map_or_else(History::default, |(_, history)| *history)
+    }
 }
 
 /// What the static part let pass.

@@ -110,6 +110,7 @@ fn round(book: &Arc<Book>, lead: &FullLead) -> Round {
         screened,
         facts: Facts {
             used: counters.into_iter().map(|counter| (counter, 3)).collect(),
+            ..Facts::default()
         },
         kind: Kind::Direct,
         min_payout: Micros::ZERO,

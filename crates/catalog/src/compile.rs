@@ -5,6 +5,7 @@ mod campaign;
 mod contract;
 mod link;
 mod partner;
+mod rules;
 mod schema;
 mod tracking;
 

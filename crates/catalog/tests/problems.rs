@@ -424,6 +424,30 @@ fn campaigns_and_keys() {
 }
 
 #[test]
+fn selection() {
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\npolicy = \"weighted\"\nrank_by = \"revenu\"\npenalty = \"no\"",
+        expect![[r#"
+            c:17: campaigns.camp.policy: expected one of highest, priority, round_robin, found `weighted`
+            c:18: campaigns.camp.rank_by: expected one of revenue, payout, margin, found `revenu`: did you mean `revenue`?
+            c:19: campaigns.camp.penalty: expected true or false, found text"#]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\npolicy = \"round_robin\"\nrank_by = \"margin\"\npenalty = false",
+        expect!["good"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\ntier = -1\nmargin = \"101%\"",
+        expect![[r#"
+            c:24: contracts.con.tier: expected a number from 0 to 100, found -1
+            c:25: contracts.con.margin: expected a percentage like "20%" or "12.5%", from 0% to 100%"#]],
+    );
+}
+
+#[test]
 fn links() {
     change(
         "https://land.example/a?c={click_id}",

@@ -11,7 +11,7 @@ use auction::{
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
 use domain::{BuyerKey, BuyerPingId, FullLead, LeadReason, Micros, ReservationId, Settlement};
-use proto::{CapFact, LeadBody, Received};
+use proto::{LeadBody, Received};
 use store::{
     Backend, Caps, Claims, Held, LeadKey, LogError, Pinned, PostingClaim, SealError, StoreError,
 };
@@ -72,14 +72,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             sealed: self
                 .key
                 .seal(job.lead, self.router.entropy.as_ref(), &clear)?,
-            cap_facts: facts
-                .used
-                .iter()
-                .map(|(counter, used)| CapFact {
-                    counter: counter.clone(),
-                    used: *used,
-                })
-                .collect(),
+            facts: Some(records::facts(facts, &job.stall.campaign.book)),
         }))
     }
 
@@ -394,6 +387,15 @@ impl<'a, B: Backend> Climber<'a, B> {
                 PostReply::Unclear
             }
         };
+        let rejected = match &reply {
+            PostReply::Accepted { .. } => Some(false),
+            PostReply::Rejected | PostReply::Duplicate => Some(true),
+            _ => None,
+        };
+        if let Some(rejected) = rejected {
+            let now = self.router.clock.wall();
+            job.stall.histories.answered(slot, now, rejected);
+        }
         (reply, status)
     }
 

@@ -9,6 +9,7 @@ mod answer;
 mod call;
 mod climb;
 mod exchange;
+mod history;
 mod http;
 mod lead;
 mod lookup;

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use crate::exchange::Target;
+use crate::history::Histories;
 use crate::pool::{Origin, Pool, PoolLimits};
 
 /// How long a call waits for a place among a buyer's connections.
@@ -49,6 +50,7 @@ pub(crate) struct Callees {
 /// A campaign with its contracts' callees, by slot.
 pub(crate) struct Stall {
     pub(crate) campaign: Arc<Campaign>,
+    pub(crate) histories: Histories,
     callees: Vec<Callees>,
 }
 
@@ -117,6 +119,7 @@ impl Market {
                 name.clone(),
                 Arc::new(Stall {
                     campaign: Arc::clone(campaign),
+                    histories: Histories::new(&campaign.book),
                     callees,
                 }),
             );

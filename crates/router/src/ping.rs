@@ -98,6 +98,7 @@ impl<B: Backend> Router<B> {
             deadline,
         };
         let (screened, facts) = self.screen(&order).await?;
+        let recorded = records::facts(&facts, &caller.stall.campaign.book);
         let result = self.run_round(order, screened, facts).await;
         let round = result.round;
         let wall = self.clock.wall();
@@ -173,6 +174,7 @@ impl<B: Backend> Router<B> {
             click_id: self
                 .click(&control)
                 .map_or(Vec::new(), |click| click.as_bytes().to_vec()),
+            facts: Some(recorded),
             sub: control.sub,
         };
         self.record_quote(auction, record).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auction::{Book, Ended, LadderRecord, LegReply, Waterfall};
+use auction::{Book, Ended, Facts, LadderRecord, LegReply, Waterfall};
 use domain::{ContractName, Currency};
 use proto::{LeadBody, Outcome, Posting};
 
@@ -17,6 +17,26 @@ pub(crate) struct Statuses {
     pub(crate) pings: BTreeMap<ContractName, u16>,
     /// Of posts, by leg.
     pub(crate) posts: BTreeMap<u16, u16>,
+}
+
+/// The dynamic values that an auction used, with the names of the book for its slots.
+pub(crate) fn facts(facts: &Facts, book: &Book) -> proto::Facts {
+    let caps = facts.used.iter().map(|(counter, used)| proto::CapFact {
+        counter: counter.clone(),
+        used: *used,
+    });
+    let histories = facts.histories.iter().filter_map(|(slot, history)| {
+        Some(proto::HistoryFact {
+            contract: book.get(*slot)?.contract.to_string(),
+            posts: history.acceptance.posts,
+            rejected: history.acceptance.rejected,
+            turn: history.turn,
+        })
+    });
+    proto::Facts {
+        caps: caps.collect(),
+        histories: histories.collect(),
+    }
 }
 
 /// A waterfall as it is stored; a ping without an answer has status 0.

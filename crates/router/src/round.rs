@@ -53,6 +53,8 @@ impl<B: Backend> Router<B> {
             let used = self.backend.caps().used(&counters).await?;
             facts.used = counters.into_iter().zip(used).collect();
         }
+        let now = order.context.wall;
+        facts.histories = order.stall.histories.of(&screened, now);
         Ok((screened, facts))
     }
 
@@ -95,8 +97,14 @@ impl<B: Backend> Router<B> {
                     PingEffect::WakeAt(at) => wake = at,
                     PingEffect::Done => {
                         let awaited = self.clock.mono().since(asked);
+                        let round = round.finish();
+                        if let Some(first) = round.rungs.first() {
+                            let (stall, wall) = (order.stall, order.context.wall);
+                            let book = &stall.campaign.book;
+                            stall.histories.came_first(book, &first.contract, wall);
+                        }
                         return RoundResult {
-                            round: round.finish(),
+                            round,
                             statuses,
                             awaited,
                         };

@@ -1,15 +1,12 @@
-//! `highest`: the most revenue first. Ties go to the higher priority, then to the lower contract name.
+//! `highest`: who is worth the most comes first.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 
+use super::ties;
 use crate::Bid;
 
-/// Orders admissible bids, best first.
-pub(crate) fn highest(bids: &mut [Bid]) {
-    bids.sort_by(|a, b| {
-        let key = |bid: &Bid| (Reverse(bid.price), Reverse(bid.priority));
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.contract.cmp(&b.contract))
-    });
+pub(super) fn order(a: &Bid, b: &Bid) -> Ordering {
+    Reverse(a.worth)
+        .cmp(&Reverse(b.worth))
+        .then_with(|| ties(a, b))
 }

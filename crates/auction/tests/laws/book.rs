@@ -167,9 +167,9 @@ fn pings_sent_are_bids_no_bids_timeouts_and_failures() {
     });
 }
 
-/// Rungs are the admissible prices, highest first; of the same, the higher priority, then the name.
+/// Rungs are the admissible prices, tier by tier, in the order of the campaign's policy.
 #[test]
-fn the_highest_admissible_price_comes_first() {
+fn the_best_admissible_price_comes_first() {
     after_every_world(|world| {
         for life in &world.lives {
             let Some(round) = &life.round else { continue };

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Book, Cap, Kind, PingMode, Price, Promise, Rules, Sources, Terms};
+use auction::{
+    Acceptance, Book, Cap, History, Kind, PingMode, Policy, Price, Promise, RankBy, Rules,
+    Screened, Slot, Sources, Terms,
+};
 use domain::{
     CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
     Ppm, PublisherName,
@@ -135,6 +138,14 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
     };
     Rules {
         min_margin: draw.amount(2),
+        policy: draw.pick(&[
+            Policy::Highest,
+            Policy::Highest,
+            Policy::Priority,
+            Policy::RoundRobin,
+        ]),
+        rank_by: draw.pick(&[RankBy::Revenue, RankBy::Payout, RankBy::Margin]),
+        penalty: draw.chance(60),
         ping_timeout: Duration::from_millis(50) + draw.millis(2_000),
         answer_reserve: draw.millis(60),
         quote_ttl: Duration::from_secs(60),
@@ -143,6 +154,24 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         direct_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
         ..Rules::new(Currency::USD, payout)
     }
+}
+
+/// What is remembered of some of the contracts.
+pub(crate) fn histories(draw: &mut Draw, screened: &Screened) -> Vec<(Slot, History)> {
+    let mut count = |below| u32::try_from(draw.below(below)).unwrap();
+    let passed = screened.passed.iter();
+    let histories = passed.filter_map(|(slot, _)| {
+        let posts = count(30) * 512;
+        let history = History {
+            acceptance: Acceptance {
+                posts,
+                rejected: posts / 512 * count(512),
+            },
+            turn: u64::from(count(4)),
+        };
+        (count(3) > 0).then_some((*slot, history))
+    });
+    histories.collect()
 }
 
 /// A book, what each of its contracts wishes, and the book that replaces it later.
@@ -182,7 +211,11 @@ fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
     Terms {
         on: draw.chance(93),
         testing: draw.chance(15),
+        tier: u16::try_from(draw.below(4) / 3).unwrap(),
         priority: i32::try_from(draw.below(3)).unwrap(),
+        margin: draw
+            .chance(30)
+            .then(|| Ppm::new(u32::try_from(draw.below(600_000)).unwrap()).unwrap()),
         ping: if pinged {
             PingMode::Bid
         } else {

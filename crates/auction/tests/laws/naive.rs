@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use auction::{
-    Facts, Kind, PingEffect, PingInput, PingMode, PingReply, Price, Rules, Sources, Terms,
+    Facts, History, Kind, PingEffect, PingInput, PingMode, PingReply, Policy, Price, RankBy, Rules,
+    Slot, Sources, Terms,
 };
-use domain::{ContractName, ContractReason, Micros, Mono};
+use domain::{ContractName, ContractReason, Micros, Mono, Payout};
 
 use crate::draw::{Order, Wish};
 use crate::life::{Happened, Life};
@@ -56,7 +57,7 @@ fn round(world: &World, life: &Life, answers: &Answers) -> Expected {
     let (rules, order, facts) = (&world.rules, &life.order, &life.facts);
     let mut expected = Expected::default();
     let mut ladder = Vec::new();
-    for terms in &world.book.terms {
+    for (slot, terms) in world.book.terms.iter().enumerate() {
         let whole = order.kind == Kind::Direct;
         match eligible(terms, world.wishes[&terms.contract], order, whole) {
             Err(reason) => {
@@ -68,15 +69,54 @@ fn round(world: &World, life: &Life, answers: &Answers) -> Expected {
         }
         let result = price(terms, rules, order, facts, answers.get(&terms.contract));
         if let Ok(price) = &result {
-            let worst_first = (*price, terms.priority);
-            ladder.push((worst_first, terms.contract.clone()));
+            ladder.push((
+                place(rules, facts, slot, terms, *price),
+                terms.contract.clone(),
+            ));
         }
         expected.rows.insert(terms.contract.clone(), result);
     }
-    // Names ascend, everything else descends.
-    ladder.sort_by(|(a, a_name), (b, b_name)| b.cmp(a).then(a_name.cmp(b_name)));
+    ladder.sort();
     expected.ladder = ladder.into_iter().map(|(_, name)| name).collect();
     expected
+}
+
+/// What the publisher normally gets, in micros.
+pub(crate) fn payout(rules: &Rules, terms: &Terms, price: i64) -> i64 {
+    let margin = match (rules.payout, terms.margin) {
+        (Payout::Fixed(payout), _) => return payout.get(),
+        (Payout::Margin(_), Some(own)) => own.get(),
+        (Payout::Margin(margin), None) => margin.get(),
+    };
+    let payout = i128::from(price) * i128::from(1_000_000 - margin) / 1_000_000;
+    i64::try_from(payout).unwrap()
+}
+
+/// Numbers that are smaller the earlier a bid comes, the first one that differs deciding.
+fn place(rules: &Rules, facts: &Facts, slot: usize, terms: &Terms, price: Micros) -> [i128; 5] {
+    let known = facts.histories.iter().find(|(at, _)| *at == Slot(slot));
+    let History { acceptance, turn } = known.map_or_else(History::default, |(_, known)| *known);
+    let posts = i128::from(acceptance.posts) + 10 * 1024;
+    let penalty = i128::from(acceptance.rejected) * 1_000_000 / posts;
+    let payout = payout(rules, terms, price.get());
+    let whole = match rules.rank_by {
+        RankBy::Revenue => price.get(),
+        RankBy::Payout => payout,
+        RankBy::Margin => price.get() - payout,
+    };
+    let share = if rules.penalty {
+        1_000_000 - penalty
+    } else {
+        1_000_000
+    };
+    let worth = i128::from(whole) * share / 1_000_000;
+    let (first, second) = match rules.policy {
+        Policy::Highest => (-worth, 0),
+        Policy::Priority => (-i128::from(terms.priority), -worth),
+        Policy::RoundRobin => (i128::from(turn), -worth),
+    };
+    let tie = -i128::from(terms.priority);
+    [terms.tier.into(), first, second, tie, penalty]
 }
 
 fn price(
@@ -87,8 +127,8 @@ fn price(
     answer: Option<&(PingReply, bool)>,
 ) -> Result<Micros, ContractReason> {
     let pays = |price: Micros| {
-        let payout = rules.payout.of(price);
-        payout >= order.min_payout && price.get() - payout.get() >= rules.min_margin.get()
+        let payout = payout(rules, terms, price.get());
+        payout >= order.min_payout.get() && price.get() - payout >= rules.min_margin.get()
     };
     let most = match terms.price {
         Price::Fixed(price) => price,

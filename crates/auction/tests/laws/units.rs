@@ -81,7 +81,7 @@ fn revenue_is_payout_plus_margin() {
                 };
                 let due = match promise {
                     Promise::BreakEven => round.rungs[0].payout,
-                    Promise::Reprice => world.rules.payout.of(sold.price),
+                    Promise::Reprice => bid.unwrap().payout,
                 };
                 assert_eq!(sold.payout, due);
                 assert!(sold.payout >= life.order.min_payout);

@@ -176,6 +176,7 @@ impl World {
         });
         let facts = Facts {
             used: used.collect(),
+            histories: draw::histories(&mut self.draw, &screened),
         };
         let round = PingRound::open(RoundOpening {
             book: Arc::clone(&self.book),

@@ -68,6 +68,7 @@ scenarios! {
     fixed_payout_sells_at_the_highest_bid
     fixed_prices_beside_bids
     half_the_time_of_a_direct_post_is_for_pings
+    no_penalty
     no_time_for_the_next_post
     no_time_to_ask_anybody
     nobody_bids_enough
@@ -75,6 +76,12 @@ scenarios! {
     not_sent_goes_on
     one_reason_for_each_contract
     ping_then_post
+    policy_priority
+    policy_round_robin
+    rank_by_margin
+    rank_by_payout
+    rank_by_revenue
+    rejects_cost
     reprice_stops_at_the_floor
     somebody_else_has_the_lead
     sources
@@ -84,6 +91,7 @@ scenarios! {
     the_log_refuses_a_posting
     the_log_refuses_the_outcome
     the_store_stumbles
+    tiers
     ties
     too_late_behind_a_slow_log
 }

@@ -113,6 +113,10 @@ impl Play {
         for counter in screened.counters(&self.book, &context) {
             facts.used.insert(counter.clone(), self.used(&counter, 0));
         }
+        for (slot, terms) in self.book.iter() {
+            let history = self.scenario.histories.get(&terms.contract);
+            facts.histories.extend(history.map(|known| (slot, *known)));
+        }
         let mut round = PingRound::open(RoundOpening {
             book: Arc::clone(&self.book),
             rules: self.scenario.rules.clone(),

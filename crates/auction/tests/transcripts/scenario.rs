@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use auction::{
-    Book, Cap, Kind, PingMode, PingReply, PostReply, Price, Promise, Rules, Sources, Terms,
+    Acceptance, Book, Cap, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise,
+    RankBy, Rules, Sources, Terms,
 };
 use domain::{
     CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
@@ -60,6 +61,7 @@ pub(crate) struct Scenario {
     /// What is used of each cap: when the facts are read, and when a hold is asked for.
     pub(crate) used: BTreeMap<(ContractName, CapWindow), [i64; 2]>,
     pub(crate) order: Order,
+    pub(crate) histories: BTreeMap<ContractName, History>,
     /// Contracts that are no longer in the book, or paused, when the quote is posted.
     pub(crate) gone: Vec<ContractName>,
     pub(crate) paused: Vec<ContractName>,
@@ -84,6 +86,7 @@ impl Scenario {
                 post: None,
                 fields: FullLead::default(),
             },
+            histories: BTreeMap::new(),
             gone: Vec::new(),
             paused: Vec::new(),
             pings: BTreeMap::new(),
@@ -129,8 +132,7 @@ impl Scenario {
         let rules = &mut self.rules;
         match *words {
             ["payout", share, "margin"] => {
-                let percent: u32 = share.strip_suffix('%')?.parse().ok()?;
-                rules.payout = Payout::Margin(Ppm::new(percent * 10_000)?);
+                rules.payout = Payout::Margin(percent(share)?);
             }
             ["payout", "fixed", amount] => rules.payout = Payout::Fixed(amount.parse().ok()?),
             ["min_margin", amount] => rules.min_margin = amount.parse().ok()?,
@@ -138,6 +140,11 @@ impl Scenario {
             ["answer_reserve", time] => rules.answer_reserve = span(time)?,
             ["max_posts", posts] => rules.max_posts = posts.parse().ok()?,
             ["promise", "break_even"] => rules.direct_promise = Promise::BreakEven,
+            ["policy", "priority"] => rules.policy = Policy::Priority,
+            ["policy", "round_robin"] => rules.policy = Policy::RoundRobin,
+            ["rank_by", "payout"] => rules.rank_by = RankBy::Payout,
+            ["rank_by", "margin"] => rules.rank_by = RankBy::Margin,
+            ["no", "penalty"] => rules.penalty = false,
             _ => return None,
         }
         Some(())
@@ -156,7 +163,20 @@ impl Scenario {
             }
             ["fixed", price] => terms.price = Price::Fixed(price.parse().ok()?),
             ["pinged"] => terms.ping = PingMode::Bid,
+            ["tier", tier] => terms.tier = tier.parse().ok()?,
             ["priority", priority] => terms.priority = priority.parse().ok()?,
+            ["margin", share] => terms.margin = Some(percent(share)?),
+            ["rejected", rejected, "of", posts] => {
+                let history = self.histories.entry(terms.contract.clone()).or_default();
+                history.acceptance = Acceptance {
+                    posts: posts.parse::<u32>().ok()? * 1024,
+                    rejected: rejected.parse::<u32>().ok()? * 1024,
+                };
+            }
+            ["came", "first", "at", "turn", turn] => {
+                let history = self.histories.entry(terms.contract.clone()).or_default();
+                history.turn = turn.parse().ok()?;
+            }
             ["off"] => terms.on = false,
             ["test"] => terms.testing = true,
             ["only", publisher] => terms.sources = Sources::Only([publisher.parse().ok()?].into()),
@@ -297,6 +317,11 @@ fn accepted(price: Option<Micros>) -> PostReply {
         price,
         redirect_url: None,
     }
+}
+
+fn percent(text: &str) -> Option<Ppm> {
+    let percent: u32 = text.strip_suffix('%')?.parse().ok()?;
+    Ppm::new(percent * 10_000)
 }
 
 fn terms(name: &str) -> Terms {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Book, Promise, Rules};
-use domain::{CampaignName, ContractName, Currency, Micros, Payout, PublisherName};
+use auction::{Book, Rules};
+use domain::{CampaignName, ContractName, Payout, PublisherName};
 
 use intake::{ConsentRule, Form, Unknown};
 
 use super::contract::Contract;
 use super::schema::Fields;
-use super::{Names, Section, by_name, reference, tracking};
+use super::{Names, Section, by_name, reference, rules, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::{Cursor, Table};
 use crate::{Campaign, Disclosure, Origins, Payee, PublisherTerms, Tmax, units};
@@ -71,7 +71,7 @@ pub(super) fn campaign(
         }
         let postback = table.section("postback", tracking::postback);
         let origins = table.or("origins", Origins::new(), |c| tracking::origins(&c));
-        let rules = rules(table);
+        let rules = rules::rules(table);
         let publishers = table
             .get("publishers")
             .map_or_else(Vec::new, |c| c.entries());
@@ -121,38 +121,6 @@ fn tmax(table: &mut Table<'_>) -> Option<Tmax> {
         return table.complain("`tmax` is longer than `tmax_ceiling`");
     }
     Some(Tmax { default, ceiling })
-}
-
-/// The rules of the campaign; each publisher's payout is put in later.
-fn rules(table: &mut Table<'_>) -> Option<Rules> {
-    let promises = [
-        ("break_even", Promise::BreakEven),
-        ("reprice", Promise::Reprice),
-    ];
-    let currency = table.or("currency", Currency::USD, |c| {
-        c.parse("a currency code like \"USD\"")
-    });
-    let min_margin = table.or("min_margin", Micros::ZERO, tracking::amount);
-    let two = Duration::from_secs(2);
-    let ping_timeout = table.or("ping_timeout", two, |c| c.with(units::duration));
-    let fifty = Duration::from_millis(50);
-    let answer_reserve = table.or("answer_reserve", fifty, |c| c.with(units::duration));
-    let five = Duration::from_secs(300);
-    let quote_ttl = table.or("quote_ttl", five, |c| c.with(units::duration));
-    let max_posts = table.or("max_posts", 5, |c| c.int(1, 100));
-    let quote_promise = table.or("quote_promise", Promise::BreakEven, |c| c.word(&promises));
-    let direct_promise = table.or("direct_promise", Promise::Reprice, |c| c.word(&promises));
-    Some(Rules {
-        currency: currency?,
-        payout: Payout::Fixed(Micros::ZERO),
-        min_margin: min_margin?,
-        ping_timeout: ping_timeout?,
-        answer_reserve: answer_reserve?,
-        quote_ttl: quote_ttl?,
-        max_posts: u16::try_from(max_posts?).ok()?,
-        quote_promise: quote_promise?,
-        direct_promise: direct_promise?,
-    })
 }
 
 /// `margin = "20%"`: what the service keeps; or `payout = "10.00"`: what the publisher gets.

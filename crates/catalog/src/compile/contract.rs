@@ -53,8 +53,10 @@ pub(super) fn contract(
 
         let on = table.or("on", true, |c| c.flag());
         let testing = table.or("testing", false, |c| c.flag());
+        let tier = table.or("tier", 0, |c| c.int(0, 100));
         let priority = table.or("priority", 0, |c| c.int(-1_000, 1_000));
         let (ping, price) = ping_and_price(table);
+        let margin = table.optional("margin", |c| c.with(units::percent));
         let filter = table.or("filter", Filter::default(), |c| filter(&c, fields));
         let sources = table.or("sources", Sources::All, |c| sources(&c, known));
         let caps = table.section("caps", caps);
@@ -79,9 +81,11 @@ pub(super) fn contract(
                 buyer,
                 on: on? && partner.on,
                 testing: testing?,
+                tier: u16::try_from(tier?).ok()?,
                 priority: i32::try_from(priority?).ok()?,
                 ping: ping?,
                 price: price?,
+                margin: margin?,
                 filter: filter?,
                 sources: sources?,
                 caps: caps?,

@@ -39,6 +39,9 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.answer_reserve": "time", "50ms", "kept free before the publisher's deadline to answer it";
     "campaigns.*.quote_ttl": "time", "5m", "a quote lives this long at most, never more than five minutes";
     "campaigns.*.max_posts": "whole number, 1 to 100", "5", "posts per lead";
+    "campaigns.*.policy": "`highest`, `priority` or `round_robin`", "highest", "who comes first among the bids of a tier";
+    "campaigns.*.rank_by": "`revenue`, `payout` or `margin`", "revenue", "what a bid is worth";
+    "campaigns.*.penalty": "true or false", "true", "whether a bid is worth less by the share of posts that its contract lately rejected";
     "campaigns.*.min_margin": "amount", "0.00", "the least margin of a sale";
     "campaigns.*.quote_promise": "`break_even` or `reprice`", "break_even", "how a quoted lead goes on after a reject, and what is then paid";
     "campaigns.*.direct_promise": "`break_even` or `reprice`", "reprice", "the same for a direct post";
@@ -67,6 +70,8 @@ pub static CATALOG: &[Member] = members! {
     "contracts.*.on": "true or false", "true", "whether it takes leads";
     "contracts.*.testing": "true or false", "false", "takes test leads, and only those";
     "contracts.*.priority": "whole number, -1000 to 1000", "0", "breaks ties: higher first";
+    "contracts.*.tier": "whole number, 0 to 100", "0", "all contracts of a lower tier come first";
+    "contracts.*.margin": "share, `20%`", "the publisher's", "kept of its price where the publisher has a `margin`";
     "contracts.*.ping": "`none` or `bid`", "required", "how it hears of a lead before the post";
     "contracts.*.price.fixed": "amount", "", "always this";
     "contracts.*.price.min": "amount", "", "a bid below is none";
