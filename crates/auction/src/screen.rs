@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    ContractReason, CounterUse, FieldName, FieldValue, FullLead, LeadId, PingFields, PublisherName,
+    ContractReason, CounterUse, FieldName, FullLead, LeadId, PingFields, PublisherName,
     Reservation, ReservationId, Timestamp,
 };
-use filter::{Fields, Verdict};
+use filter::{Cell, Fields, Verdict};
 
 use crate::{Acceptance, Book, Slot, Terms};
 
@@ -23,18 +23,12 @@ pub enum LeadView<'a> {
 }
 
 impl Fields for LeadView<'_> {
-    fn field(&self, name: &FieldName) -> Option<&FieldValue> {
-        match self {
-            Self::Ping(ping) => ping.get(name.as_str()),
-            Self::Full(lead) => lead.get(name.as_str()),
-        }
-    }
-
-    fn carried(&self, name: &FieldName) -> bool {
-        match self {
-            Self::Ping(ping) => ping.get(name.as_str()).is_some(),
-            Self::Full(_) => true,
-        }
+    fn cell(&self, name: &FieldName) -> Cell<'_> {
+        let (value, without) = match self {
+            Self::Ping(ping) => (ping.get(name.as_str()), Cell::Later),
+            Self::Full(lead) => (lead.get(name.as_str()), Cell::Absent),
+        };
+        value.map_or(without, Cell::Value)
     }
 }
 

@@ -9,6 +9,7 @@ mod fields;
 mod id;
 mod money;
 mod name;
+mod pattern;
 mod payout;
 mod reason;
 mod reservation;
@@ -24,6 +25,7 @@ pub use name::{
     BuyerName, CampaignName, ContractName, FieldName, GoalName, LinkName, NameError, OfferName,
     PublisherName,
 };
+pub use pattern::{Pattern, PatternError};
 pub use payout::Payout;
 pub use reason::{ContractReason, LeadReason, LeadStatus, LegState, SettledBy, Settlement};
 pub use reservation::{CapWindow, CounterUse, Reservation, ReservationId};

@@ -1,4 +1,8 @@
 //! A checked filter, and what it says of a lead.
+//!
+//! A filter numbers the fields it names: its [`Filter::columns`]. One that is asked once looks them
+//! up by name; a book of many filters looks each field up once for all of them, and hands each
+//! filter its cells.
 
 use std::sync::Arc;
 
@@ -8,7 +12,13 @@ use crate::op::Test;
 
 /// A checked filter. The default one passes everything.
 #[derive(Debug, Clone, Default)]
-pub struct Filter(Option<Arc<Node>>);
+pub struct Filter(Option<Arc<Checked>>);
+
+#[derive(Debug)]
+struct Checked {
+    root: Node,
+    columns: Vec<FieldName>,
+}
 
 /// What a filter says of a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +31,21 @@ pub enum Verdict {
     Unknown,
 }
 
+/// What a lead has in the place of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// This.
+    Value(&'a FieldValue),
+    /// Nothing.
+    Absent,
+    /// Nothing yet: it may still come with the post.
+    Later,
+}
+
 /// What a filter reads.
 pub trait Fields {
-    /// The value of a field, if the lead has it.
-    fn field(&self, name: &FieldName) -> Option<&FieldValue>;
-    /// Whether the field could be there at all: false for a post-only field at the ping.
-    fn carried(&self, name: &FieldName) -> bool;
+    /// What the lead has of a field.
+    fn cell(&self, name: &FieldName) -> Cell<'_>;
 }
 
 /// A part of a checked filter.
@@ -39,62 +58,79 @@ pub(crate) enum Node {
     /// It does not hold.
     Not(Box<Node>),
     /// A comparison.
-    Is {
-        field: FieldName,
-        test: Arc<dyn Test>,
-    },
+    Is { column: usize, test: Arc<dyn Test> },
 }
 
-/// True, false or unknown; true and false name the field that decided first, so that either can
-/// become the reason of a failure under `not`.
+/// True, false or unknown; true and false say which column decided first, so that either can become
+/// the reason of a failure under `not`.
 #[derive(Debug, Clone, Copy)]
-enum Truth<'a> {
-    True(&'a FieldName),
-    False(&'a FieldName),
+enum Truth {
+    True(usize),
+    False(usize),
     Unknown,
 }
 
 impl Filter {
-    pub(crate) fn new(root: Node) -> Self {
-        Self(Some(Arc::new(root)))
+    pub(crate) fn new(root: Node, columns: Vec<FieldName>) -> Self {
+        Self(Some(Arc::new(Checked { root, columns })))
+    }
+
+    /// The fields it names, each once.
+    pub fn columns(&self) -> &[FieldName] {
+        self.0.as_deref().map_or(&[], |checked| &checked.columns)
     }
 
     /// Evaluates the filter on a lead.
     pub fn eval(&self, fields: &dyn Fields) -> Verdict {
-        match self.0.as_deref().map(|root| root.truth(fields)) {
-            None | Some(Truth::True(_)) => Verdict::Pass,
-            Some(Truth::False(field)) => Verdict::Fail(field.clone()),
-            Some(Truth::Unknown) => Verdict::Unknown,
+        let columns = self.columns();
+        self.eval_cells(|column| {
+            let name = columns.get(column);
+            name.map_or(Cell::Absent, |name| fields.cell(name))
+        })
+    }
+
+    /// Evaluates the filter on what a lead has in each of its columns.
+    pub fn eval_cells<'f>(&self, cells: impl Fn(usize) -> Cell<'f>) -> Verdict {
+        let Some(checked) = self.0.as_deref() else {
+            return Verdict::Pass;
+        };
+        match checked.root.truth(&cells) {
+            Truth::True(_) => Verdict::Pass,
+            Truth::Unknown => Verdict::Unknown,
+            Truth::False(column) => match checked.columns.get(column) {
+                Some(field) => Verdict::Fail(field.clone()),
+                None => Verdict::Unknown,
+            },
         }
     }
 }
 
 impl Node {
-    fn truth(&self, fields: &dyn Fields) -> Truth<'_> {
+    fn truth<'f>(&self, cells: &impl Fn(usize) -> Cell<'f>) -> Truth {
         match self {
             Self::All(parts) => {
-                let stop = |truth: &Truth<'_>| matches!(truth, Truth::False(_));
-                decide(parts, fields, stop)
+                let stop = |truth: &Truth| matches!(truth, Truth::False(_));
+                decide(parts, cells, stop)
             }
             Self::Any(parts) => {
-                let stop = |truth: &Truth<'_>| matches!(truth, Truth::True(_));
-                decide(parts, fields, stop)
+                let stop = |truth: &Truth| matches!(truth, Truth::True(_));
+                decide(parts, cells, stop)
             }
-            Self::Not(inner) => match inner.truth(fields) {
-                Truth::True(field) => Truth::False(field),
-                Truth::False(field) => Truth::True(field),
+            Self::Not(inner) => match inner.truth(cells) {
+                Truth::True(column) => Truth::False(column),
+                Truth::False(column) => Truth::True(column),
                 Truth::Unknown => Truth::Unknown,
             },
-            Self::Is { field, test } => {
-                let holds = match fields.field(field) {
-                    Some(value) => test.holds(value),
-                    None if fields.carried(field) => test.holds_without(),
-                    None => return Truth::Unknown,
+            Self::Is { column, test } => {
+                let holds = match cells(*column) {
+                    Cell::Value(value) => test.holds(value),
+                    Cell::Absent => test.holds_without(),
+                    Cell::Later => return Truth::Unknown,
                 };
                 if holds {
-                    Truth::True(field)
+                    Truth::True(*column)
                 } else {
-                    Truth::False(field)
+                    Truth::False(*column)
                 }
             }
         }
@@ -102,14 +138,14 @@ impl Node {
 }
 
 /// The first part that decides, else unknown if one is, else the first part.
-fn decide<'a>(
-    parts: &'a [Node],
-    fields: &dyn Fields,
-    stop: impl Fn(&Truth<'a>) -> bool,
-) -> Truth<'a> {
+fn decide<'f>(
+    parts: &[Node],
+    cells: &impl Fn(usize) -> Cell<'f>,
+    stop: impl Fn(&Truth) -> bool,
+) -> Truth {
     let mut result = None;
     for part in parts {
-        let truth = part.truth(fields);
+        let truth = part.truth(cells);
         if stop(&truth) {
             return truth;
         }

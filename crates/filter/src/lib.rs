@@ -2,12 +2,12 @@
 //!
 //! `state in (TX, OK) and (age between 25 and 70 or home_owner = true) and not sr22 = true`
 //!
-//! - Comparisons: `=` `!=` `<` `<=` `>` `>=` `between A and B` `in (A, B)`, joined by `and`, `or`,
-//!   `not` and parentheses; `not` binds closest, then `and`, then `or`. Keywords are in lower
-//!   case: `OR` is Oregon.
+//! - Comparisons: `=` `!=` `<` `<=` `>` `>=` `between A and B` `in (A, B)` `not in (A, B)` `present`
+//!   `absent` `matches 'PATTERN'`, joined by `and`, `or`, `not` and parentheses; `not` binds closest,
+//!   then `and`, then `or`. Keywords are in lower case: `OR` is Oregon.
 //! - Values: bare words and numbers, or text in `'..'` or `".."` (a quote inside is doubled).
-//! - A field the lead does not have makes every comparison false, but `!=` true: `a != b` is always
-//!   the same as `not a = b`.
+//! - A field the lead does not have makes every comparison false, but `!=`, `not in` and `absent`
+//!   true: `a != b` is always the same as `not a = b`.
 //! - A field that may still come with the post makes a comparison unknown. Unknown spreads as in
 //!   Kleene's logic: `false and unknown` is false, `true or unknown` is true.
 #![forbid(unsafe_code)]
@@ -23,7 +23,7 @@ mod types;
 
 pub use ast::{Ast, Literal};
 pub use check::check;
-pub use eval::{Fields, Filter, Verdict};
+pub use eval::{Cell, Fields, Filter, Verdict};
 pub use issue::Issue;
 pub use parse::parse;
 pub use types::{FieldType, FieldTypes};

@@ -7,7 +7,9 @@
 mod between;
 mod equal;
 mod is_in;
+mod matches;
 mod order;
+mod presence;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,13 +21,17 @@ use crate::{FieldType, Literal};
 
 /// A family of operators that share their operands and types.
 pub(crate) trait Operator: Debug + Sync {
-    /// How its members are written: a symbol, or a keyword in lower case.
+    /// How its members are written: a symbol, or keywords in lower case with one space between.
     fn spellings(&self) -> &'static [&'static str];
     /// Reads what follows the operator; none after a complaint.
     fn operands(&self, parser: &mut Parser) -> Option<Vec<Literal>>;
     /// Whether fields of this type can be compared so.
     fn accepts(&self, field_type: &FieldType) -> bool;
-    /// The test of one comparison; values are of the field's type and as many as were read.
+    /// What its operands are read as, for a field of this type.
+    fn operand_type<'t>(&self, field_type: &'t FieldType) -> &'t FieldType {
+        field_type
+    }
+    /// The test of one comparison; values are of the operands' type and as many as were read.
     fn test(
         &self,
         spelling: &'static str,
@@ -44,11 +50,13 @@ pub(crate) trait Test: Debug + Send + Sync {
 }
 
 /// All families. Spellings that begin alike are told apart by the lexer.
-static FAMILIES: [&dyn Operator; 4] = [
+static FAMILIES: [&dyn Operator; 6] = [
     &equal::Equal,
     &order::Order,
     &between::Between,
     &is_in::IsIn,
+    &presence::Presence,
+    &matches::Matches,
 ];
 
 /// All operators with their spellings.

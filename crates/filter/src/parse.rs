@@ -32,9 +32,6 @@ pub fn parse(text: &str) -> Result<Ast, Vec<Issue>> {
     }
 }
 
-/// What may stand where no word of the language may.
-const KEYWORDS: [&str; 5] = ["and", "or", "not", "between", "in"];
-
 /// A place in the tokens, and the mistakes so far.
 pub(crate) struct Parser {
     lexemes: Vec<Lexeme>,
@@ -70,6 +67,16 @@ impl Parser {
     pub(crate) fn eat(&mut self, spelling: &str) -> bool {
         let found = self.is(spelling);
         self.next += usize::from(found);
+        found
+    }
+
+    /// Steps over an operator if all of its words are next.
+    fn eat_all(&mut self, spelling: &str) -> bool {
+        let start = self.next;
+        let found = spelling.split(' ').all(|word| self.eat(word));
+        if !found {
+            self.next = start;
+        }
         found
     }
 
@@ -206,11 +213,11 @@ impl Parser {
             let message = format!("a filter has at most {} comparisons", limits::COMPARISONS);
             self.issues.push(Issue::new(at, message));
         }
-        let Some((operator, spelling)) = op::all().find(|(_, spelling)| self.is(spelling)) else {
+        let Some((operator, spelling)) = op::all().find(|(_, spelling)| self.eat_all(spelling))
+        else {
             let known: Vec<&str> = op::all().map(|(_, spelling)| spelling).collect();
-            return self.complain(format!("expected one of {}", known.join(" ")));
+            return self.complain(format!("expected one of {}", known.join(", ")));
         };
-        self.next += 1;
         let operands = operator.operands(self)?;
         Some(Comparison {
             field,
@@ -242,7 +249,9 @@ impl Parser {
     }
 }
 
-/// Lower case only: `OR` and `IN` are states.
+/// Words that are no field and no value: those that join, and those of the operators. Lower case
+/// only: `OR` and `IN` are states.
 fn is_keyword(word: &str) -> bool {
-    KEYWORDS.contains(&word)
+    let mut operators = op::all().flat_map(|(_, spelling)| spelling.split(' '));
+    matches!(word, "and" | "or" | "not") || operators.any(|keyword| keyword == word)
 }

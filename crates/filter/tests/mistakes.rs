@@ -39,6 +39,8 @@ fn good_ones() {
         "not not sr22 = true",
         "((((age >= -1))))",
         "born < 2001-01-31 and make in ('a', \"b\", c)",
+        "make present and not born absent or zip not in (02134, 02139)",
+        "make matches 'f(or)?d|kia' and zip matches '787..' and make = 'present'",
     ] {
         check(text, expect!["good"]);
     }
@@ -49,7 +51,7 @@ fn grammar() {
     check("", expect!["at 0: a filter cannot be empty"]);
     check(
         "age",
-        expect!["at 3: expected one of = != < <= > >= between in"],
+        expect!["at 3: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"],
     );
     check("age = ", expect!["at 6: expected a value"]);
     check(
@@ -78,8 +80,8 @@ fn grammar() {
     check(
         "age # 1",
         expect![[r#"
-        at 4: `#` means nothing here
-        at 6: expected one of = != < <= > >= between in"#]],
+            at 4: `#` means nothing here
+            at 6: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"#]],
     );
 }
 
@@ -108,6 +110,36 @@ fn types_and_names() {
 }
 
 #[test]
+fn further_operators() {
+    check(
+        "make matches '('",
+        expect!["at 0: `(` is no pattern: unclosed group"],
+    );
+    check(
+        "make matches 'a)(b'",
+        expect!["at 0: `a)(b` is no pattern: unopened group"],
+    );
+    check("make matches '.{999}{999}'", expect!["at 0: `.{999}{999}` is no pattern: Compiled regex exceeds size limit of 1048576 bytes."]);
+    check(
+        "age matches '1.'",
+        expect!["at 0: `matches` does not apply to `age`, which holds a whole number"],
+    );
+    check("make matches", expect!["at 12: expected a value"]);
+    check("age not (1, 2)", expect!["at 4: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"]);
+    check("age not in 1", expect!["at 11: expected `(`"]);
+    check(
+        "state not in (TX, XX)",
+        expect!["at 18: expected one of OR, TX"],
+    );
+    check("present = 1", expect!["at 0: expected the name of a field"]);
+    check(
+        "age present 1",
+        expect!["at 12: expected `and`, `or` (in lower case) or the end"],
+    );
+    check("make = absent", expect!["at 7: expected a value"]);
+}
+
+#[test]
 fn all_at_once() {
     check(
         "age = and state == TX or (zip in (1, ) and foo) or make",
@@ -115,8 +147,8 @@ fn all_at_once() {
             at 6: expected a value
             at 17: expected a value
             at 37: expected a value
-            at 46: expected one of = != < <= > >= between in
-            at 55: expected one of = != < <= > >= between in"#]],
+            at 46: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches
+            at 55: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"#]],
     );
     check(
         "age = x or zip = y or bad = 1",

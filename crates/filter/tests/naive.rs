@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::{FieldName, FieldValue};
-use filter::{FieldType, FieldTypes, Fields, Verdict, compile};
+use filter::{Cell, FieldType, FieldTypes, Fields, Verdict, compile};
 use proptest::prelude::*;
 
 /// An expression, as a tree; all fields are numbers.
@@ -30,12 +30,12 @@ enum Slot {
 struct Lead(BTreeMap<&'static str, (Slot, Option<FieldValue>)>);
 
 impl Fields for Lead {
-    fn field(&self, name: &FieldName) -> Option<&FieldValue> {
-        self.0.get(name.as_str())?.1.as_ref()
-    }
-
-    fn carried(&self, name: &FieldName) -> bool {
-        !matches!(self.0.get(name.as_str()), Some((Slot::Later, _)))
+    fn cell(&self, name: &FieldName) -> Cell<'_> {
+        match self.0.get(name.as_str()) {
+            Some((Slot::Later, _)) => Cell::Later,
+            Some((_, Some(value))) => Cell::Value(value),
+            _ => Cell::Absent,
+        }
     }
 }
 
@@ -50,10 +50,11 @@ impl Tree {
         };
         match self {
             Tree::Is(field, "between", v) => format!("{field} between {} and {}", v[0], v[1]),
-            Tree::Is(field, "in", values) => {
+            Tree::Is(field, op @ ("in" | "not in"), values) => {
                 let values: Vec<String> = values.iter().map(i64::to_string).collect();
-                format!("{field} in ({})", values.join(", "))
+                format!("{field} {op} ({})", values.join(", "))
             }
+            Tree::Is(field, op @ ("present" | "absent"), _) => format!("{field} {op}"),
             Tree::Is(field, op, values) => format!("{field} {op} {}", values[0]),
             Tree::Not(inner) => format!("not ({})", inner.text()),
             Tree::And(parts) => join(parts, " and "),
@@ -67,7 +68,7 @@ impl Tree {
             Tree::Is(field, op, v) => {
                 let x = match lead.0[field].0 {
                     Slot::Later => return None,
-                    Slot::Absent => return Some(*op == "!="),
+                    Slot::Absent => return Some(["!=", "not in", "absent"].contains(op)),
                     Slot::Value(x) => x,
                 };
                 Some(match *op {
@@ -78,7 +79,11 @@ impl Tree {
                     ">" => x > v[0],
                     ">=" => x >= v[0],
                     "between" => v[0] <= x && x <= v[1],
-                    _ => v.contains(&x),
+                    "in" => v.contains(&x),
+                    "not in" => !v.contains(&x),
+                    "present" => true,
+                    "absent" => false,
+                    other => unreachable!("{other}"),
                 })
             }
             Tree::Not(inner) => inner.truth(lead).map(|truth| !truth),
@@ -116,7 +121,9 @@ impl Tree {
 
 fn leaf() -> impl Strategy<Value = Tree> {
     let field = prop::sample::select(FIELDS.to_vec());
-    let op = prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">=", "between", "in"]);
+    let op = prop::sample::select(vec![
+        "=", "!=", "<", "<=", ">", ">=", "between", "in", "not in", "present", "absent",
+    ]);
     (field, op, prop::collection::vec(-3_i64..4, 2..4)).prop_map(|(field, op, mut values)| {
         if op == "between" {
             values.sort_unstable();
@@ -190,8 +197,22 @@ proptest! {
         }
     }
 
+    /// `matches`, against the pieces its pattern is made of.
     #[test]
-    fn no_text_panics(text in "[ab !=<>()',\"0-9andorti\\PC]{0,80}") {
+    fn a_text_matches_from_end_to_end(pieces in prop::collection::vec("[ab]{1,2}", 1..4), text in "[ab]{0,3}") {
+        let types = FieldTypes::from([("a".parse().unwrap(), FieldType::Text)]);
+        let filter = compile(&format!("a matches '{}'", pieces.join("|")), &types).unwrap();
+        let lead = Lead(BTreeMap::from([("a", (Slot::Value(0), Some(FieldValue::Text(text.clone()))))]));
+        let verdict = filter.eval(&lead);
+        prop_assert_eq!(verdict == Verdict::Pass, pieces.contains(&text), "{:?} {}", pieces, text);
+        let absent = Lead(BTreeMap::from([("a", (Slot::Absent, None))]));
+        prop_assert!(matches!(filter.eval(&absent), Verdict::Fail(_)));
+        let later = Lead(BTreeMap::from([("a", (Slot::Later, None))]));
+        prop_assert_eq!(filter.eval(&later), Verdict::Unknown);
+    }
+
+    #[test]
+    fn no_text_panics(text in "[ab !=<>()',\"0-9andortimpresh\\PC]{0,80}") {
         let _ = compile(&text, &types());
     }
 }

@@ -29,5 +29,5 @@ pub use kind::choice::{ChoiceError, Choices};
 pub use kind::derived::{Derived, What};
 pub use kind::{Kind, state};
 pub use request::{PingRequest, PostRequest, parse_ping, parse_post};
-pub use rule::{PatternError, Rule};
+pub use rule::Rule;
 pub use schema::{Field, Presence, Schema, SchemaError};

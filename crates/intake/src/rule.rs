@@ -7,11 +7,9 @@ mod length;
 mod pattern;
 mod range;
 
-use domain::FieldValue;
+use domain::{FieldValue, Pattern, PatternError};
 
 use crate::issue::Fault;
-
-pub use pattern::PatternError;
 
 /// A limit of a field's values.
 #[derive(Debug, Clone)]
@@ -31,13 +29,13 @@ pub enum Rule {
         max: usize,
     },
     /// The whole normalised text matches.
-    Pattern(regex::Regex),
+    Pattern(Pattern),
 }
 
 impl Rule {
     /// A pattern in the syntax of the crate `regex`; it has to match the whole text.
     pub fn pattern(text: &str) -> Result<Self, PatternError> {
-        pattern::compile(text).map(Self::Pattern)
+        Pattern::new(text).map(Self::Pattern)
     }
 
     pub(crate) fn check(&self, value: &FieldValue) -> Result<(), Fault> {

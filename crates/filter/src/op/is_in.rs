@@ -1,6 +1,6 @@
-//! `in (A, B, ..)`: equal to one of a list.
+//! `in (A, B, ..)` and `not in (A, B, ..)`: equal to one of a list, or to none. A lead without the
+//! field is equal to nothing, so `not in` holds for it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::FieldValue;
@@ -13,11 +13,15 @@ use crate::{FieldType, Literal, limits};
 pub(super) struct IsIn;
 
 #[derive(Debug)]
-struct IsOneOf(HashSet<FieldValue>);
+struct IsOneOf {
+    /// In order.
+    values: Vec<FieldValue>,
+    negated: bool,
+}
 
 impl Operator for IsIn {
     fn spellings(&self) -> &'static [&'static str] {
-        &["in"]
+        &["in", "not in"]
     }
 
     fn operands(&self, parser: &mut Parser) -> Option<Vec<Literal>> {
@@ -35,16 +39,22 @@ impl Operator for IsIn {
 
     fn test(
         &self,
-        _spelling: &'static str,
-        values: Vec<FieldValue>,
+        spelling: &'static str,
+        mut values: Vec<FieldValue>,
     ) -> Result<Arc<dyn Test>, String> {
-        Ok(Arc::new(IsOneOf(values.into_iter().collect())))
+        values.sort_unstable();
+        let negated = spelling == "not in";
+        Ok(Arc::new(IsOneOf { values, negated }))
     }
 }
 
 impl Test for IsOneOf {
     fn holds(&self, value: &FieldValue) -> bool {
-        self.0.contains(value)
+        self.values.binary_search(value).is_ok() != self.negated
+    }
+
+    fn holds_without(&self) -> bool {
+        self.negated
     }
 }
 
