@@ -1,20 +1,43 @@
 //! A campaign's book: the standing orders of its contracts, compiled from a catalog generation.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::{
-    BuyerName, CapWindow, ContractName, Currency, Micros, Payout, Ppm, PublisherName, Zone,
-};
+use domain::{BuyerName, CapWindow, ContractName, Currency, FieldName, Micros, Payout, Ppm, Zone};
 use filter::Filter;
 
-use crate::{Policy, RankBy};
+use crate::{Policy, Price, RankBy, Schedule, Sources, States, Zips};
 
 /// All contracts of one campaign. A contract is known inside an auction by its [`Slot`].
 #[derive(Debug, Clone, Default)]
 pub struct Book {
-    /// The contracts, in the catalog's order.
-    pub terms: Vec<Terms>,
+    terms: Vec<Terms>,
+    columns: Columns,
+}
+
+/// The fields that the filters of a book name, each once, so that a lead is asked for each once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Columns {
+    /// By name.
+    pub(crate) names: Vec<FieldName>,
+    /// For each contract, where among them the columns of its filter are.
+    pub(crate) of: Vec<Vec<usize>>,
+}
+
+impl Columns {
+    fn new(terms: &[Terms]) -> Self {
+        let mut names: Vec<FieldName> = terms
+            .iter()
+            .flat_map(|terms| terms.filter.columns().iter().cloned())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = |name: &FieldName| names.partition_point(|known| known < name);
+        let of = terms
+            .iter()
+            .map(|terms| terms.filter.columns().iter().map(place).collect())
+            .collect();
+        Self { names, of }
+    }
 }
 
 /// The place of a contract in its book.
@@ -22,6 +45,21 @@ pub struct Book {
 pub struct Slot(pub usize);
 
 impl Book {
+    /// A book of these contracts, in the catalog's order.
+    pub fn new(terms: Vec<Terms>) -> Self {
+        let columns = Columns::new(&terms);
+        Self { terms, columns }
+    }
+
+    /// The contracts, in the catalog's order.
+    pub fn terms(&self) -> &[Terms] {
+        &self.terms
+    }
+
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
     /// The contract in a slot.
     pub fn get(&self, slot: Slot) -> Option<&Terms> {
         self.terms.get(slot.0)
@@ -69,9 +107,17 @@ pub struct Terms {
     pub filter: Filter,
     /// Whose leads it takes.
     pub sources: Sources,
+    /// When it takes leads, in its zone.
+    pub schedule: Schedule,
+    /// The states it takes leads of, by field `state`; none: of all.
+    pub states: Option<States>,
+    /// The ZIPs it takes leads of, by field `zip`; none: of all.
+    pub zips: Option<Zips>,
+    /// It takes leads that the publisher sold elsewhere at most this often.
+    pub max_already_sold: u8,
     /// How many leads it takes; at most one cap per window.
     pub caps: Vec<Cap>,
-    /// The zone of its calendar windows.
+    /// The zone of its schedule and its calendar windows.
     pub zone: Zone,
     /// No post starts with less time than this left.
     pub min_post_time: Duration,
@@ -93,7 +139,11 @@ impl Terms {
             price: Price::Fixed(Micros::ZERO),
             margin: None,
             filter: Filter::default(),
-            sources: Sources::All,
+            sources: Sources::default(),
+            schedule: Schedule::default(),
+            states: None,
+            zips: None,
+            max_already_sold: 0,
             caps: Vec::new(),
             zone: Zone::utc(),
             min_post_time: Duration::from_secs(1),
@@ -105,46 +155,12 @@ impl Terms {
 /// How a contract hears of a lead before the post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PingMode {
-    /// Not at all: it takes part with its fixed price.
+    /// Not at all: it takes part with the price it names.
     None,
+    /// It is asked whether it takes the lead, at the price it names.
+    Check,
     /// It is asked for a price.
     Bid,
-}
-
-/// What a contract pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Price {
-    /// Always this.
-    Fixed(Micros),
-    /// What it bids, inside these bounds: a bid below `min` is no bid, one above `max` is cut to it.
-    Bid {
-        /// Least.
-        min: Micros,
-        /// Most.
-        max: Micros,
-    },
-}
-
-/// Whose leads a contract takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sources {
-    /// Everybody's.
-    All,
-    /// Only these publishers'.
-    Only(BTreeSet<PublisherName>),
-    /// Everybody's but these.
-    Except(BTreeSet<PublisherName>),
-}
-
-impl Sources {
-    /// Whether leads of this publisher are taken.
-    pub fn allow(&self, publisher: &PublisherName) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(these) => these.contains(publisher),
-            Self::Except(these) => !these.contains(publisher),
-        }
-    }
 }
 
 /// A cap in leads.

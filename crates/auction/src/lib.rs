@@ -11,19 +11,31 @@
 
 mod acceptance;
 mod book;
+mod eligible;
+mod explain;
+mod geo;
 mod ladder;
+mod price;
 mod round;
+mod schedule;
 mod screen;
 mod select;
+mod sources;
 mod waterfall;
 
 pub use acceptance::{Acceptance, Tally};
-pub use book::{Book, Cap, PingMode, Price, Promise, Rules, Slot, Sources, Terms};
+pub use book::{Book, Cap, PingMode, Promise, Rules, Slot, Terms};
+pub use eligible::{Check, Failed};
+pub use explain::{Explained, explain};
+pub use geo::{States, ZipError, Zips};
 pub use ladder::{
     Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder, PostReply,
     Sold,
 };
+pub use price::{Named, Price, PriceRules};
 pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
-pub use screen::{Context, Facts, History, LeadView, Screened, screen};
+pub use schedule::{Schedule, ScheduleRow};
+pub use screen::{Context, Facts, History, LeadView, Passed, Screened, screen};
 pub use select::{Bid, Policy, RankBy, Rung};
+pub use sources::{SourceList, Sources, Subs};
 pub use waterfall::{PingResult, PingRow, Row, Waterfall};

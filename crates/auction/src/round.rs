@@ -17,8 +17,8 @@ use domain::{ContractReason, Micros, Mono, Timestamp};
 
 use crate::select::order;
 use crate::{
-    Bid, Book, Context, Facts, History, PingMode, PingResult, PingRow, Price, Row, Rules, Rung,
-    Screened, Slot, Terms, Waterfall, screen,
+    Bid, Book, Check, Context, Facts, Failed, History, Named, Passed, PingMode, PingResult,
+    PingRow, Price, Row, Rules, Rung, Screened, Slot, Terms, Waterfall, screen,
 };
 
 /// What a round is for: a quote, or a post that goes straight on.
@@ -79,6 +79,13 @@ pub enum PingReply {
         /// How long the bid stands, from now.
         expires_in: Option<Duration>,
     },
+    /// Yes, without a price: an answer to a check.
+    Accept {
+        /// Its name for the bid.
+        bid_id: Option<String>,
+        /// How long it stands, from now.
+        expires_in: Option<Duration>,
+    },
     /// No interest.
     NoBid,
     /// It asked us to slow down.
@@ -134,6 +141,8 @@ enum State {
 
 struct Entry {
     slot: Slot,
+    /// The price it names by itself.
+    named: Option<Micros>,
     state: State,
     row: Row,
     ping: Option<PingRow>,
@@ -145,6 +154,7 @@ impl Entry {
         row.ping_reason = Some(reason);
         Self {
             slot,
+            named: None,
             state: State::Out,
             row,
             ping: None,
@@ -183,11 +193,11 @@ impl PingRound {
         };
         let book = Arc::clone(&round.opening.book);
         for at in 0..round.opening.screened.passed.len() {
-            let Some(&(slot, deferred)) = round.opening.screened.passed.get(at) else {
+            let Some(&passed) = round.opening.screened.passed.get(at) else {
                 break;
             };
-            if let Some(terms) = book.get(slot) {
-                let entry = round.enter(slot, terms, deferred);
+            if let Some(terms) = book.get(passed.slot) {
+                let entry = round.enter(passed, terms);
                 round.entries.push(entry);
             }
         }
@@ -199,27 +209,33 @@ impl PingRound {
         round
     }
 
-    fn enter(&mut self, slot: Slot, terms: &Terms, deferred: bool) -> Entry {
+    fn enter(&mut self, passed: Passed, terms: &Terms) -> Entry {
+        let Passed {
+            slot,
+            deferred,
+            named,
+        } = passed;
         let mut row = Row::new(terms, deferred);
         let opening = &self.opening;
-        let reach = match terms.price {
-            Price::Fixed(price) => price,
-            Price::Bid { max, .. } => max,
-        };
-        let reachable = opening
-            .rules
-            .admissible(terms, opening.min_payout, reach)
-            .map(drop)
-            .ok_or(ContractReason::BelowFloor);
-        let room = || screen::room(terms, &opening.context, &opening.facts);
-        if let Err(reason) = reachable.and_then(|()| room()) {
-            return Entry::out(slot, row, reason);
+        let (rules, context) = (&opening.rules, &opening.context);
+        let may_enter = may_enter(
+            terms,
+            named,
+            rules,
+            opening.min_payout,
+            context,
+            &opening.facts,
+        );
+        if let Err(failed) = may_enter {
+            return Entry::out(slot, row, failed.reason);
         }
-        match (terms.ping, terms.price) {
-            (PingMode::None, Price::Fixed(price)) => {
+        let named = named.map(|named| named.price);
+        match (terms.ping, named) {
+            (PingMode::None, Some(price)) => {
                 row.price = Some(price);
                 Entry {
                     slot,
+                    named,
                     state: State::Bid(Offer {
                         price,
                         bid_id: None,
@@ -229,7 +245,7 @@ impl PingRound {
                     ping: None,
                 }
             }
-            (PingMode::Bid, _) if self.window_end > opening.now => {
+            (PingMode::Check | PingMode::Bid, _) if self.window_end > opening.now => {
                 self.effects.push_back(PingEffect::Ping {
                     slot,
                     until: self.window_end,
@@ -245,15 +261,16 @@ impl PingRound {
                 };
                 Entry {
                     slot,
+                    named,
                     state: State::Asked,
                     row,
                     ping: Some(ping),
                 }
             }
             // Nobody can be asked in a window of no length.
-            (PingMode::Bid, _) => Entry::out(slot, row, ContractReason::NoTime),
+            (PingMode::Check | PingMode::Bid, _) => Entry::out(slot, row, ContractReason::NoTime),
             // Whose price is only bid and who is not asked has none.
-            (PingMode::None, Price::Bid { .. }) => Entry::out(slot, row, ContractReason::NoBid),
+            (PingMode::None, None) => Entry::out(slot, row, ContractReason::NoBid),
         }
     }
 
@@ -287,42 +304,51 @@ impl PingRound {
         self.outstanding -= 1;
         let (result, offered) = match &reply {
             PingReply::Bid { price, .. } => (PingResult::Bid, Some(*price)),
+            PingReply::Accept { .. } if entry.named.is_some() => (PingResult::Bid, None),
             PingReply::NoBid => (PingResult::NoBid, None),
-            PingReply::Throttled | PingReply::Bad | PingReply::Error => (PingResult::Failed, None),
+            PingReply::Accept { .. } | PingReply::Throttled | PingReply::Bad | PingReply::Error => {
+                (PingResult::Failed, None)
+            }
         };
         if let Some(ping) = &mut entry.ping {
             ping.result = result;
             ping.took = now.since(opened);
             ping.bid = offered;
         }
-        match reply {
+        let offer = match reply {
             PingReply::Bid {
                 price,
                 bid_id,
                 expires_in,
-            } => match bounded(terms.price, price) {
-                Some(price) => {
-                    entry.row.price = Some(price);
-                    let expires = expires_in.map(|span| wall.plus(span));
-                    entry.state = State::Bid(Offer {
-                        price,
-                        bid_id,
-                        expires,
-                    });
-                }
+            } => match entry.named.or_else(|| bounded(&terms.price, price)) {
+                Some(price) => Ok((price, bid_id, expires_in)),
                 None => {
                     entry.row.price = Some(price);
-                    entry.row.ping_reason = Some(ContractReason::BelowFloor);
-                    entry.state = State::Out;
+                    Err(ContractReason::BelowFloor)
                 }
             },
-            other => {
-                entry.row.ping_reason = Some(match other {
-                    PingReply::NoBid | PingReply::Bid { .. } => ContractReason::NoBid,
-                    PingReply::Throttled => ContractReason::Throttled,
-                    PingReply::Bad => ContractReason::BadResponse,
-                    PingReply::Error => ContractReason::PingError,
+            // Who says yes and was to name a price has said nothing.
+            PingReply::Accept { bid_id, expires_in } => match entry.named {
+                Some(price) => Ok((price, bid_id, expires_in)),
+                None => Err(ContractReason::BadResponse),
+            },
+            PingReply::NoBid => Err(ContractReason::NoBid),
+            PingReply::Throttled => Err(ContractReason::Throttled),
+            PingReply::Bad => Err(ContractReason::BadResponse),
+            PingReply::Error => Err(ContractReason::PingError),
+        };
+        match offer {
+            Ok((price, bid_id, expires_in)) => {
+                entry.row.price = Some(price);
+                let expires = expires_in.map(|span| wall.plus(span));
+                entry.state = State::Bid(Offer {
+                    price,
+                    bid_id,
+                    expires,
                 });
+            }
+            Err(reason) => {
+                entry.row.ping_reason = Some(reason);
                 entry.state = State::Out;
             }
         }
@@ -433,11 +459,38 @@ fn bid(
 }
 
 /// A bid inside the contract's bounds: cut to the most it pays, none if below the least.
-fn bounded(terms: Price, offered: Micros) -> Option<Micros> {
-    match terms {
-        Price::Fixed(price) => Some(price),
+fn bounded(price: &Price, offered: Micros) -> Option<Micros> {
+    match price {
         Price::Bid { min, max } => {
-            (offered >= min && offered > Micros::ZERO).then(|| offered.min(max))
+            (offered >= *min && offered > Micros::ZERO).then(|| offered.min(*max))
         }
+        Price::Fixed(_) | Price::Rules(_) => None,
     }
+}
+
+/// What is asked of a contract when a round opens, after the static part: whether its price can
+/// reach the floor, and whether its limits leave room.
+pub(crate) fn may_enter(
+    terms: &Terms,
+    named: Option<Named>,
+    rules: &Rules,
+    min_payout: Micros,
+    context: &Context,
+    facts: &Facts,
+) -> Result<(), Failed> {
+    let most = match (named, &terms.price) {
+        (Some(named), _) => named.price,
+        (None, Price::Bid { max, .. }) => *max,
+        (None, Price::Fixed(_) | Price::Rules(_)) => Micros::ZERO,
+    };
+    if rules.admissible(terms, min_payout, most).is_none() {
+        return Err(Failed {
+            check: Check::Floor,
+            reason: ContractReason::BelowFloor,
+        });
+    }
+    screen::room(terms, context, facts).map_err(|reason| Failed {
+        check: Check::Limits,
+        reason,
+    })
 }

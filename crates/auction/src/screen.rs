@@ -3,14 +3,17 @@
 //! The static part needs only the book and the lead. What it lets pass is looked up in one batch
 //! of [`Facts`]; facts are hints (a hold decides), recorded with the lead so that it can be replayed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::{
-    ContractReason, CounterUse, FieldName, FullLead, LeadId, PingFields, PublisherName,
+    BuyerName, ContractReason, CounterUse, FullLead, LeadId, PingFields, PublisherName,
     Reservation, ReservationId, Timestamp,
 };
-use filter::{Cell, Fields, Verdict};
+use filter::{Cell, Fields};
 
+use crate::eligible::{Locals, Place, judge, judge_one};
+use crate::price::Named;
 use crate::{Acceptance, Book, Slot, Terms};
 
 /// The lead as far as it is known: a ping has less of it than a post.
@@ -23,10 +26,10 @@ pub enum LeadView<'a> {
 }
 
 impl Fields for LeadView<'_> {
-    fn cell(&self, name: &FieldName) -> Cell<'_> {
+    fn cell(&self, name: &str) -> Cell<'_> {
         let (value, without) = match self {
-            Self::Ping(ping) => (ping.get(name.as_str()), Cell::Later),
-            Self::Full(lead) => (lead.get(name.as_str()), Cell::Absent),
+            Self::Ping(ping) => (ping.get(name), Cell::Later),
+            Self::Full(lead) => (lead.get(name), Cell::Absent),
         };
         value.map_or(without, Cell::Value)
     }
@@ -37,10 +40,30 @@ impl Fields for LeadView<'_> {
 pub struct Context {
     /// Whose lead it is.
     pub publisher: PublisherName,
+    /// Its sub ids, `s1` to `s10`.
+    pub sub: Arc<BTreeMap<String, String>>,
+    /// Buyers that the publisher excludes.
+    pub exclude: Arc<BTreeSet<BuyerName>>,
+    /// How often the publisher sold the lead elsewhere.
+    pub already_sold: u8,
     /// Whether it is a test lead.
     pub test: bool,
     /// Wall time, for calendar windows.
     pub wall: Timestamp,
+}
+
+impl Context {
+    /// A live lead of a publisher, without anything special.
+    pub fn new(publisher: PublisherName, wall: Timestamp) -> Self {
+        Self {
+            publisher,
+            sub: Arc::default(),
+            exclude: Arc::default(),
+            already_sold: 0,
+            test: false,
+            wall,
+        }
+    }
 }
 
 /// Dynamic values, read once for a lead.
@@ -72,10 +95,21 @@ impl Facts {
 /// What the static part let pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Screened {
-    /// Contracts still in, in the book's order; true if a check waits for the whole lead.
-    pub passed: Vec<(Slot, bool)>,
+    /// Contracts still in, in the book's order.
+    pub passed: Vec<Passed>,
     /// How many others failed, by reason.
     pub excluded: BTreeMap<ContractReason, u32>,
+}
+
+/// A contract that the static part let pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// Its place in the book.
+    pub slot: Slot,
+    /// Whether a check, or its price, waits for the whole lead.
+    pub deferred: bool,
+    /// The price it names by itself; none if it bids.
+    pub named: Option<Named>,
 }
 
 impl Screened {
@@ -83,7 +117,7 @@ impl Screened {
     pub fn counters(&self, book: &Book, context: &Context) -> Vec<String> {
         self.passed
             .iter()
-            .filter_map(|(slot, _)| book.get(*slot))
+            .filter_map(|passed| book.get(passed.slot))
             .flat_map(|terms| counters(terms, context.wall))
             .map(|counter| counter.counter)
             .collect()
@@ -92,11 +126,31 @@ impl Screened {
 
 /// Applies the static part of every contract's order to a lead.
 pub fn screen(book: &Book, context: &Context, lead: LeadView<'_>) -> Screened {
+    let columns = book.columns();
+    let cells: Vec<Cell<'_>> = columns
+        .names
+        .iter()
+        .map(|name| lead.cell(name.as_str()))
+        .collect();
+    let mut locals = Locals::new(context.wall);
+    let place = Place::of(&lead);
     let mut screened = Screened::default();
-    for (slot, terms) in book.iter() {
-        match check(terms, context, lead) {
-            Ok(deferred) => screened.passed.push((slot, deferred)),
-            Err(reason) => *screened.excluded.entry(reason).or_default() += 1,
+    for ((slot, terms), places) in book.iter().zip(&columns.of) {
+        let cell = |column: usize| {
+            let cell = places.get(column).and_then(|place| cells.get(*place));
+            cell.copied().unwrap_or(Cell::Absent)
+        };
+        let filter = || terms.filter.eval_cells(cell);
+        match judge(terms, context, &mut locals, place, filter) {
+            Ok(deferred) => {
+                let named = terms.price.named(&lead);
+                screened.passed.push(Passed {
+                    slot,
+                    deferred: deferred || named.is_some_and(|named| named.deferred),
+                    named,
+                });
+            }
+            Err(failed) => *screened.excluded.entry(failed.reason).or_default() += 1,
         }
     }
     screened
@@ -108,20 +162,7 @@ pub(crate) fn check(
     context: &Context,
     lead: LeadView<'_>,
 ) -> Result<bool, ContractReason> {
-    if !terms.on {
-        return Err(ContractReason::Paused);
-    }
-    if terms.testing != context.test {
-        return Err(ContractReason::TestMismatch);
-    }
-    if !terms.sources.allow(&context.publisher) {
-        return Err(ContractReason::SourceBlocked);
-    }
-    match terms.filter.eval(&lead) {
-        Verdict::Pass => Ok(false),
-        Verdict::Unknown => Ok(true),
-        Verdict::Fail(field) => Err(ContractReason::Filtered(field)),
-    }
+    judge_one(terms, context, &lead).map_err(|failed| failed.reason)
 }
 
 /// Whether the facts leave room under all caps of a contract.

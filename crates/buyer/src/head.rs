@@ -31,6 +31,8 @@ pub struct PingHead<'a> {
     pub currency: Currency,
     /// A test lead.
     pub test: bool,
+    /// How often the publisher sold the lead elsewhere.
+    pub already_sold: u8,
     /// The lead's source.
     pub source: SourceView<'a>,
 }
@@ -74,7 +76,7 @@ impl<'a> WireHead<'a> {
             sale: WireSale {
                 mode: "exclusive",
                 max_sold: 1,
-                already_sold: 0,
+                already_sold: head.already_sold,
             },
             source: WireSource {
                 publisher: head.source.publisher,

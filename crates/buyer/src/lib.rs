@@ -11,5 +11,5 @@ mod ping;
 mod post;
 
 pub use head::{PingHead, SourceView};
-pub use ping::{Bid, PingAnswer, build_ping, parse_ping};
+pub use ping::{Bid, BidTerms, PingAnswer, build_ping, parse_ping};
 pub use post::{NotTaken, PostAnswer, PostHead, UnclearWhy, build_post, parse_post};

@@ -1,4 +1,9 @@
 //! The native ping and its answer.
+//!
+//! A contract with `ping = "bid"` answers `{"bid": "14.00"}`; one with `ping = "check"`, whose price
+//! stands already, may also answer `{"accept": true}`, and a `bid` of it means yes at that price. Both
+//! say no with `{"bid": null}`, `{"accept": false}` or 204. `bid_id`, `expires_in_s` and `reason` are
+//! the same in each.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +20,13 @@ use crate::head::{WireFields, WireHead, object, said};
 pub struct Bid {
     /// The price, above zero.
     pub price: Micros,
+    /// What goes with it.
+    pub terms: BidTerms,
+}
+
+/// What goes with a yes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BidTerms {
     /// The buyer's id of the bid, to be sent with the post.
     pub bid_id: Option<String>,
     /// How long it holds.
@@ -26,6 +38,8 @@ pub struct Bid {
 pub enum PingAnswer {
     /// It offers a price.
     Bid(Bid),
+    /// It wants the lead and names no price.
+    Accept(BidTerms),
     /// It does not want the lead.
     NoBid {
         /// Its reason, if it gave one.
@@ -72,6 +86,7 @@ pub fn build_ping(
 struct Answer {
     #[serde(default, deserialize_with = "present")]
     bid: Option<Value>,
+    accept: Option<Value>,
     bid_id: Option<Value>,
     expires_in_s: Option<Value>,
     reason: Option<Value>,
@@ -101,25 +116,45 @@ pub fn parse_ping(status: u16, body: &[u8]) -> PingAnswer {
 impl Answer {
     fn meaning(self) -> PingAnswer {
         let reason = said(self.reason, 200);
-        match (self.bid, self.exclusive) {
-            (Some(Value::String(bid)), None) => match bid.parse::<Micros>() {
-                Ok(price) if price > Micros::ZERO => offer(price, self.bid_id, self.expires_in_s),
-                Ok(Micros::ZERO) => PingAnswer::NoBid { reason },
-                _ => PingAnswer::Bad("`bid` is no amount"),
-            },
-            (Some(Value::Null), None) => PingAnswer::NoBid { reason },
-            (Some(_), None) => PingAnswer::Bad("`bid` is no text"),
-            (None, Some(exclusive)) if exclusive.exclusive.is_none() => exclusive.meaning(),
-            (None, None) if reason.is_some() || self.shared.is_some() => {
+        match (self.bid, self.accept, self.exclusive) {
+            (Some(Value::String(bid)), None | Some(Value::Bool(true)), None) => {
+                match bid.parse::<Micros>() {
+                    Ok(price) if price > Micros::ZERO => {
+                        with_terms(self.bid_id, self.expires_in_s, |terms| {
+                            PingAnswer::Bid(Bid { price, terms })
+                        })
+                    }
+                    Ok(Micros::ZERO) => PingAnswer::NoBid { reason },
+                    _ => PingAnswer::Bad("`bid` is no amount"),
+                }
+            }
+            (Some(Value::Null), None | Some(Value::Bool(false)), None)
+            | (None, Some(Value::Bool(false)), None) => PingAnswer::NoBid { reason },
+            (None, Some(Value::Bool(true)), None) => {
+                with_terms(self.bid_id, self.expires_in_s, PingAnswer::Accept)
+            }
+            (Some(Value::String(_) | Value::Null), Some(Value::Bool(_)), None) => {
+                PingAnswer::Bad("`bid` and `accept` contradict each other")
+            }
+            (_, Some(accept), None) if !accept.is_boolean() => {
+                PingAnswer::Bad("`accept` is neither true nor false")
+            }
+            (Some(_), _, None) => PingAnswer::Bad("`bid` is no text"),
+            (None, None, Some(exclusive)) if exclusive.exclusive.is_none() => exclusive.meaning(),
+            (None, None, None) if reason.is_some() || self.shared.is_some() => {
                 PingAnswer::NoBid { reason }
             }
-            (None, None) => PingAnswer::Bad("`bid` is missing"),
-            _ => PingAnswer::Bad("`bid` and `exclusive` contradict each other"),
+            (None, None, None) => PingAnswer::Bad("`bid` is missing"),
+            _ => PingAnswer::Bad("`bid`, `accept` and `exclusive` contradict each other"),
         }
     }
 }
 
-fn offer(price: Micros, bid_id: Option<Value>, expires_in_s: Option<Value>) -> PingAnswer {
+fn with_terms(
+    bid_id: Option<Value>,
+    expires_in_s: Option<Value>,
+    yes: impl FnOnce(BidTerms) -> PingAnswer,
+) -> PingAnswer {
     let bid_id = match bid_id {
         None => None,
         Some(Value::String(id)) if id.chars().count() <= BID_ID => Some(id),
@@ -130,9 +165,5 @@ fn offer(price: Micros, bid_id: Option<Value>, expires_in_s: Option<Value>) -> P
         Some(Some(seconds)) => Some(Duration::from_secs(seconds)),
         Some(None) => return PingAnswer::Bad("`expires_in_s` is no whole number of seconds"),
     };
-    PingAnswer::Bid(Bid {
-        price,
-        bid_id,
-        expires_in,
-    })
+    yes(BidTerms { bid_id, expires_in })
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use buyer::{
-    NotTaken, PingAnswer, PingHead, PostAnswer, PostHead, SourceView, UnclearWhy, build_ping,
-    build_post, parse_ping, parse_post,
+    BidTerms, NotTaken, PingAnswer, PingHead, PostAnswer, PostHead, SourceView, UnclearWhy,
+    build_ping, build_post, parse_ping, parse_post,
 };
 use domain::{
     BuyerKey, BuyerPingId, Currency, FieldClass, FieldName, FieldValue, FullLead, LeadId,
@@ -37,6 +37,8 @@ struct Fixture {
 struct Message {
     test: bool,
     tmax_ms: u64,
+    #[serde(default)]
+    already_sold: u8,
     sub: BTreeMap<String, String>,
     ping: BTreeMap<String, (String, Value)>,
     #[serde(default)]
@@ -87,6 +89,7 @@ impl Message {
             tmax: Duration::from_millis(self.tmax_ms),
             currency: Currency::USD,
             test: self.test,
+            already_sold: self.already_sold,
             source: SourceView {
                 publisher: "pub-1",
                 sub: &self.sub,
@@ -130,19 +133,21 @@ fn named(name: &str, detail: Option<impl Into<Value>>) -> Value {
     }
 }
 
+fn yes(how: &str, what: Value, terms: BidTerms) -> Value {
+    let mut shown = Map::from_iter([(how.to_owned(), what)]);
+    if let Some(id) = terms.bid_id {
+        shown.insert("bid_id".to_owned(), json!(id));
+    }
+    if let Some(span) = terms.expires_in {
+        shown.insert("expires_in_s".to_owned(), json!(span.as_secs()));
+    }
+    Value::Object(shown)
+}
+
 fn ping_meaning(answer: PingAnswer) -> Value {
     match answer {
-        PingAnswer::Bid(bid) => {
-            let mut shown = Map::new();
-            shown.insert("bid".to_owned(), json!(bid.price.to_string()));
-            if let Some(id) = bid.bid_id {
-                shown.insert("bid_id".to_owned(), json!(id));
-            }
-            if let Some(span) = bid.expires_in {
-                shown.insert("expires_in_s".to_owned(), json!(span.as_secs()));
-            }
-            Value::Object(shown)
-        }
+        PingAnswer::Bid(bid) => yes("bid", json!(bid.price.to_string()), bid.terms),
+        PingAnswer::Accept(terms) => yes("accept", json!(true), terms),
         PingAnswer::NoBid { reason } => named("no_bid", reason),
         PingAnswer::Bad(why) => named("bad", Some(why)),
         PingAnswer::Throttled => json!("throttled"),

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use domain::{BuyerName, CampaignName, LinkName, OfferName, PublisherName};
+use sha2::{Digest, Sha256};
 
 use crate::key::{KeyDigest, Owner};
 use crate::reader::{Cursor, Sink, Table};
@@ -33,7 +34,9 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn into_snapshot(self, generation: String, canonical: Vec<u8>) -> Snapshot {
+        let hash = |name: &BuyerName| (Sha256::digest(name.as_str()).into(), name.clone());
         Snapshot {
+            buyer_hashes: self.buyers.keys().map(hash).collect(),
             generation,
             canonical,
             campaigns: self.campaigns,

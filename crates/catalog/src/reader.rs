@@ -219,6 +219,17 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// The entries of a list that must not be empty, each of which is a `noun`.
+    pub(crate) fn some_items(&self, noun: &str) -> Option<Vec<Self>> {
+        match &self.node.value {
+            Value::List(items) if items.is_empty() => {
+                self.complain(format!("expected a list of at least one {noun}"))
+            }
+            Value::List(_) => Some(self.items()),
+            _ => self.expected("a list"),
+        }
+    }
+
     /// The entries of a table whose names are chosen by the operator; none after a complaint.
     pub(crate) fn entries(&self) -> Vec<(&'t str, Self)> {
         match &self.node.value {
@@ -231,6 +242,11 @@ impl<'t> Cursor<'t> {
                 Vec::new()
             }
         }
+    }
+
+    /// Whether it is a table, where other forms are good too.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.node.value, Value::Table(_))
     }
 
     /// A table whose names are ours, read to its end.

@@ -34,9 +34,16 @@ pub struct Snapshot {
     /// By name.
     pub links: BTreeMap<LinkName, Arc<Link>>,
     pub(crate) keys: HashMap<KeyDigest, Owner>,
+    /// SHA-256 of its name -> the buyer.
+    pub(crate) buyer_hashes: HashMap<[u8; 32], BuyerName>,
 }
 
 impl Snapshot {
+    /// The buyer whose name has this SHA-256.
+    pub fn buyer_by_hash(&self, hash: &[u8; 32]) -> Option<&BuyerName> {
+        self.buyer_hashes.get(hash)
+    }
+
     /// Whose key this is.
     pub fn authenticate(&self, key: &str) -> Option<&Owner> {
         self.keys.get(&KeyDigest::of(key))
@@ -54,7 +61,7 @@ pub struct Campaign {
     pub form: Form,
     /// Its contracts, for the auction.
     pub book: Arc<Book>,
-    /// How each contract of the book is reached: parallel to `book.terms`.
+    /// How each contract of the book is reached: parallel to the book's terms.
     pub deliveries: Vec<Delivery>,
     /// All its amounts are in this currency.
     pub currency: Currency,

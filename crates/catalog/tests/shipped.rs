@@ -46,7 +46,7 @@ fn both_configurations_load_clean_and_mean_the_same() {
 fn every_contract_of_the_first_campaign_takes_every_lead() {
     let (_, snapshot) = shipped("config/embedded.minimal.toml", &Overrides::default());
     let campaign = snapshot.campaigns.get("auto-us").unwrap();
-    assert_eq!(campaign.book.terms.len(), 10);
+    assert_eq!(campaign.book.terms().len(), 10);
     assert_eq!(campaign.deliveries.len(), 10);
     let lead = intake_lead(&snapshot, "auto-us");
     for (slot, terms) in campaign.book.iter() {
@@ -61,7 +61,7 @@ fn every_contract_of_the_first_campaign_takes_every_lead() {
     }
     let fixed = campaign
         .book
-        .terms
+        .terms()
         .iter()
         .filter(|terms| matches!(terms.price, Price::Fixed(_)));
     assert_eq!(fixed.count(), 2);
@@ -73,11 +73,11 @@ fn the_second_campaign_has_filters_and_caps() {
     let campaign = snapshot.campaigns.get("auto-us-targeted").unwrap();
     let live: Vec<_> = campaign
         .book
-        .terms
+        .terms()
         .iter()
         .filter(|terms| !terms.testing)
         .collect();
-    assert_eq!((live.len(), campaign.book.terms.len()), (10, 11));
+    assert_eq!((live.len(), campaign.book.terms().len()), (10, 11));
     assert!(live.iter().all(|terms| !terms.caps.is_empty()));
     let lead = intake_lead(&snapshot, "auto-us-targeted");
     let verdicts: Vec<_> = live
@@ -206,11 +206,8 @@ fn intake_lead(snapshot: &Snapshot, campaign: &str) -> domain::FullLead {
 struct Whole<'l>(&'l domain::FullLead);
 
 impl filter::Fields for Whole<'_> {
-    fn field(&self, name: &domain::FieldName) -> Option<&FieldValue> {
-        self.0.get(name.as_str())
-    }
-
-    fn carried(&self, _name: &domain::FieldName) -> bool {
-        true
+    fn cell(&self, name: &str) -> filter::Cell<'_> {
+        let value = self.0.get(name);
+        value.map_or(filter::Cell::Absent, filter::Cell::Value)
     }
 }

@@ -7,6 +7,7 @@
 mod conversion;
 mod fields;
 mod id;
+mod local;
 mod money;
 mod name;
 mod pattern;
@@ -20,6 +21,7 @@ mod track;
 pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
 pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};
+pub use local::{CalendarDate, LocalTime, Weekday};
 pub use money::{Currency, Micros, MoneyError, Ppm, split};
 pub use name::{
     BuyerName, CampaignName, ContractName, FieldName, GoalName, LinkName, NameError, OfferName,

@@ -65,7 +65,7 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    fn to_jiff(self) -> jiff::Timestamp {
+    pub(crate) fn to_jiff(self) -> jiff::Timestamp {
         let span = SignedDuration::from_micros(self.0);
         jiff::Timestamp::from_duration(span).unwrap_or(if self.0 < 0 {
             jiff::Timestamp::MIN
@@ -136,6 +136,10 @@ impl Zone {
     /// Coordinated universal time.
     pub fn utc() -> Self {
         Self(TimeZone::UTC)
+    }
+
+    pub(crate) fn offset_at(&self, at: Timestamp) -> jiff::tz::Offset {
+        self.0.to_offset(at.to_jiff())
     }
 
     /// The calendar day of `at` in this zone, as `YYYYMMDD`.

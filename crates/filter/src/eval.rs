@@ -45,7 +45,7 @@ pub enum Cell<'a> {
 /// What a filter reads.
 pub trait Fields {
     /// What the lead has of a field.
-    fn cell(&self, name: &FieldName) -> Cell<'_>;
+    fn cell(&self, name: &str) -> Cell<'_>;
 }
 
 /// A part of a checked filter.
@@ -85,7 +85,7 @@ impl Filter {
         let columns = self.columns();
         self.eval_cells(|column| {
             let name = columns.get(column);
-            name.map_or(Cell::Absent, |name| fields.cell(name))
+            name.map_or(Cell::Absent, |name| fields.cell(name.as_str()))
         })
     }
 

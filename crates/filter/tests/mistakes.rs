@@ -51,7 +51,9 @@ fn grammar() {
     check("", expect!["at 0: a filter cannot be empty"]);
     check(
         "age",
-        expect!["at 3: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"],
+        expect![
+            "at 3: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"
+        ],
     );
     check("age = ", expect!["at 6: expected a value"]);
     check(
@@ -119,13 +121,23 @@ fn further_operators() {
         "make matches 'a)(b'",
         expect!["at 0: `a)(b` is no pattern: unopened group"],
     );
-    check("make matches '.{999}{999}'", expect!["at 0: `.{999}{999}` is no pattern: Compiled regex exceeds size limit of 1048576 bytes."]);
+    check(
+        "make matches '.{999}{999}'",
+        expect![
+            "at 0: `.{999}{999}` is no pattern: Compiled regex exceeds size limit of 1048576 bytes."
+        ],
+    );
     check(
         "age matches '1.'",
         expect!["at 0: `matches` does not apply to `age`, which holds a whole number"],
     );
     check("make matches", expect!["at 12: expected a value"]);
-    check("age not (1, 2)", expect!["at 4: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"]);
+    check(
+        "age not (1, 2)",
+        expect![
+            "at 4: expected one of =, !=, <, <=, >, >=, between, in, not in, present, absent, matches"
+        ],
+    );
     check("age not in 1", expect!["at 11: expected `(`"]);
     check(
         "state not in (TX, XX)",

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{FieldName, FieldValue};
+use domain::FieldValue;
 use filter::{Cell, FieldType, FieldTypes, Fields, Verdict, compile};
 use proptest::prelude::*;
 
@@ -30,8 +30,8 @@ enum Slot {
 struct Lead(BTreeMap<&'static str, (Slot, Option<FieldValue>)>);
 
 impl Fields for Lead {
-    fn cell(&self, name: &FieldName) -> Cell<'_> {
-        match self.0.get(name.as_str()) {
+    fn cell(&self, name: &str) -> Cell<'_> {
+        match self.0.get(name) {
             Some((Slot::Later, _)) => Cell::Later,
             Some((_, Some(value))) => Cell::Value(value),
             _ => Cell::Absent,

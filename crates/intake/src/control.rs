@@ -22,11 +22,11 @@ pub struct Control {
     pub publisher_lead_id: Option<String>,
     /// `slots`: how often the lead may be sold. No effect yet: every sale is exclusive.
     pub slots: u8,
-    /// `already_sold`: how often the publisher sold it elsewhere. No effect yet.
+    /// `already_sold`: how often the publisher sold it elsewhere.
     pub already_sold: u8,
     /// `min_payout`: the publisher's floor.
     pub min_payout: Option<Micros>,
-    /// `exclude`: who is not to get the lead. No effect yet.
+    /// `exclude`: who is not to get the lead.
     pub exclude: Vec<Exclusion>,
     /// `test`: reaches only contracts that take test leads.
     pub test: bool,
@@ -44,7 +44,7 @@ pub enum Exclusion {
 }
 
 /// The sub ids there are.
-const SUBS: [&str; 10] = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"];
+pub const SUBS: [&str; 10] = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"];
 
 impl Control {
     pub(crate) fn read(members: &mut Members<'_, '_>, issues: &mut Vec<Issue>) -> Self {

@@ -22,7 +22,7 @@ mod schema;
 pub use body::{Body, Limits};
 pub use consent::Consent;
 pub use consumer::Identifier;
-pub use control::{Control, Exclusion};
+pub use control::{Control, Exclusion, SUBS};
 pub use form::{ConsentRule, Form, Unknown};
 pub use issue::{Issue, IssueCode, Refusal};
 pub use kind::choice::{ChoiceError, Choices};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::Rules;
+use auction::{Context, Rules};
 use bytes::Bytes;
 use domain::{ClickId, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp};
-use intake::{Body, Control};
+use intake::{Body, Control, Exclusion};
 use sha2::{Digest as _, Sha256};
 use store::{Backend, ClaimKey, Claims, Digest, LeadView, Vault};
 
@@ -74,6 +74,27 @@ impl<B: Backend> Router<B> {
     pub(crate) fn deadline(caller: &Caller, control: &Control) -> (Duration, Mono) {
         let tmax = caller.stall.campaign.tmax.of(control.tmax);
         (tmax, caller.started.plus(tmax))
+    }
+
+    /// What eligibility looks at beside the lead's fields.
+    pub(crate) fn context(
+        &self,
+        publisher: &PublisherName,
+        control: &Control,
+        wall: Timestamp,
+    ) -> Context {
+        let named = |exclusion: &Exclusion| match exclusion {
+            Exclusion::Buyer(buyer) => Some(buyer.clone()),
+            // A hash of nobody we know excludes nobody.
+            Exclusion::Sha256(hash) => self.market.snapshot.buyer_by_hash(hash).cloned(),
+        };
+        Context {
+            sub: Arc::new(control.sub.clone()),
+            exclude: Arc::new(control.exclude.iter().filter_map(named).collect()),
+            already_sold: control.already_sold,
+            test: control.test,
+            ..Context::new(publisher.clone(), wall)
+        }
     }
 
     /// A click id that was sent, if it is one of ours; one that is not is no reason to lose a lead.

@@ -346,6 +346,7 @@ impl<'a, B: Backend> Climber<'a, B> {
                 tmax: terms.post_timeout,
                 currency: job.rules.currency,
                 test: job.control.test,
+                already_sold: job.control.already_sold,
                 source: self.source.view(),
             },
             lead_id: job.lead,

@@ -28,7 +28,7 @@ struct Contract {
 impl Histories {
     pub(crate) fn new(book: &Book) -> Self {
         let known = Known {
-            contracts: vec![None; book.terms.len()],
+            contracts: vec![None; book.terms().len()],
             turns: 0,
         };
         Self {
@@ -40,13 +40,13 @@ impl Histories {
     pub(crate) fn of(&self, screened: &Screened, now: Timestamp) -> Vec<(Slot, History)> {
         let known = self.known.lock();
         let passed = screened.passed.iter();
-        let histories = passed.filter_map(|(slot, _)| {
-            let contract = known.contracts.get(slot.0)?.as_ref()?;
+        let histories = passed.filter_map(|passed| {
+            let contract = known.contracts.get(passed.slot.0)?.as_ref()?;
             let history = History {
                 acceptance: contract.tally.at(now),
                 turn: contract.turn,
             };
-            Some((*slot, history))
+            Some((passed.slot, history))
         });
         histories.collect()
     }

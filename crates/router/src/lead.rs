@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Context, Facts, Kind, LeadView, PostLadder, Rules, Rung};
+use auction::{Facts, Kind, LeadView, PostLadder, Rules, Rung};
 use bytes::Bytes;
 use domain::{
     AuctionId, ClickId, FullLead, LeadId, LeadReason, LeadStatus, Micros, Mono, PublisherName,
@@ -101,11 +101,7 @@ impl<B: Backend> Router<B> {
         wrapped: store::WrappedKey,
     ) -> Result<Answer, BeginError> {
         let vault = self.backend.vault().put(job.lead, wrapped);
-        let context = Context {
-            publisher: job.publisher.clone(),
-            test: job.control.test,
-            wall: job.wall,
-        };
+        let context = self.context(&job.publisher, &job.control, job.wall);
         let mut climber = Climber {
             router: self,
             job,

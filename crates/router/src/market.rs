@@ -89,7 +89,7 @@ impl Market {
         let mut stalls = HashMap::new();
         for (name, campaign) in &snapshot.campaigns {
             let mut callees = Vec::with_capacity(campaign.deliveries.len());
-            for (terms, delivery) in campaign.book.terms.iter().zip(&campaign.deliveries) {
+            for (terms, delivery) in campaign.book.terms().iter().zip(&campaign.deliveries) {
                 let mut callee = |url: &Url| {
                     let failed = |why: String| MarketError {
                         contract: terms.contract.to_string(),

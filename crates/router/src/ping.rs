@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Context, Kind, LeadView, Round, Rung};
+use auction::{Kind, LeadView, Round, Rung};
 use bytes::Bytes;
 use domain::{AuctionId, Micros, Timestamp};
 use intake::{Body, PingRequest};
@@ -84,11 +84,7 @@ impl<B: Backend> Router<B> {
         let order = RoundOrder {
             stall: &caller.stall,
             rules: &caller.rules,
-            context: Context {
-                publisher: caller.publisher.clone(),
-                test: control.test,
-                wall: caller.wall,
-            },
+            context: self.context(&caller.publisher, &control, caller.wall),
             lead: LeadView::Ping(&fields),
             fields: &fields,
             sub: &control.sub,

@@ -151,6 +151,7 @@ impl<B: Backend> Router<B> {
             tmax: until.since(self.clock.mono()),
             currency: order.rules.currency,
             test: order.context.test,
+            already_sold: order.context.already_sold,
             source: source.view(),
         };
         let body = buyer::build_ping(&head, order.fields, &delivery.sensitive);
@@ -160,8 +161,12 @@ impl<B: Backend> Router<B> {
             Ok(answer) => match buyer::parse_ping(answer.status.as_u16(), &answer.body) {
                 PingAnswer::Bid(bid) => PingReply::Bid {
                     price: bid.price,
-                    bid_id: bid.bid_id,
-                    expires_in: bid.expires_in,
+                    bid_id: bid.terms.bid_id,
+                    expires_in: bid.terms.expires_in,
+                },
+                PingAnswer::Accept(terms) => PingReply::Accept {
+                    bid_id: terms.bid_id,
+                    expires_in: terms.expires_in,
                 },
                 PingAnswer::NoBid { .. } => PingReply::NoBid,
                 PingAnswer::Bad(_) => PingReply::Bad,

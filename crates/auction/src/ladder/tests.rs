@@ -42,18 +42,15 @@ fn ladder() -> PostLadder {
     PostLadder::open(Climb {
         lead: LEAD,
         fields: Arc::new(FullLead::default()),
-        book: Arc::new(Book {
-            terms: vec![terms("a"), terms("b")],
-        }),
+        book: Arc::new(Book::new(vec![terms("a"), terms("b")])),
         rules: Rules {
             answer_reserve: Duration::ZERO,
             ..Rules::new(Currency::USD, Payout::Fixed(Micros::new(8_000_000)))
         },
-        context: Context {
-            publisher: "p".parse().unwrap(),
-            test: false,
-            wall: Timestamp::from_micros(1_790_000_000_000_000),
-        },
+        context: Context::new(
+            "p".parse().unwrap(),
+            Timestamp::from_micros(1_790_000_000_000_000),
+        ),
         rungs: vec![rung("a"), rung("b")],
         quote: None,
         min_payout: Micros::ZERO,

@@ -18,21 +18,23 @@ fn open(kind: Kind, tmax: u64, ping_timeout: u64, answer_reserve: u64) -> PingRo
         },
         ..Terms::new(name.parse().unwrap(), "b".parse().unwrap())
     };
-    let passed = vec![(Slot(0), false), (Slot(1), false)];
+    let passed = |slot| Passed {
+        slot: Slot(slot),
+        deferred: false,
+        named: None,
+    };
+    let passed = vec![passed(0), passed(1)];
     PingRound::open(RoundOpening {
-        book: Arc::new(Book {
-            terms: vec![terms("a"), terms("b")],
-        }),
+        book: Arc::new(Book::new(vec![terms("a"), terms("b")])),
         rules: Rules {
             ping_timeout: Duration::from_millis(ping_timeout),
             answer_reserve: Duration::from_millis(answer_reserve),
             ..Rules::new(Currency::USD, Payout::Fixed(Micros::ZERO))
         },
-        context: Context {
-            publisher: "p".parse().unwrap(),
-            test: false,
-            wall: Timestamp::from_micros(1_790_000_000_000_000),
-        },
+        context: Context::new(
+            "p".parse().unwrap(),
+            Timestamp::from_micros(1_790_000_000_000_000),
+        ),
         screened: Screened {
             passed,
             ..Screened::default()

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use auction::{Kind, LadderEffect, LadderInput, PingEffect, PingResult, PostReply, Row};
-use auction::{PingReply, Slot};
+use auction::{
+    Check, Explained, Kind, LadderEffect, LadderInput, PingEffect, PingMode, PingReply, PingResult,
+    PostReply, Row, Slot, explain,
+};
 use domain::{ContractName, ContractReason, LeadStatus};
 
 use crate::after_every_world;
@@ -20,7 +22,7 @@ fn every_contract_of_the_book_has_one_reason() {
             let excluded: u32 = waterfall.excluded.values().sum();
             assert_eq!(
                 waterfall.rows.len() + excluded as usize,
-                world.book.terms.len()
+                world.book.terms().len()
             );
             assert_eq!(waterfall.excluded, expected.excluded);
             let mut names = BTreeSet::new();
@@ -134,9 +136,15 @@ fn pings_sent_are_bids_no_bids_timeouts_and_failures() {
             let Some(round) = &life.round else { continue };
             let answers = world.answers(life);
             let contract = |slot: Slot| world.book.get(slot).unwrap().contract.clone();
+            let names_its_price = |contract: &ContractName| {
+                let terms = world.book.terms().iter();
+                let mut bids = terms.filter(|terms| terms.ping == PingMode::Bid);
+                bids.all(|terms| terms.contract != *contract)
+            };
             let result = |contract: &ContractName| match answers.get(contract) {
                 None => PingResult::Timeout,
                 Some((PingReply::Bid { .. }, _)) => PingResult::Bid,
+                Some((PingReply::Accept { .. }, _)) if names_its_price(contract) => PingResult::Bid,
                 Some((PingReply::NoBid, _)) => PingResult::NoBid,
                 Some(_) => PingResult::Failed,
             };
@@ -190,9 +198,55 @@ fn a_contract_is_checked_again_before_its_post() {
     after_every_world(|world| {
         for life in &world.lives {
             for post in life.posts() {
-                let checked = world.eligible(life, &post.contract);
+                let held = life.held_at(post.leg).unwrap();
+                let checked = world.eligible(life, &post.contract, held);
                 assert!(checked.is_ok(), "{} was posted: {checked:?}", post.contract);
             }
+        }
+    });
+}
+
+/// Of every contract: out before the round, out as it opened, or in it.
+#[test]
+fn an_explanation_agrees_with_the_auction() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            let Some(round) = &life.round else { continue };
+            let context = world.context(life, life.arrived);
+            let mut excluded: BTreeMap<ContractReason, u32> = BTreeMap::new();
+            for (slot, terms) in world.book.iter() {
+                let explained = explain(
+                    &world.book,
+                    &world.rules,
+                    &context,
+                    life.view(),
+                    &life.facts,
+                    life.order.min_payout,
+                    slot,
+                );
+                let mut rows = round.waterfall.rows.iter();
+                let row = rows.find(|row| row.contract == terms.contract);
+                match explained.unwrap() {
+                    Explained::Failed(failed) if failed.check < Check::Floor => {
+                        assert_eq!(row, None, "{failed:?}");
+                        *excluded.entry(failed.reason).or_default() += 1;
+                    }
+                    Explained::Failed(failed) => {
+                        assert_eq!(row.unwrap().ping_reason, Some(failed.reason));
+                        assert_eq!(row.unwrap().price, None);
+                    }
+                    Explained::Eligible { deferred } => {
+                        assert_eq!(row.unwrap().deferred, deferred);
+                        let asked = round.waterfall.pings.iter();
+                        let mut asked = asked.filter(|ping| ping.contract == terms.contract);
+                        let nobody_is_asked =
+                            || row.unwrap().ping_reason == Some(ContractReason::NoTime);
+                        let takes_part = asked.next().is_some() || row.unwrap().price.is_some();
+                        assert!(takes_part || nobody_is_asked(), "{row:?}");
+                    }
+                }
+            }
+            assert_eq!(excluded, round.waterfall.excluded);
         }
     });
 }

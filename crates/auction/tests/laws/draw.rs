@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, Book, Cap, History, Kind, PingMode, Policy, Price, Promise, RankBy, Rules,
-    Screened, Slot, Sources, Terms,
+    Acceptance, Book, Cap, History, Kind, PingMode, Policy, Price, PriceRules, Promise, RankBy,
+    Rules, Schedule, ScheduleRow, Screened, Slot, SourceList, Sources, States, Subs, Terms, Zips,
 };
 use domain::{
-    CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
-    Ppm, PublisherName,
+    BuyerName, CalendarDate, CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue,
+    FullLead, Micros, Payout, Ppm, PublisherName, Weekday,
 };
 use filter::{FieldType, FieldTypes, Filter};
 
@@ -48,7 +48,8 @@ impl Draw {
     }
 }
 
-/// What a contract asks of a lead. `state` comes with the ping, `owner` only with the post.
+/// What a contract asks of a lead by its filter. `state` comes with the ping, `owner` only with the
+/// post.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wish {
     Anybody,
@@ -56,6 +57,89 @@ pub(crate) enum Wish {
     Owner,
     TexanOwner,
     TexanOrOwner,
+}
+
+/// Whose leads a contract takes. Acme's traffic has sub ids `s1` of `a` and `b`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum From {
+    Everybody,
+    OnlyAcme,
+    AllButAcme,
+    OnlyAcmesA,
+    AllButAcmesA,
+}
+
+/// When a contract takes leads: a world runs over a full minute of a Monday.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
+    Always,
+    /// Until the minute is full.
+    Before,
+    /// Once it is.
+    After,
+    /// Not on this date.
+    NotToday,
+}
+
+/// Everything a contract asks, in words of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wants {
+    pub(crate) filter: Wish,
+    pub(crate) from: From,
+    pub(crate) when: When,
+    pub(crate) texas_only: bool,
+    pub(crate) zips_below: Option<u32>,
+    pub(crate) already_sold: u8,
+    /// Prices for owners, for other Texans, and for everybody else.
+    pub(crate) rules: Option<[Micros; 3]>,
+}
+
+/// The minute of the day that becomes full.
+pub(crate) const FULL_MINUTE: u16 = 14 * 60 + 14;
+
+impl From {
+    const ALL: [Self; 5] = [
+        Self::Everybody,
+        Self::OnlyAcme,
+        Self::AllButAcme,
+        Self::OnlyAcmesA,
+        Self::AllButAcmesA,
+    ];
+
+    fn sources(self) -> Sources {
+        let acme = |subs| {
+            let mut list = SourceList::default();
+            list.add("acme".parse().unwrap(), subs);
+            list
+        };
+        let a = Subs([("s1".to_owned(), ["a".to_owned()].into())].into());
+        match self {
+            Self::Everybody => Sources::default(),
+            Self::OnlyAcme => Sources::new(Some(acme(Subs::default())), SourceList::default()),
+            Self::AllButAcme => Sources::new(None, acme(Subs::default())),
+            Self::OnlyAcmesA => Sources::new(Some(acme(a)), SourceList::default()),
+            Self::AllButAcmesA => Sources::new(None, acme(a)),
+        }
+    }
+}
+
+impl When {
+    const ALL: [Self; 4] = [Self::Always, Self::Before, Self::After, Self::NotToday];
+
+    fn schedule(self) -> Schedule {
+        let row = |from, to| ScheduleRow {
+            days: [Weekday::Mon].into(),
+            from,
+            to,
+        };
+        let (rows, blackout) = match self {
+            Self::Always => (Vec::new(), None),
+            Self::Before => (vec![row(0, FULL_MINUTE)], None),
+            Self::After => (vec![row(FULL_MINUTE, 1440)], None),
+            Self::NotToday => (Vec::new(), CalendarDate::parse("2026-09-21")),
+        };
+        Schedule::new(rows, blackout.into_iter().collect())
+    }
 }
 
 impl Wish {
@@ -68,19 +152,22 @@ impl Wish {
     ];
 
     fn filter(self) -> Filter {
-        let text = match self {
-            Self::Anybody => return Filter::default(),
-            Self::Texan => "state = TX",
-            Self::Owner => "owner = true",
-            Self::TexanOwner => "state = TX and owner = true",
-            Self::TexanOrOwner => "state = TX or owner = true",
-        };
-        let types: FieldTypes = BTreeMap::from([
-            (name("state"), FieldType::Text),
-            (name("owner"), FieldType::Bool),
-        ]);
-        filter::compile(text, &types).unwrap()
+        match self {
+            Self::Anybody => Filter::default(),
+            Self::Texan => filter("state = TX"),
+            Self::Owner => filter("owner = true"),
+            Self::TexanOwner => filter("state = TX and owner = true"),
+            Self::TexanOrOwner => filter("state = TX or owner = true"),
+        }
     }
+}
+
+fn filter(text: &str) -> Filter {
+    let types: FieldTypes = BTreeMap::from([
+        (name("state"), FieldType::Text),
+        (name("owner"), FieldType::Bool),
+    ]);
+    filter::compile(text, &types).unwrap()
 }
 
 fn name(text: &str) -> FieldName {
@@ -96,6 +183,12 @@ pub(crate) struct Order {
     pub(crate) min_payout: Micros,
     pub(crate) texan: bool,
     pub(crate) owner: bool,
+    /// Sub id `s1`.
+    pub(crate) sub: Option<&'static str>,
+    pub(crate) exclude: BTreeSet<BuyerName>,
+    pub(crate) already_sold: u8,
+    /// Its ZIP, if it has one, and whether the ping carries it.
+    pub(crate) zip: Option<(u32, bool)>,
     pub(crate) starts: Duration,
     pub(crate) tmax: Duration,
     /// A quote is posted after this time with this `tmax`; or never.
@@ -112,6 +205,16 @@ impl Order {
             min_payout: draw.amount(7),
             texan: draw.chance(60),
             owner: draw.chance(60),
+            sub: draw.pick(&[None, Some("a"), Some("b")]),
+            exclude: (0..5)
+                .filter(|_| draw.chance(2))
+                .map(|number| format!("b{number}").parse().unwrap())
+                .collect(),
+            already_sold: draw.pick(&[0, 0, 0, 0, 0, 0, 1, 2]),
+            zip: {
+                let zip = u32::try_from(draw.below(100_000)).unwrap();
+                draw.chance(90).then(|| (zip, draw.chance(50)))
+            },
             starts: draw.millis(2_000),
             tmax: tmax(draw),
             posts: draw.chance(90).then(|| (draw.millis(800), tmax(draw))),
@@ -126,6 +229,16 @@ impl Order {
             .unwrap();
         lead.contact
             .insert(name("owner"), FieldValue::Bool(self.owner));
+        if let Some((zip, in_ping)) = self.zip {
+            let zip = FieldValue::Text(format!("{zip:05}"));
+            if in_ping {
+                lead.ping
+                    .insert(name("zip"), FieldClass::Open, zip)
+                    .unwrap();
+            } else {
+                lead.contact.insert(name("zip"), zip);
+            }
+        }
         Arc::new(lead)
     }
 }
@@ -160,7 +273,7 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
 pub(crate) fn histories(draw: &mut Draw, screened: &Screened) -> Vec<(Slot, History)> {
     let mut count = |below| u32::try_from(draw.below(below)).unwrap();
     let passed = screened.passed.iter();
-    let histories = passed.filter_map(|(slot, _)| {
+    let histories = passed.filter_map(|passed| {
         let posts = count(30) * 512;
         let history = History {
             acceptance: Acceptance {
@@ -169,46 +282,88 @@ pub(crate) fn histories(draw: &mut Draw, screened: &Screened) -> Vec<(Slot, Hist
             },
             turn: u64::from(count(4)),
         };
-        (count(3) > 0).then_some((*slot, history))
+        (count(3) > 0).then_some((passed.slot, history))
     });
     histories.collect()
 }
 
 /// A book, what each of its contracts wishes, and the book that replaces it later.
-pub(crate) fn books(draw: &mut Draw) -> (Arc<Book>, Arc<Book>, BTreeMap<ContractName, Wish>) {
+pub(crate) fn books(draw: &mut Draw) -> (Arc<Book>, Arc<Book>, BTreeMap<ContractName, Wants>) {
     let size = 1 + draw.below(9);
     let mut wishes = BTreeMap::new();
-    let mut before = Book::default();
+    let mut before = Vec::new();
     for number in 0..size {
-        let wish = draw.pick(&Wish::ALL);
-        let terms = contract(draw, number, wish);
-        wishes.insert(terms.contract.clone(), wish);
-        before.terms.push(terms);
+        let (terms, wants) = contract(draw, number);
+        wishes.insert(terms.contract.clone(), wants);
+        before.push(terms);
     }
     let mut after = before.clone();
-    after.terms.retain(|_| draw.chance(85));
-    for terms in &mut after.terms {
+    after.retain(|_| draw.chance(85));
+    for terms in &mut after {
         terms.on &= draw.chance(85);
     }
-    (Arc::new(before), Arc::new(after), wishes)
+    (
+        Arc::new(Book::new(before)),
+        Arc::new(Book::new(after)),
+        wishes,
+    )
 }
 
-fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
+/// Most contracts are not choosy, so that many leads get far.
+fn wants(draw: &mut Draw) -> Wants {
+    let filter = draw.pick(&Wish::ALL);
+    if draw.chance(70) {
+        return Wants {
+            filter,
+            from: From::Everybody,
+            when: When::Always,
+            texas_only: false,
+            zips_below: None,
+            already_sold: 2,
+            rules: None,
+        };
+    }
+    Wants {
+        filter,
+        from: draw.pick(&From::ALL),
+        when: draw.pick(&When::ALL),
+        texas_only: draw.chance(25),
+        zips_below: draw.chance(30).then_some(50_000),
+        already_sold: draw.pick(&[0, 1, 2]),
+        rules: draw
+            .chance(40)
+            .then(|| [draw.amount(12), draw.amount(12), draw.amount(12)]),
+    }
+}
+
+fn contract(draw: &mut Draw, number: u64) -> (Terms, Wants) {
+    let wants = wants(draw);
     let pinged = draw.chance(75);
-    let price = if pinged && draw.chance(85) {
-        Price::Bid {
-            min: draw.amount(6),
-            max: Micros::new(15_000_000),
+    let (ping, price) = match wants.rules {
+        Some([owners, texans, others]) => {
+            let price = Price::Rules(Arc::new(PriceRules {
+                rules: vec![
+                    (filter("owner = true"), owners),
+                    (filter("state = TX"), texans),
+                ],
+                otherwise: others,
+            }));
+            (draw.pick(&[PingMode::None, PingMode::Check]), price)
         }
-    } else {
-        Price::Fixed(draw.amount(12))
+        None if pinged && draw.chance(85) => {
+            let (min, max) = (draw.amount(6), Micros::new(15_000_000));
+            (PingMode::Bid, Price::Bid { min, max })
+        }
+        None if pinged => (PingMode::Check, Price::Fixed(draw.amount(12))),
+        None => (PingMode::None, Price::Fixed(draw.amount(12))),
     };
-    let acme = || BTreeSet::from(["acme".parse().unwrap()]);
     let caps = [CapWindow::Day, CapWindow::Total].map(|window| {
         let leads = i64::try_from(draw.below(4)).unwrap();
         draw.chance(35).then_some(Cap { window, leads })
     });
-    Terms {
+    let mut texas = States::default();
+    texas.add("TX");
+    let terms = Terms {
         on: draw.chance(93),
         testing: draw.chance(15),
         tier: u16::try_from(draw.below(4) / 3).unwrap(),
@@ -216,18 +371,14 @@ fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
         margin: draw
             .chance(30)
             .then(|| Ppm::new(u32::try_from(draw.below(600_000)).unwrap()).unwrap()),
-        ping: if pinged {
-            PingMode::Bid
-        } else {
-            PingMode::None
-        },
+        ping,
         price,
-        filter: wish.filter(),
-        sources: match draw.below(6) {
-            0 => Sources::Only(acme()),
-            1 => Sources::Except(acme()),
-            _ => Sources::All,
-        },
+        filter: wants.filter.filter(),
+        sources: wants.from.sources(),
+        schedule: wants.when.schedule(),
+        states: wants.texas_only.then_some(texas),
+        zips: wants.zips_below.map(|end| Zips::new(vec![(0, end - 1)])),
+        max_already_sold: wants.already_sold,
         caps: caps.into_iter().flatten().collect(),
         min_post_time: draw.millis(700),
         post_timeout: Duration::from_millis(100) + draw.millis(2_500),
@@ -235,5 +386,6 @@ fn contract(draw: &mut Draw, number: u64, wish: Wish) -> Terms {
             format!("c{number}").parse().unwrap(),
             format!("b{}", number / 2).parse().unwrap(),
         )
-    }
+    };
+    (terms, wants)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auction::{
-    Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, PingEffect, PingInput,
-    PingRound, PostLadder, Round, Slot,
+    Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, LeadView, PingEffect,
+    PingInput, PingRound, PostLadder, Round, Slot,
 };
 use domain::{ContractName, FullLead, LeadId, LegState, Micros, Mono};
 
@@ -51,6 +51,22 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    /// The lead as far as its round knows it.
+    pub(crate) fn view(&self) -> LeadView<'_> {
+        match self.order.kind {
+            Kind::Ping => LeadView::Ping(&self.fields.ping),
+            Kind::Direct => LeadView::Full(&self.fields),
+        }
+    }
+
+    /// When a leg was held: its contract is checked right before.
+    pub(crate) fn held_at(&self, leg: u16) -> Option<Mono> {
+        self.effects().find_map(|(at, effect)| match effect {
+            LadderEffect::Hold { reservation, .. } if reservation.id.leg == leg => Some(at),
+            _ => None,
+        })
+    }
+
     pub(crate) fn quoted(&self) -> Option<Micros> {
         let best = self.round.as_ref()?.rungs.first()?;
         (self.order.kind == Kind::Ping).then_some(best.payout)

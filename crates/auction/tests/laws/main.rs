@@ -54,7 +54,7 @@ fn after_every_world(law: impl Fn(World)) {
 fn the_worlds_show_every_kind_of_end() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
-    for seed in 0..400 {
+    for seed in 0..800 {
         let world = World::new(seed).run();
         for life in &world.lives {
             for (_, what) in &life.history {
@@ -70,12 +70,19 @@ fn the_worlds_show_every_kind_of_end() {
             let rounds = life.round.iter().map(|round| &round.waterfall);
             let outcomes = life.outcomes();
             let waterfalls = rounds.chain(outcomes.iter().map(|ended| &ended.waterfall));
+            for waterfall in waterfalls.clone() {
+                waterfall
+                    .excluded
+                    .keys()
+                    .for_each(|reason| see(reason.code()));
+            }
             for row in waterfalls.flat_map(|waterfall| &waterfall.rows) {
                 let reasons = row.ping_reason.iter().chain(&row.post_reason);
                 reasons.for_each(|reason| see(reason.code()));
             }
             for rung in life.round.iter().flat_map(|round| &round.rungs) {
-                match world.eligible(life, &rung.contract) {
+                let opened = life.effects().next().map_or(life.deadline, |(at, _)| at);
+                match world.eligible(life, &rung.contract, opened) {
                     _ if life.book.find(&rung.contract).is_none() => see("left the book"),
                     Err(why) => see(&format!("{} at the post", why.code())),
                     Ok(_) => {}
@@ -85,9 +92,10 @@ fn the_worlds_show_every_kind_of_end() {
     }
     let reasons = "won lost_to_higher not_needed below_floor no_bid ping_timeout ping_error \
         bad_response throttled cap buyer_rejected buyer_says_duplicate post_error in_doubt \
-        bid_expired no_time post_limit";
+        bid_expired no_time post_limit paused test_mismatch excluded_by_publisher incompatible \
+        schedule source_blocked filtered geo";
     let failures = "claim lost,hold failed,pin failed,pin expired,record failed,\
-        left the book,filtered at the post,paused at the post";
+        left the book,filtered at the post,paused at the post,schedule at the post,geo at the post";
     for expected in reasons.split(' ').chain(failures.split(',')) {
         let times = seen.get(expected).copied().unwrap_or(0);
         assert!(times > 3, "{expected} hardly seen: {seen:#?}");

@@ -5,35 +5,93 @@ use std::time::Duration;
 
 use auction::{
     Facts, History, Kind, PingEffect, PingInput, PingMode, PingReply, Policy, Price, RankBy, Rules,
-    Slot, Sources, Terms,
+    Slot, Terms,
 };
-use domain::{ContractName, ContractReason, Micros, Mono, Payout};
+use domain::{ContractName, ContractReason, Micros, Mono, Payout, Timestamp};
 
-use crate::draw::{Order, Wish};
+use crate::draw::{FULL_MINUTE, From, Order, Wants, When, Wish};
 use crate::life::{Happened, Life};
 use crate::world::World;
 
-/// Whether the static part takes a lead, of which at a ping the post's fields are not known.
-/// `Ok(true)`: it hangs on one of those.
-fn eligible(terms: &Terms, wish: Wish, order: &Order, whole: bool) -> Result<bool, ContractReason> {
-    let texan = Some(order.texan);
+/// Whether the static part takes a lead at a time, of which at a ping the post's fields are not
+/// known. `Ok(true)`: it hangs on one of those.
+fn eligible(
+    terms: &Terms,
+    wants: Wants,
+    order: &Order,
+    whole: bool,
+    at: Timestamp,
+) -> Result<bool, ContractReason> {
+    let acme = order.publisher.as_str() == "acme";
+    let acmes_a = acme && order.sub == Some("a");
+    let full = at.as_micros() / 1_000_000 % 86_400 >= i64::from(FULL_MINUTE) * 60;
+    if !terms.on {
+        return Err(ContractReason::Paused);
+    }
+    if terms.testing != order.test {
+        return Err(ContractReason::TestMismatch);
+    }
+    if order.exclude.contains(&terms.buyer) {
+        return Err(ContractReason::ExcludedByPublisher);
+    }
+    if order.already_sold > wants.already_sold {
+        return Err(ContractReason::Incompatible);
+    }
+    match wants.when {
+        When::Before if full => return Err(ContractReason::Schedule),
+        When::After if !full => return Err(ContractReason::Schedule),
+        When::NotToday => return Err(ContractReason::Schedule),
+        When::Always | When::Before | When::After => {}
+    }
+    match wants.from {
+        From::OnlyAcme if !acme => return Err(ContractReason::SourceBlocked),
+        From::AllButAcme if acme => return Err(ContractReason::SourceBlocked),
+        From::OnlyAcmesA if !acmes_a => return Err(ContractReason::SourceBlocked),
+        From::AllButAcmesA if acmes_a => return Err(ContractReason::SourceBlocked),
+        _ => {}
+    }
     let owner = whole.then_some(order.owner);
     let failed = |field: &str| Err(ContractReason::Filtered(field.parse().unwrap()));
-    let acme = order.publisher.as_str() == "acme";
-    match &terms.sources {
-        _ if !terms.on => Err(ContractReason::Paused),
-        _ if terms.testing != order.test => Err(ContractReason::TestMismatch),
-        Sources::Only(_) if !acme => Err(ContractReason::SourceBlocked),
-        Sources::Except(_) if acme => Err(ContractReason::SourceBlocked),
-        _ => match (wish, texan, owner) {
-            (Wish::Texan | Wish::TexanOwner, Some(false), _) => failed("state"),
-            (Wish::Owner | Wish::TexanOwner, _, Some(false)) => failed("owner"),
-            (Wish::TexanOrOwner, Some(false), Some(false)) => failed("state"),
-            (Wish::Owner | Wish::TexanOwner, _, None) => Ok(true),
-            (Wish::TexanOrOwner, Some(false), None) => Ok(true),
-            _ => Ok(false),
-        },
+    let mut waits = match (wants.filter, order.texan, owner) {
+        (Wish::Texan | Wish::TexanOwner, false, _) => return failed("state"),
+        (Wish::Owner | Wish::TexanOwner, _, Some(false)) => return failed("owner"),
+        (Wish::TexanOrOwner, false, Some(false)) => return failed("state"),
+        (Wish::Owner | Wish::TexanOwner, _, None) => true,
+        (Wish::TexanOrOwner, false, None) => true,
+        _ => false,
+    };
+    if wants.texas_only && !order.texan {
+        return Err(ContractReason::Geo);
     }
+    if let Some(below) = wants.zips_below {
+        match order.zip {
+            Some((zip, in_ping)) if whole || in_ping => {
+                if zip >= below {
+                    return Err(ContractReason::Geo);
+                }
+            }
+            None if whole => return Err(ContractReason::Geo),
+            _ => waits = true,
+        }
+    }
+    Ok(waits)
+}
+
+/// What the contract names by itself, and whether that hangs on a field of the post: then it is
+/// the least that it may turn out to be.
+fn named(terms: &Terms, wants: Wants, order: &Order, whole: bool) -> Option<(Micros, bool)> {
+    let Some([owners, texans, others]) = wants.rules else {
+        return match terms.price {
+            Price::Fixed(price) => Some((price, false)),
+            _ => None,
+        };
+    };
+    let without = if order.texan { texans } else { others };
+    Some(match (whole, order.owner) {
+        (true, true) => (owners, false),
+        (true, false) => (without, false),
+        (false, _) => (owners.min(without), true),
+    })
 }
 
 /// What a round must come to.
@@ -57,17 +115,23 @@ fn round(world: &World, life: &Life, answers: &Answers) -> Expected {
     let (rules, order, facts) = (&world.rules, &life.order, &life.facts);
     let mut expected = Expected::default();
     let mut ladder = Vec::new();
-    for (slot, terms) in world.book.terms.iter().enumerate() {
+    for (slot, terms) in world.book.terms().iter().enumerate() {
         let whole = order.kind == Kind::Direct;
-        match eligible(terms, world.wishes[&terms.contract], order, whole) {
+        let wants = world.wishes[&terms.contract];
+        let named = named(terms, wants, order, whole);
+        match eligible(terms, wants, order, whole, world.wall(life.arrived)) {
             Err(reason) => {
                 *expected.excluded.entry(reason).or_default() += 1;
                 continue;
             }
-            Ok(true) => drop(expected.deferred.insert(terms.contract.clone())),
-            Ok(false) => {}
+            Ok(waits) if waits || named.is_some_and(|(_, waits)| waits) => {
+                expected.deferred.insert(terms.contract.clone());
+            }
+            Ok(_) => {}
         }
-        let result = price(terms, rules, order, facts, answers.get(&terms.contract));
+        let named = named.map(|(price, _)| price);
+        let answer = answers.get(&terms.contract);
+        let result = price(terms, named, rules, order, facts, answer);
         if let Ok(price) = &result {
             ladder.push((
                 place(rules, facts, slot, terms, *price),
@@ -121,6 +185,7 @@ fn place(rules: &Rules, facts: &Facts, slot: usize, terms: &Terms, price: Micros
 
 fn price(
     terms: &Terms,
+    named: Option<Micros>,
     rules: &Rules,
     order: &Order,
     facts: &Facts,
@@ -131,8 +196,8 @@ fn price(
         payout >= order.min_payout.get() && price.get() - payout >= rules.min_margin.get()
     };
     let most = match terms.price {
-        Price::Fixed(price) => price,
         Price::Bid { max, .. } => max,
+        Price::Fixed(_) | Price::Rules(_) => named.unwrap(),
     };
     if !pays(most) {
         return Err(ContractReason::BelowFloor);
@@ -149,20 +214,25 @@ fn price(
     }
     let bid = match (terms.ping, answer) {
         (PingMode::None, _) => most,
-        (PingMode::Bid, _) if window(rules, order).is_zero() => return Err(ContractReason::NoTime),
-        (PingMode::Bid, None) => return Err(ContractReason::PingTimeout),
-        (PingMode::Bid, Some((PingReply::Bid { price, .. }, stands))) => match terms.price {
+        (_, _) if window(rules, order).is_zero() => return Err(ContractReason::NoTime),
+        (_, None) => return Err(ContractReason::PingTimeout),
+        (PingMode::Bid, Some((PingReply::Accept { .. }, _))) => {
+            return Err(ContractReason::BadResponse);
+        }
+        (_, Some((PingReply::Accept { .. }, false))) => return Err(ContractReason::BidExpired),
+        (_, Some((PingReply::Accept { .. }, true))) => most,
+        (_, Some((PingReply::Bid { price, .. }, stands))) => match terms.price {
             Price::Bid { min, .. } if *price < min || price.get() <= 0 => {
                 return Err(ContractReason::BelowFloor);
             }
             _ if !stands => return Err(ContractReason::BidExpired),
             Price::Bid { max, .. } => (*price).min(max),
-            Price::Fixed(price) => price,
+            Price::Fixed(_) | Price::Rules(_) => most,
         },
-        (PingMode::Bid, Some((PingReply::NoBid, _))) => return Err(ContractReason::NoBid),
-        (PingMode::Bid, Some((PingReply::Throttled, _))) => return Err(ContractReason::Throttled),
-        (PingMode::Bid, Some((PingReply::Bad, _))) => return Err(ContractReason::BadResponse),
-        (PingMode::Bid, Some((PingReply::Error, _))) => return Err(ContractReason::PingError),
+        (_, Some((PingReply::NoBid, _))) => return Err(ContractReason::NoBid),
+        (_, Some((PingReply::Throttled, _))) => return Err(ContractReason::Throttled),
+        (_, Some((PingReply::Bad, _))) => return Err(ContractReason::BadResponse),
+        (_, Some((PingReply::Error, _))) => return Err(ContractReason::PingError),
     };
     if pays(bid) {
         Ok(bid)
@@ -177,16 +247,18 @@ impl World {
         round(self, life, &self.answers(life))
     }
 
-    /// Whether the book of the moment takes the whole lead.
+    /// Whether the book of the moment takes the whole lead, at this time.
     pub(crate) fn eligible(
         &self,
         life: &Life,
         contract: &ContractName,
+        at: Mono,
     ) -> Result<bool, ContractReason> {
-        let terms = life.book.terms.iter();
+        let terms = life.book.terms().iter();
         let mut terms = terms.filter(|terms| terms.contract == *contract);
         let terms = terms.next().ok_or(ContractReason::Paused)?;
-        eligible(terms, self.wishes[contract], &life.order, true)
+        let wants = self.wishes[contract];
+        eligible(terms, wants, &life.order, true, self.wall(at))
     }
 
     /// The first answer of each contract that came inside the window.
@@ -207,6 +279,10 @@ impl World {
         }
         let stands = |reply: &PingReply, at: Mono| match reply {
             PingReply::Bid {
+                expires_in: Some(span),
+                ..
+            }
+            | PingReply::Accept {
                 expires_in: Some(span),
                 ..
             } => at.plus(*span) > ended,

@@ -29,7 +29,7 @@ fn reserved_is_committed_released_pinned_and_held() {
 #[test]
 fn committed_never_passes_a_cap() {
     after_every_world(|world| {
-        for terms in &world.book.terms {
+        for terms in world.book.terms() {
             let took = world.lives.iter().flat_map(Life::took);
             let took = took.filter(|contract| **contract == terms.contract);
             let took = i64::try_from(took.count()).unwrap();

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, LeadView, PingEffect, PingInput,
-    PingReply, PingRound, PostLadder, PostReply, RoundOpening, Rules, Slot, Waterfall, screen,
+    Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingReply,
+    PingRound, PostLadder, PostReply, RoundOpening, Rules, Slot, Waterfall, screen,
 };
 use domain::{ContractName, LeadId, Mono, Timestamp};
 
 use crate::caps::Caps;
-use crate::draw::{self, Draw, Order, Wish};
+use crate::draw::{self, Draw, Order, Wants};
 use crate::life::{Happened, Life};
 
-const START: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+/// 2026-09-21T14:13:58Z, a Monday: the minute is full after two seconds.
+const START: Timestamp = Timestamp::from_micros(1_790_000_038_000_000);
 
 /// What is going to happen to a lead.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) book: Arc<Book>,
     pub(crate) rules: Rules,
-    pub(crate) wishes: BTreeMap<ContractName, Wish>,
+    pub(crate) wishes: BTreeMap<ContractName, Wants>,
     pub(crate) lives: Vec<Life>,
     pub(crate) caps: Caps,
     /// Some contracts leave the book, or pause, at this time.
@@ -99,7 +100,7 @@ impl World {
             return false;
         };
         self.now = at;
-        self.caps.expire(self.wall());
+        self.caps.expire(self.wall(self.now));
         match event {
             Event::Arrives => self.open_round(of),
             Event::QuoteIsPosted => self.open_ladder(of),
@@ -148,27 +149,26 @@ impl World {
         self.lives[of].history.push((self.now, what));
     }
 
-    fn wall(&self) -> Timestamp {
-        START.plus(self.now.since(Mono::from_micros(0)))
+    pub(crate) fn wall(&self, at: Mono) -> Timestamp {
+        START.plus(at.since(Mono::from_micros(0)))
     }
 
-    fn context(&self, of: usize) -> Context {
-        let order = &self.lives[of].order;
+    pub(crate) fn context(&self, life: &Life, at: Mono) -> Context {
+        let order = &life.order;
+        let sub = order.sub.map(|value| ("s1".to_owned(), value.to_owned()));
         Context {
-            publisher: order.publisher.clone(),
+            sub: Arc::new(sub.into_iter().collect()),
+            exclude: Arc::new(order.exclude.clone()),
+            already_sold: order.already_sold,
             test: order.test,
-            wall: self.wall(),
+            ..Context::new(order.publisher.clone(), self.wall(at))
         }
     }
 
     fn open_round(&mut self, of: usize) {
         let life = &self.lives[of];
-        let context = self.context(of);
-        let view = match life.order.kind {
-            Kind::Ping => LeadView::Ping(&life.fields.ping),
-            Kind::Direct => LeadView::Full(&life.fields),
-        };
-        let screened = screen(&self.book, &context, view);
+        let context = self.context(&self.lives[of], self.now);
+        let screened = screen(&self.book, &context, life.view());
         let counters = screened.counters(&self.book, &context);
         let used = counters.into_iter().map(|counter| {
             let used = self.caps.used(&counter);
@@ -216,6 +216,10 @@ impl World {
             1 => PingReply::Bad,
             2 => PingReply::Throttled,
             3..6 => PingReply::NoBid,
+            6..8 => PingReply::Accept {
+                bid_id: None,
+                expires_in: self.draw.chance(30).then(|| self.draw.millis(600)),
+            },
             _ => PingReply::Bid {
                 price: self.draw.amount(20),
                 bid_id: None,
@@ -252,7 +256,7 @@ impl World {
     }
 
     fn open_ladder(&mut self, of: usize) {
-        let context = self.context(of);
+        let context = self.context(&self.lives[of], self.now);
         let (changes, later) = &self.changes;
         let life = &mut self.lives[of];
         let Some(round) = life.round.clone() else {
@@ -299,7 +303,8 @@ impl World {
                     let input = match self.draw.below(60) {
                         0 if first => LadderInput::ClaimLost,
                         1 => {
-                            let _whether = self.draw.chance(50) && self.caps.pin(id, self.wall());
+                            let _whether =
+                                self.draw.chance(50) && self.caps.pin(id, self.wall(self.now));
                             LadderInput::PinFailed(id)
                         }
                         // The store's clock may be ahead.
@@ -307,7 +312,7 @@ impl World {
                             self.caps.expire(Timestamp::from_micros(i64::MAX));
                             LadderInput::PinExpired(id)
                         }
-                        _ if self.caps.pin(id, self.wall()) => LadderInput::Pinned(id),
+                        _ if self.caps.pin(id, self.wall(self.now)) => LadderInput::Pinned(id),
                         _ => LadderInput::PinExpired(id),
                     };
                     self.replies(of, input);

@@ -21,7 +21,7 @@ const LOG: Duration = Duration::from_millis(3);
 /// Plays it and writes down what happens.
 pub(crate) fn play(scenario: Scenario) -> String {
     let mut play = Play {
-        book: Arc::new(scenario.book.clone()),
+        book: Arc::new(Book::new(scenario.book.clone())),
         now: Mono::from_micros(0),
         coming: BTreeMap::new(),
         count: 0,
@@ -91,9 +91,8 @@ impl Play {
 
     fn context(&self) -> Context {
         Context {
-            publisher: self.scenario.order.publisher.clone(),
             test: self.scenario.order.test,
-            wall: self.wall(),
+            ..Context::new(self.scenario.order.publisher.clone(), self.wall())
         }
     }
 
@@ -179,13 +178,13 @@ impl Play {
 
     /// Between the ping and the post the catalog may have changed.
     fn change(&mut self) {
-        let mut book = Book::clone(&self.book);
+        let mut terms = self.book.terms().to_vec();
         let Scenario { gone, paused, .. } = &self.scenario;
-        book.terms.retain(|terms| !gone.contains(&terms.contract));
-        for terms in &mut book.terms {
+        terms.retain(|terms| !gone.contains(&terms.contract));
+        for terms in &mut terms {
             terms.on &= !paused.contains(&terms.contract);
         }
-        self.book = Arc::new(book);
+        self.book = Arc::new(Book::new(terms));
     }
 
     fn used(&self, counter: &str, when: usize) -> i64 {

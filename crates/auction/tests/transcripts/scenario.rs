@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, Book, Cap, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise,
-    RankBy, Rules, Sources, Terms,
+    Acceptance, Cap, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise, RankBy,
+    Rules, SourceList, Sources, Subs, Terms,
 };
 use domain::{
     CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
@@ -57,7 +57,7 @@ pub(crate) enum Trouble {
 
 pub(crate) struct Scenario {
     pub(crate) rules: Rules,
-    pub(crate) book: Book,
+    pub(crate) book: Vec<Terms>,
     /// What is used of each cap: when the facts are read, and when a hold is asked for.
     pub(crate) used: BTreeMap<(ContractName, CapWindow), [i64; 2]>,
     pub(crate) order: Order,
@@ -75,7 +75,7 @@ impl Scenario {
     pub(crate) fn read(text: &str) -> Self {
         let mut scenario = Self {
             rules: Rules::new(Currency::USD, Payout::Margin(Ppm::new(200_000).unwrap())),
-            book: Book::default(),
+            book: Vec::new(),
             used: BTreeMap::new(),
             order: Order {
                 kind: Kind::Direct,
@@ -110,7 +110,7 @@ impl Scenario {
             .map(str::trim)
             .filter(|one| !one.is_empty());
         if let Some(name) = head.strip_prefix("contract ") {
-            self.book.terms.push(terms(name));
+            self.book.push(terms(name));
         }
         for clause in clauses {
             let words: Vec<&str> = clause.split_whitespace().collect();
@@ -151,7 +151,7 @@ impl Scenario {
     }
 
     fn contract(&mut self, clause: &str, words: &[&str]) -> Option<()> {
-        let terms = self.book.terms.last_mut()?;
+        let terms = self.book.last_mut()?;
         match *words {
             ["bid", range] => {
                 let (min, max) = range.split_once("..")?;
@@ -162,7 +162,7 @@ impl Scenario {
                 };
             }
             ["fixed", price] => terms.price = Price::Fixed(price.parse().ok()?),
-            ["pinged"] => terms.ping = PingMode::Bid,
+            ["checked"] => terms.ping = PingMode::Check,
             ["tier", tier] => terms.tier = tier.parse().ok()?,
             ["priority", priority] => terms.priority = priority.parse().ok()?,
             ["margin", share] => terms.margin = Some(percent(share)?),
@@ -179,10 +179,10 @@ impl Scenario {
             }
             ["off"] => terms.on = false,
             ["test"] => terms.testing = true,
-            ["only", publisher] => terms.sources = Sources::Only([publisher.parse().ok()?].into()),
-            ["except", publisher] => {
-                terms.sources = Sources::Except([publisher.parse().ok()?].into());
+            ["only", ref source @ ..] => {
+                terms.sources = Sources::new(Some(sources(source)?), SourceList::default());
             }
+            ["except", ref source @ ..] => terms.sources = Sources::new(None, sources(source)?),
             ["takes", ..] => {
                 let types = fields().map(|(name, field, _)| (name, field));
                 let filter = filter::compile(clause.strip_prefix("takes")?, &types.collect());
@@ -285,7 +285,11 @@ impl Scenario {
                 bid_id: None,
                 expires_in: stands,
             }),
-            ["does", "not", "bid"] => Some(PingReply::NoBid),
+            ["says", "yes"] => Some(PingReply::Accept {
+                bid_id: None,
+                expires_in: stands,
+            }),
+            ["says", "no"] | ["does", "not", "bid"] => Some(PingReply::NoBid),
             ["throttles", "the", "ping"] => Some(PingReply::Throttled),
             ["answers", "the", "ping", "with", "garbage"] => Some(PingReply::Bad),
             ["refuses", "the", "connection"] => Some(PingReply::Error),
@@ -342,6 +346,19 @@ fn fields() -> impl Iterator<Item = (FieldName, FieldType, FieldClass)> {
     fields
         .into_iter()
         .map(|(name, field, class)| (name.parse().unwrap(), field, class))
+}
+
+/// `acme`, or `acme s1 a b`: its traffic with one of these values of a sub id.
+fn sources(words: &[&str]) -> Option<SourceList> {
+    let (publisher, subs) = words.split_first()?;
+    let mut part = Subs::default();
+    if let Some((name, values)) = subs.split_first() {
+        let values = values.iter().map(|value| (*value).to_owned());
+        part.0.insert((*name).to_owned(), values.collect());
+    }
+    let mut list = SourceList::default();
+    list.add(publisher.parse().ok()?, part);
+    Some(list)
 }
 
 /// `300ms`, `2s`.

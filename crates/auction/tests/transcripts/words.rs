@@ -27,6 +27,10 @@ pub(crate) fn ping_reply(reply: &PingReply) -> String {
             None => format!("bids {price}"),
             Some(stands) => format!("bids {price} for {}", span(*stands)),
         },
+        PingReply::Accept { expires_in, .. } => match expires_in {
+            None => "says yes".to_owned(),
+            Some(stands) => format!("says yes for {}", span(*stands)),
+        },
         PingReply::NoBid => "does not bid".to_owned(),
         PingReply::Throttled => "asks for fewer pings".to_owned(),
         PingReply::Bad => "answers with garbage".to_owned(),

@@ -96,7 +96,7 @@ pub(super) fn campaign(
                 unknown: unknown?,
                 consent: consent?,
             },
-            book: Arc::new(Book { terms }),
+            book: Arc::new(Book::new(terms)),
             deliveries,
             currency: rules?.currency,
             tmax: tmax?,

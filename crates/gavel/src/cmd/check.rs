@@ -59,7 +59,7 @@ fn good(config: &Path, snapshot: &Snapshot) -> String {
     let contracts: usize = snapshot
         .campaigns
         .values()
-        .map(|campaign| campaign.book.terms.len())
+        .map(|campaign| campaign.book.terms().len())
         .sum();
     format!(
         "{} is good: catalog generation {}, {} campaigns, {contracts} contracts, {} publishers, \

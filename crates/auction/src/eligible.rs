@@ -1,0 +1,161 @@
+//! The static checks of one contract, cheap ones before costly ones: the first that fails gives the
+//! reason, and has a name by which an operator can be told of it.
+//!
+//! To add one: a variant of [`Check`] with its word, its place in [`judge`], a clause in the scenarios'
+//! language, and its line in the naive reader of `tests/laws`.
+
+use domain::{ContractReason, LocalTime, Timestamp, Zone};
+use filter::{Cell, Fields, Verdict};
+
+use crate::geo::Holds;
+use crate::{Context, LeadView, Terms};
+
+/// What is asked of a contract, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// It and its buyer are switched on.
+    On,
+    /// It takes test leads, or live ones, as this is.
+    Test,
+    /// The publisher did not exclude its buyer.
+    Exclude,
+    /// It takes leads that were sold elsewhere as often as this.
+    AlreadySold,
+    /// Its schedule is open.
+    Schedule,
+    /// It takes leads of this source.
+    Sources,
+    /// Its filter matches.
+    Filter,
+    /// It takes leads of this state.
+    States,
+    /// It takes leads of this ZIP.
+    Zips,
+    /// Its price can reach the publisher's floor and the margin.
+    Floor,
+    /// Its limits leave room.
+    Limits,
+}
+
+impl Check {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Test => "test",
+            Self::Exclude => "exclude",
+            Self::AlreadySold => "already_sold",
+            Self::Schedule => "schedule",
+            Self::Sources => "sources",
+            Self::Filter => "filter",
+            Self::States => "states",
+            Self::Zips => "zips",
+            Self::Floor => "floor",
+            Self::Limits => "limits",
+        }
+    }
+}
+
+/// A check that a contract failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The check.
+    pub check: Check,
+    /// The contract's reason.
+    pub reason: ContractReason,
+}
+
+/// Local times that were read already: many contracts share few zones.
+pub(crate) struct Locals<'b> {
+    at: Timestamp,
+    known: Vec<(&'b Zone, LocalTime)>,
+}
+
+impl<'b> Locals<'b> {
+    pub(crate) fn new(at: Timestamp) -> Self {
+        let known = Vec::new();
+        Self { at, known }
+    }
+
+    fn of(&mut self, zone: &'b Zone) -> LocalTime {
+        if let Some((_, local)) = self.known.iter().find(|(known, _)| *known == zone) {
+            return *local;
+        }
+        let local = zone.local(self.at);
+        self.known.push((zone, local));
+        local
+    }
+}
+
+/// Where the consumer is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    state: Cell<'a>,
+    zip: Cell<'a>,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(lead: &'a LeadView<'_>) -> Self {
+        Self {
+            state: lead.cell("state"),
+            zip: lead.cell("zip"),
+        }
+    }
+}
+
+/// Whether a contract takes a lead. `Ok(true)` if a check waits for the whole lead.
+pub(crate) fn judge<'b>(
+    terms: &'b Terms,
+    context: &Context,
+    locals: &mut Locals<'b>,
+    place: Place<'_>,
+    filter: impl FnOnce() -> Verdict,
+) -> Result<bool, Failed> {
+    let ensure = |holds: bool, check, reason| match holds {
+        true => Ok(()),
+        false => Err(Failed { check, reason }),
+    };
+    ensure(terms.on, Check::On, ContractReason::Paused)?;
+    let same = terms.testing == context.test;
+    ensure(same, Check::Test, ContractReason::TestMismatch)?;
+    let welcome = context.exclude.is_empty() || !context.exclude.contains(&terms.buyer);
+    ensure(welcome, Check::Exclude, ContractReason::ExcludedByPublisher)?;
+    let fresh = context.already_sold <= terms.max_already_sold;
+    ensure(fresh, Check::AlreadySold, ContractReason::Incompatible)?;
+    let open = terms.schedule.is_always() || terms.schedule.is_open(&locals.of(&terms.zone));
+    ensure(open, Check::Schedule, ContractReason::Schedule)?;
+    let known = terms.sources.allow(&context.publisher, &context.sub);
+    ensure(known, Check::Sources, ContractReason::SourceBlocked)?;
+    let mut deferred = match filter() {
+        Verdict::Pass => false,
+        Verdict::Unknown => true,
+        Verdict::Fail(field) => {
+            return Err(Failed {
+                check: Check::Filter,
+                reason: ContractReason::Filtered(field),
+            });
+        }
+    };
+    let states = terms
+        .states
+        .as_ref()
+        .map(|states| states.check(place.state));
+    let zips = terms.zips.as_ref().map(|zips| zips.check(place.zip));
+    for (check, holds) in [(Check::States, states), (Check::Zips, zips)] {
+        ensure(holds != Some(Holds::No), check, ContractReason::Geo)?;
+        deferred |= holds == Some(Holds::Unknown);
+    }
+    Ok(deferred)
+}
+
+/// [`judge`] for one contract alone.
+pub(crate) fn judge_one(
+    terms: &Terms,
+    context: &Context,
+    lead: &LeadView<'_>,
+) -> Result<bool, Failed> {
+    let mut locals = Locals::new(context.wall);
+    judge(terms, context, &mut locals, Place::of(lead), || {
+        terms.filter.eval(lead)
+    })
+}
