@@ -116,7 +116,21 @@ impl VisitorId {
     }
 }
 
+impl VisitorId {
+    /// The visitor whom a keyed hash of somebody's own name for them stands for: the same hash is
+    /// the same visitor, on the same shard.
+    pub fn derive(hash: [u8; 16], key: &TrackKey) -> Self {
+        let shard = u16::from_be_bytes([hash[14], hash[15]]);
+        Self::seal(hash, shard, key)
+    }
+}
+
 impl ClickId {
+    /// The click that an event with this id is, of a visitor: the same event is the same click.
+    pub fn derive(event: [u8; 16], visitor: &VisitorId, key: &TrackKey) -> Self {
+        Self::seal(event, visitor.shard(), key)
+    }
+
     /// A new click of a visitor, on that visitor's shard.
     pub fn mint(at: Timestamp, entropy: &dyn Entropy, visitor: &VisitorId, key: &TrackKey) -> Self {
         Self::seal(id::uuid_v7(at, entropy), visitor.shard(), key)

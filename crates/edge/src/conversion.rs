@@ -1,32 +1,52 @@
-//! What a postback says, checked: all issues at once, and what is odd but kept as flags.
+//! What is said of a conversion, checked: all issues at once, and what is odd but kept as flags.
 
 use std::borrow::Cow;
 
-use catalog::Campaign;
-use domain::{CampaignName, ClickId, Currency, EventId, GoalName, Micros, TrackKey};
+use catalog::{Campaign, Goal, PixelTrust, TxidScope};
+use domain::{CampaignName, ConversionStatus, Currency, EventId, GoalName, Micros};
 use httpd::Issue;
-use proto::Conversion;
+use proto::{Conversion, EventBody, EventRecord};
 use store::Sealer;
 
+use crate::fields::Fields;
+use crate::head::{Desk, Head, hash};
 use crate::scrub::scrub;
 
 /// Longest order id.
 const TXID_BYTES: usize = 256;
 /// The goal that the service itself reports for each sold lead.
 const OWN_GOAL: &str = "lead_sold";
-const STATUSES: [&str; 5] = ["pending", "approved", "held", "rejected", "reversed"];
 
-type Pairs<'a> = [(Cow<'a, str>, Cow<'a, str>)];
+/// By which door it was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// An advertiser's server.
+    Postback,
+    /// A browser: anybody can say anything.
+    Pixel,
+}
 
-/// Why a conversion is kept but not matched, or not payable.
+impl Door {
+    /// As it is recorded.
+    const fn source(self) -> &'static str {
+        match self {
+            Self::Postback => "postback",
+            Self::Pixel => "pixel",
+        }
+    }
+}
+
+/// Why a conversion is kept but not matched, or not payable, or not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flag {
     /// The sender's system left a macro unexpanded: its configuration is wrong.
     InvalidMacro,
     /// The click id is not one of ours.
     InvalidClick,
-    /// Neither click id nor order id: nothing tells it from another.
+    /// It names nothing that tells it from another.
     Unkeyed,
+    /// A pixel's word for a goal that does not trust pixels: it changes nothing that a server said.
+    Unverified,
 }
 
 impl Flag {
@@ -36,73 +56,75 @@ impl Flag {
             Self::InvalidMacro => "invalid_macro",
             Self::InvalidClick => "invalid_click",
             Self::Unkeyed => "unkeyed",
+            Self::Unverified => "unverified",
         }
     }
 }
 
-/// What a postback says.
+/// What is said of a conversion.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     campaign: CampaignName,
     goal: GoalName,
-    /// The click it is matched by.
-    pub(crate) click: Option<ClickId>,
-    /// The click id as sent, where it is matched to nothing: it tells one event from another.
-    unmatched: String,
+    scope: TxidScope,
+    door: Door,
+    pub(crate) head: Head,
     txid: String,
+    parent: String,
     amount: Option<Micros>,
     currency: Currency,
-    status: &'static str,
+    status: ConversionStatus,
     pub(crate) flags: Vec<Flag>,
 }
 
 impl Said {
-    /// Reads the parameters of a postback about `campaign`. Unknown ones are for the sender's own
-    /// use.
+    /// Reads what was said about `campaign`.
     pub(crate) fn read(
-        pairs: &Pairs<'_>,
+        mut fields: Fields<'_>,
         campaign: &Campaign,
-        key: &TrackKey,
-        sealer: &Sealer,
+        door: Door,
+        desk: &Desk<'_>,
     ) -> Result<Self, Vec<Issue>> {
-        let mut fields = Fields::of(pairs);
+        let mut head = Head::read(&mut fields, desk);
         let goal = goal(&mut fields, campaign);
-        let txid = fields.value("txid").unwrap_or_default();
-        if txid.len() > TXID_BYTES {
-            fields.issue("txid", "too_long", "is longer than 256 bytes");
-        }
+        let txid = fields.text("txid", TXID_BYTES).unwrap_or_default();
+        let parent = fields.text("parent", TXID_BYTES).unwrap_or_default();
         let amount = amount(&mut fields);
         let currency = currency(&mut fields, campaign);
-        let status = status(&mut fields);
-        let sent = fields.value("click_id").unwrap_or_default();
-        let goal = match goal {
-            Some(goal) if fields.issues.is_empty() => goal,
-            _ => return Err(fields.issues),
+        let status = status(&mut fields, campaign, door, goal);
+        let unexpanded = fields.unexpanded();
+        fields.finish()?;
+        let Some(goal) = goal else {
+            return Err(Vec::new());
         };
 
         let mut flags = Vec::new();
-        let mut click = None;
-        if fields.unexpanded {
+        if unexpanded {
             flags.push(Flag::InvalidMacro);
-        } else if !sent.is_empty() {
-            click = ClickId::parse(sent, key).ok();
-            if click.is_none() {
-                flags.push(Flag::InvalidClick);
-            }
+            head.unmatched = head
+                .click
+                .map(|click| click.to_string())
+                .unwrap_or(head.unmatched);
+            head.forget();
+        } else if !head.unmatched.is_empty() {
+            flags.push(Flag::InvalidClick);
         }
-        if click.is_none() && txid.is_empty() {
+        let keyed = head.click.is_some() || head.visitor.is_some() || head.is_named();
+        if txid.is_empty() && !keyed {
             flags.push(Flag::Unkeyed);
         }
+        if door == Door::Pixel && goal.pixel == PixelTrust::Untrusted {
+            flags.push(Flag::Unverified);
+        }
+        let opaque = |text: &str| scrub(text, TXID_BYTES, desk.sealer).into_owned();
         Ok(Self {
             campaign: campaign.name.clone(),
-            goal,
-            click,
-            unmatched: if click.is_none() {
-                sent.to_owned()
-            } else {
-                String::new()
-            },
-            txid: scrub(txid, TXID_BYTES, sealer).into_owned(),
+            goal: goal.name.clone(),
+            scope: goal.txid_scope,
+            door,
+            head,
+            txid: opaque(txid),
+            parent: opaque(parent),
             amount,
             currency,
             status,
@@ -112,147 +134,99 @@ impl Said {
 
     /// What makes two reports the same conversion, hashed; none if nothing does.
     pub(crate) fn key(&self, sealer: &Sealer) -> Option<[u8; 16]> {
-        let [campaign, goal, click, txid, ..] = self.parts();
-        let keyed = !self.flags.contains(&Flag::Unkeyed);
-        keyed.then(|| hash(sealer, "conversion", &[campaign, goal, click, txid]))
+        if self.flags.contains(&Flag::Unkeyed) {
+            return None;
+        }
+        let [click, _, visitor, ..] = self.head.parts();
+        let (click, visitor) = match (self.txid.is_empty(), self.scope) {
+            (true, _) if click.is_empty() => (click, visitor),
+            (false, TxidScope::Campaign) => ("".into(), "".into()),
+            _ => (click, "".into()),
+        };
+        let (campaign, goal) = (self.campaign.as_str().into(), self.goal.as_str().into());
+        let parts = [campaign, goal, click, visitor, self.txid.as_str().into()];
+        Some(hash(sealer, "conversion", &parts))
     }
 
-    /// The event's id: a keyed hash of all that was said.
-    pub(crate) fn event_id(&self, sealer: &Sealer) -> EventId {
-        EventId::from_bytes(hash(sealer, "postback", &self.parts()))
+    /// What is said of the conversion, hashed.
+    pub(crate) fn content(&self, sealer: &Sealer) -> [u8; 16] {
+        hash(sealer, "said", &self.value())
     }
 
-    fn parts(&self) -> [Cow<'_, str>; 8] {
-        [
+    /// The event's id: from the sender's id for it, else a keyed hash of all that was said; none if
+    /// nothing tells it from another.
+    pub(crate) fn event_id(&self, sealer: &Sealer) -> Option<EventId> {
+        if self.head.is_named() || self.flags.contains(&Flag::Unkeyed) {
+            return None;
+        }
+        let mut parts = vec![
+            self.door.source().into(),
             self.campaign.as_str().into(),
             self.goal.as_str().into(),
-            self.click
-                .map(|click| click.to_string())
-                .unwrap_or_default()
-                .into(),
             self.txid.as_str().into(),
-            self.unmatched.as_str().into(),
-            self.status.into(),
-            self.amount
-                .map(|amount| amount.to_string())
-                .unwrap_or_default()
-                .into(),
+            self.parent.as_str().into(),
+        ];
+        parts.extend(self.head.parts());
+        parts.extend(self.value());
+        Some(EventId::from_bytes(hash(sealer, "postback", &parts)))
+    }
+
+    fn value(&self) -> [Cow<'_, str>; 3] {
+        let amount = self.amount.map(|amount| amount.to_string());
+        [
+            self.status.as_str().into(),
+            amount.unwrap_or_default().into(),
             self.currency.as_str().into(),
         ]
     }
 
-    /// The conversion as it is recorded.
-    pub(crate) fn record(&self) -> Conversion {
-        Conversion {
+    /// The record of the event; `more` are flags that do not come from what was said.
+    pub(crate) fn record(
+        &self,
+        id: EventId,
+        desk: &Desk<'_>,
+        more: impl IntoIterator<Item = String>,
+    ) -> EventRecord {
+        let flags = self.flags.iter().map(|flag| flag.as_str().to_owned());
+        let conversion = Conversion {
             campaign: self.campaign.as_str().to_owned(),
             goal: self.goal.as_str().to_owned(),
             txid: self.txid.clone(),
             amount_micros: self.amount.map(Micros::get),
             currency: self.currency.as_str().to_owned(),
-            status: self.status.to_owned(),
-            source: "postback".to_owned(),
-            flags: self
-                .flags
-                .iter()
-                .map(|flag| flag.as_str().to_owned())
-                .collect(),
+            status: self.status.as_str().to_owned(),
+            source: self.door.source().to_owned(),
+            flags: flags.chain(more).collect(),
+            parent: self.parent.clone(),
             ..Conversion::default()
+        };
+        EventRecord {
+            body: Some(EventBody::Conversion(conversion)),
+            ..self.head.record(id, desk.received)
         }
     }
 }
 
-/// Each part behind its length, so that no two lists run into each other.
-fn hash(sealer: &Sealer, domain: &str, parts: &[Cow<'_, str>]) -> [u8; 16] {
-    let mut bytes = Vec::with_capacity(256);
-    for part in parts {
-        bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    sealer.hash(domain, &bytes)
-}
-
-/// The parameters, and what was found wrong with them so far.
-struct Fields<'a> {
-    pairs: &'a Pairs<'a>,
-    unexpanded: bool,
-    issues: Vec<Issue>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(pairs: &'a Pairs<'a>) -> Self {
-        Self {
-            pairs,
-            unexpanded: false,
-            issues: Vec::new(),
-        }
-    }
-
-    fn issue(&mut self, name: &str, code: &'static str, message: impl Into<Cow<'static, str>>) {
-        self.issues.push(Issue {
-            pointer: format!("/{name}").into(),
-            code: code.into(),
-            message: message.into(),
-        });
-    }
-
-    /// A parameter's one value, trimmed. An empty one is none.
-    fn raw(&mut self, name: &str) -> Option<&'a str> {
-        let pairs = self.pairs;
-        let mut values = pairs
-            .iter()
-            .filter(|(own, _)| own == name)
-            .map(|(_, value)| value.trim());
-        let value = values.next()?;
-        if values.any(|other| other != value) {
-            self.issue(
-                name,
-                "repeated",
-                "is there more than once, with different values",
-            );
-        }
-        if value.contains('\u{fffd}') {
-            self.issue(name, "not_utf8", "is not UTF-8");
-        }
-        Some(value).filter(|value| !value.is_empty())
-    }
-
-    /// As [`Self::raw`], but an unexpanded macro is noted and none for the values that are parsed.
-    fn value(&mut self, name: &str) -> Option<&'a str> {
-        let value = self.raw(name)?;
-        self.unexpanded |= is_macro(value);
-        Some(value)
-    }
-}
-
-/// `{clickid}`, also escaped once more.
-fn is_macro(value: &str) -> bool {
-    let escaped = |at: usize| {
-        let end = value.get(at..at.saturating_add(3));
-        end.is_some_and(|text| text.eq_ignore_ascii_case("%7b") || text.eq_ignore_ascii_case("%7d"))
-    };
-    value.contains(['{', '}']) || value.match_indices('%').any(|(at, _)| escaped(at))
-}
-
-fn goal(fields: &mut Fields<'_>, campaign: &Campaign) -> Option<GoalName> {
+fn goal<'c>(fields: &mut Fields<'_>, campaign: &'c Campaign) -> Option<&'c Goal> {
     let Some(name) = fields.raw("goal") else {
-        fields.issue("goal", "required", "is missing");
+        fields.required("goal");
         return None;
     };
-    match campaign.goals.get_key_value(name) {
+    match campaign.goals.get(name) {
         _ if name == OWN_GOAL => {
             fields.issue("goal", "reserved", "is reported by the service itself");
             None
         }
-        Some((goal, _)) => Some(goal.clone()),
         None => {
             fields.issue("goal", "unknown", "is no goal of this campaign");
             None
         }
+        found => found,
     }
 }
 
 fn amount(fields: &mut Fields<'_>) -> Option<Micros> {
-    let text = fields.value("amount").filter(|text| !is_macro(text))?;
+    let text = fields.readable("amount")?;
     match text.parse::<Micros>() {
         Ok(amount) if amount >= Micros::ZERO => Some(amount),
         Ok(_) => {
@@ -273,7 +247,7 @@ fn amount(fields: &mut Fields<'_>) -> Option<Micros> {
 /// All amounts of a campaign are in its currency.
 fn currency(fields: &mut Fields<'_>, campaign: &Campaign) -> Currency {
     let own = campaign.currency;
-    match fields.value("currency").filter(|text| !is_macro(text)) {
+    match fields.readable("currency") {
         Some(text) if !text.eq_ignore_ascii_case(own.as_str()) => {
             fields.issue(
                 "currency",
@@ -286,20 +260,29 @@ fn currency(fields: &mut Fields<'_>, campaign: &Campaign) -> Currency {
     own
 }
 
-/// A conversion that an advertiser's server reports counts, unless it says otherwise.
-fn status(fields: &mut Fields<'_>) -> &'static str {
-    let Some(text) = fields.value("status").filter(|text| !is_macro(text)) else {
-        return "approved";
-    };
-    let found = STATUSES
-        .into_iter()
-        .find(|status| status.eq_ignore_ascii_case(text));
-    found.unwrap_or_else(|| {
-        fields.issue(
-            "status",
-            "unknown",
-            format!("is none of {}", STATUSES.join(", ")),
-        );
-        "approved"
-    })
+/// What was said, else how conversions of the goal begin. An untrusted pixel says nothing.
+fn status(
+    fields: &mut Fields<'_>,
+    campaign: &Campaign,
+    door: Door,
+    goal: Option<&Goal>,
+) -> ConversionStatus {
+    let said = fields.readable("status").and_then(|text| {
+        let found = campaign.postback.status(text);
+        if found.is_none() {
+            let known = ConversionStatus::ALL.map(ConversionStatus::as_str);
+            fields.issue(
+                "status",
+                "unknown",
+                format!("is none of {}", known.join(", ")),
+            );
+        }
+        found
+    });
+    let begins = goal.map_or(ConversionStatus::Approved, |goal| goal.approval.status());
+    let untrusted = goal.is_some_and(|goal| goal.pixel == PixelTrust::Untrusted);
+    match door {
+        Door::Pixel if untrusted => ConversionStatus::Pending,
+        Door::Pixel | Door::Postback => said.unwrap_or(begins),
+    }
 }

@@ -1,4 +1,4 @@
-//! The tracking intake: click redirects and conversions, into the log.
+//! The tracking intake: clicks, impressions and conversions, into the log.
 //!
 //! A click is written to the log before its visitor is sent on; a conversion is durable before its
 //! sender hears so. What is recorded holds no personal data: addresses are cut and hashed,
@@ -7,13 +7,19 @@
 
 mod address;
 mod agent;
+mod append;
 mod conversion;
 mod expand;
 mod fallback;
+mod fields;
+mod head;
 mod params;
+mod phones;
+mod pixel;
 mod recent;
 mod route;
 mod scrub;
+mod signature;
 mod visitor;
 
 use std::sync::Arc;
@@ -79,7 +85,9 @@ impl<B: Backend> Service for Edge<B> {
 
     fn audience(&self, path: &str) -> Audience {
         match route::of(path) {
-            Some(route::Route::Click) => Audience::Person,
+            Some(route::Route::Click | route::Route::Impression | route::Route::Pixel) => {
+                Audience::Person
+            }
             Some(route::Route::Postback) | None => Audience::Program,
         }
     }

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use domain::EventId;
 use parking_lot::Mutex;
 
 /// Entries of one generation; two are kept, 32 bytes of payload each.
@@ -12,6 +11,8 @@ const GENERATION: usize = 32 * 1024;
 
 /// A conversion's key, hashed.
 pub(crate) type Key = [u8; 16];
+/// What was last said of it, hashed.
+pub(crate) type Content = [u8; 16];
 
 /// What is known of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,27 +25,38 @@ pub(crate) enum Known {
     Other,
 }
 
-/// Bounded memory of keys and the event that last came with each.
+impl Known {
+    /// What the sender is told.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "accepted",
+            Self::Same => "duplicate",
+            Self::Other => "updated",
+        }
+    }
+}
+
+/// Bounded memory of keys and what was last said of each.
 #[derive(Default)]
 pub(crate) struct Recent(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Key, EventId>,
-    old: HashMap<Key, EventId>,
+    young: HashMap<Key, Content>,
+    old: HashMap<Key, Content>,
 }
 
 impl Recent {
-    /// What was known of `key`, which is now known to have come as `event`.
-    pub(crate) fn remember(&self, key: Key, event: EventId) -> Known {
+    /// What was known of `key`, of which now `content` was said.
+    pub(crate) fn remember(&self, key: Key, content: Content) -> Known {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION {
             generations.old = std::mem::take(&mut generations.young);
         }
-        let before = generations.young.insert(key, event);
+        let before = generations.young.insert(key, content);
         match before.or_else(|| generations.old.get(&key).copied()) {
             None => Known::New,
-            Some(before) if before == event => Known::Same,
+            Some(before) if before == content => Known::Same,
             Some(_) => Known::Other,
         }
     }
@@ -58,7 +70,7 @@ mod tests {
     fn it_knows_the_recent_ones_and_stays_small() {
         let recent = Recent::default();
         let key = |n: usize| u128::try_from(n).unwrap().to_be_bytes();
-        let (one, two) = (EventId::from_bytes([1; 16]), EventId::from_bytes([2; 16]));
+        let (one, two) = ([1; 16], [2; 16]);
         assert_eq!(recent.remember(key(0), one), Known::New);
         assert_eq!(recent.remember(key(0), one), Known::Same);
         assert_eq!(recent.remember(key(0), two), Known::Other);

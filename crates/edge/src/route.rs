@@ -4,6 +4,8 @@
 //! its path in [`of`], its methods in [`call`], and a table of cases in `tests/`.
 
 mod click;
+mod impression;
+mod pixel;
 mod postback;
 
 use http::Method;
@@ -17,6 +19,10 @@ use crate::Edge;
 pub(crate) enum Route {
     /// `/c/{link}`
     Click,
+    /// `/i/{link}`
+    Impression,
+    /// `/p.gif`
+    Pixel,
     /// `/postback`
     Postback,
 }
@@ -25,6 +31,8 @@ pub(crate) enum Route {
 pub(crate) fn of(path: &str) -> Option<Route> {
     match &*Segments::of(path) {
         ["c", _] => Some(Route::Click),
+        ["i", _] => Some(Route::Impression),
+        ["p.gif"] => Some(Route::Pixel),
         ["postback"] => Some(Route::Postback),
         _ => None,
     }
@@ -34,7 +42,13 @@ pub(crate) fn of(path: &str) -> Option<Route> {
 pub(crate) async fn call<B: Backend>(edge: &Edge<B>, request: Request) -> Reply {
     match (of(request.path()), request.method()) {
         (Some(Route::Click), &Method::GET | &Method::HEAD) => click::call(edge, &request).await,
-        (Some(Route::Click), _) => Problem::method_not_allowed("GET, HEAD").into(),
+        (Some(Route::Impression), &Method::GET | &Method::HEAD) => {
+            impression::call(edge, &request).await
+        }
+        (Some(Route::Pixel), &Method::GET | &Method::HEAD) => pixel::call(edge, &request).await,
+        (Some(Route::Click | Route::Impression | Route::Pixel), _) => {
+            Problem::method_not_allowed("GET, HEAD").into()
+        }
         (Some(Route::Postback), &Method::GET | &Method::POST) => {
             postback::call(edge, request).await
         }

@@ -9,6 +9,12 @@ const COOKIE: &str = "gvid";
 /// 400 days, the longest a browser keeps one; each click starts it anew.
 const MAX_AGE_SECONDS: u32 = 400 * 24 * 3600;
 
+/// The visitor the request's cookie names, if we signed it.
+pub(crate) fn known(request: &Request, key: &TrackKey) -> Option<VisitorId> {
+    let mut values = request.cookies(COOKIE);
+    values.find_map(|value| VisitorId::parse(value, key).ok())
+}
+
 /// The visitor the request's cookie names, if we signed it, else a new one.
 pub(crate) fn of(
     request: &Request,
@@ -16,10 +22,7 @@ pub(crate) fn of(
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> VisitorId {
-    request
-        .cookies(COOKIE)
-        .find_map(|value| VisitorId::parse(value, key).ok())
-        .unwrap_or_else(|| VisitorId::mint(clock.wall(), entropy, key))
+    known(request, key).unwrap_or_else(|| VisitorId::mint(clock.wall(), entropy, key))
 }
 
 /// The cookie that names a visitor.

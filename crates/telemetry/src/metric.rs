@@ -98,6 +98,10 @@ metrics! {
         "Clicks redirected to their destination: logged, flagged (logged, but no person) or unlogged.";
     Counter EDGE_FALLBACKS EdgeFallbacks "gavel_edge_fallbacks_total" ["reason", "target"]
         "Clicks that did not reach a destination, by why, and by where they were sent.";
+    Counter EDGE_IMPRESSIONS EdgeImpressions "gavel_edge_impressions_total" ["result"]
+        "Impressions answered: logged, flagged (logged, but no person), unlogged, or their link unknown or paused.";
+    Counter EDGE_PIXELS EdgePixels "gavel_edge_pixels_total" ["result"]
+        "Conversion pixels answered: accepted, duplicate, updated, unlogged, invalid, or their campaign unknown.";
     Counter EDGE_POSTBACKS EdgePostbacks "gavel_edge_postbacks_total" ["result"]
         "Postbacks answered.";
 

@@ -105,7 +105,7 @@ pub(super) async fn call<B: Backend>(edge: &Edge<B>, request: &Request) -> Reply
 }
 
 /// Why this click is no touch: nobody may have seen the page.
-fn flags(request: &Request, agent: Agent) -> Vec<String> {
+pub(super) fn flags(request: &Request, agent: Agent) -> Vec<String> {
     let prefetch = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
         request
             .header(name)
@@ -139,7 +139,12 @@ fn event(click: &ClickId, visitor: &VisitorId, at: Timestamp) -> EventRecord {
 }
 
 /// What link and parameters say, without anything personal.
-fn told(link: &Link, params: &Params<'_>, referrer: Option<&str>, sealer: &Sealer) -> Click {
+pub(super) fn told(
+    link: &Link,
+    params: &Params<'_>,
+    referrer: Option<&str>,
+    sealer: &Sealer,
+) -> Click {
     let sub = params.among(&SUB_IDS);
     let ad_ids = params.among(&AD_IDS);
     Click {

@@ -1,29 +1,29 @@
 //! `GET|POST /postback`: an advertiser's server reports a conversion.
 //!
-//! The token says which campaign it is about. Everything wrong with the values is told at once
-//! (422). A click id that is not ours, and macros that the sender's system left unexpanded, do not
-//! refuse a conversion: it is kept, flagged, and matched to nothing. The record's id is a keyed
-//! hash of all that the sender said, so a retry is the same event; only a conversion without click
-//! id and order id has nothing to be known by, and each such request is an event of its own.
+//! Its token says which campaign it is about; a signed one names the campaign. Everything wrong with
+//! the values is told at once (422). A click id that is not ours, and macros that the sender's system
+//! left unexpanded, do not refuse a conversion: it is kept, flagged, and matched to nothing. The
+//! record's id is a keyed hash of all that the sender said, so a retry is the same event; only a
+//! conversion that names nothing has nothing to be known by, and each such request is an event of
+//! its own.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Campaign, Owner};
+use catalog::{Campaign, Owner, Snapshot};
 use domain::EventId;
 use http::{Method, StatusCode};
 use httpd::{Code, Problem, Reply, Request, form};
-use proto::{EventBody, EventRecord, Message as _};
 use serde::Serialize;
-use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
+use store::{Ack, Backend};
 
-use crate::Edge;
-use crate::conversion::Said;
+use crate::append::append;
+use crate::conversion::{Door, Said};
+use crate::fields::{Fields, Pairs};
+use crate::head::Desk;
 use crate::recent::Known;
+use crate::{Edge, phones, signature};
 
-/// A log that takes longer is as good as gone; the sender's retry is the same event.
-const LOG_PATIENCE: Duration = Duration::from_secs(5);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Serialize)]
@@ -76,42 +76,34 @@ async fn take<B: Backend>(
     form: &[u8],
 ) -> Result<Answer, Problem> {
     let parts = &edge.parts;
-    let pairs: Vec<_> = request.query().chain(form::pairs(form)).collect();
+    let mut pairs: Vec<_> = request.query().chain(form::pairs(form)).collect();
     let snapshot = parts.snapshot.load_full();
-    let campaign = authenticate(&snapshot, request, &pairs)?;
-    let said = Said::read(&pairs, campaign, &parts.tracking, &parts.sealer).map_err(|issues| {
-        let detail = format!("{} value(s) cannot be taken", issues.len());
-        Problem::new(Code::InvalidPostback, detail).issues(issues)
-    })?;
-
-    let received = parts.clock.wall();
-    let key = said.key(&parts.sealer);
-    let id = match key {
-        Some(_) => said.event_id(&parts.sealer),
-        None => EventId::mint(received, &*parts.entropy),
+    let campaign = authenticate(&snapshot, request, form, &pairs)?;
+    for (name, _) in &mut pairs {
+        let ours = campaign.postback.parameter(name);
+        if ours != name {
+            *name = Cow::Owned(ours.to_owned());
+        }
+    }
+    let desk = Desk {
+        key: &parts.tracking,
+        sealer: &parts.sealer,
+        received: parts.clock.wall(),
+        source: &format!("advertiser/{}", campaign.name),
+        country: phones::country(Some(campaign)),
     };
-    let record = EventRecord {
-        id: id.as_bytes().to_vec(),
-        ts_us: received.as_micros(),
-        received_us: received.as_micros(),
-        visitor: Vec::new(),
-        click_id: said
-            .click
-            .map(|click| click.as_bytes().to_vec())
-            .unwrap_or_default(),
-        body: Some(EventBody::Conversion(said.record())),
-        ..EventRecord::default()
-    };
-    append(edge, record).await?;
-
-    let known = key.map_or(Known::New, |key| edge.recent.remember(key, id));
+    let said =
+        Said::read(Fields::of(&pairs), campaign, Door::Postback, &desk).map_err(|issues| {
+            let detail = format!("{} value(s) cannot be taken", issues.len());
+            Problem::new(Code::InvalidPostback, detail).issues(issues)
+        })?;
+    let id = said
+        .event_id(&parts.sealer)
+        .unwrap_or_else(|| said.head.id(desk.received, &*parts.entropy));
+    keep(edge, &said, id, &desk).await?;
     Ok(Answer {
-        result: match known {
-            Known::New => "accepted",
-            Known::Same => "duplicate",
-            Known::Other => "updated",
-        },
-        matched: said.click.is_some(),
+        result: remembered(edge, &said).as_str(),
+        matched: said.head.click.is_some(),
         event_id: id.to_string(),
         flags: said
             .flags
@@ -122,21 +114,40 @@ async fn take<B: Backend>(
     })
 }
 
-/// The campaign whose advertiser sent this: by `token`, or by a key as other endpoints take it.
+async fn keep<B: Backend>(
+    edge: &Edge<B>,
+    said: &Said,
+    id: EventId,
+    desk: &Desk<'_>,
+) -> Result<(), Problem> {
+    let record = said.record(id, desk, []);
+    append(edge, &record, Ack::Durable).await.map_err(|error| {
+        tracing::warn!(%error, "a conversion was not recorded");
+        Problem::unavailable("the conversion was not recorded; send it again")
+    })
+}
+
+/// What was known of the conversion before. Only of one that is in the log now.
+pub(super) fn remembered<B: Backend>(edge: &Edge<B>, said: &Said) -> Known {
+    let sealer = &edge.parts.sealer;
+    said.key(sealer).map_or(Known::New, |key| {
+        edge.recent.remember(key, said.content(sealer))
+    })
+}
+
+/// The campaign whose advertiser sent this: by `token`, from where tokens may come; by `campaign` and
+/// `sig`; or by a key as other endpoints take it.
 fn authenticate<'s>(
-    snapshot: &'s catalog::Snapshot,
+    snapshot: &'s Snapshot,
     request: &Request,
-    pairs: &[(Cow<'_, str>, Cow<'_, str>)],
+    form: &[u8],
+    pairs: &Pairs<'_>,
 ) -> Result<&'s Campaign, Problem> {
-    let token = pairs
-        .iter()
-        .find(|(name, _)| name == "token")
-        .map(|(_, token)| &**token);
-    let credential = request.credential();
-    let owner = token
-        .or(credential.as_ref().map(httpd::Credential::expose))
-        .and_then(|token| snapshot.authenticate(token));
-    match owner {
+    let find = |wanted: &str| {
+        let found = pairs.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| &**value)
+    };
+    let campaign_of = |owner: Option<&'s Owner>| match owner {
         Some(Owner::Advertiser(campaign)) => snapshot
             .campaigns
             .get(campaign)
@@ -147,27 +158,30 @@ fn authenticate<'s>(
             "this key is not an advertiser's",
         )),
         None => Err(Problem::unauthorized(
-            "a postback needs its campaign's token",
+            "a postback needs its campaign's token, a signature or a key",
         )),
-    }
-}
-
-async fn append<B: Backend>(edge: &Edge<B>, record: EventRecord) -> Result<(), Problem> {
-    let key = key::event(&record).map_err(|error| Problem::unavailable(error.to_string()))?;
-    let record = record.encode_to_vec().into();
-    let append = edge
-        .parts
-        .backend
-        .log()
-        .append(Topic::Events, key, record, Ack::Durable);
-    let appended = tokio::time::timeout(LOG_PATIENCE, append).await;
-    match appended.unwrap_or_else(|_| Err(LogError::Unavailable("no answer in time".to_owned()))) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            tracing::warn!(%error, "a conversion was not recorded");
-            Err(Problem::unavailable(
-                "the conversion was not recorded; send it again",
-            ))
+    };
+    if let Some(token) = find("token") {
+        let campaign = campaign_of(snapshot.authenticate(token))?;
+        if !campaign.postback.allows(request.client_ip()) {
+            return Err(Problem::new(
+                Code::Forbidden,
+                "the token does not hold for this address",
+            ));
         }
+        return Ok(campaign);
     }
+    if find("sig").is_some() {
+        let campaign = find("campaign").and_then(|name| snapshot.campaigns.get(name));
+        let signed = campaign.filter(|campaign| {
+            let secret = campaign.postback.secret.as_ref();
+            secret
+                .is_some_and(|secret| signature::is_valid(&secret.0, request.query_string(), form))
+        });
+        return signed
+            .map(|campaign| &**campaign)
+            .ok_or_else(|| Problem::unauthorized("the signature is not the campaign's"));
+    }
+    let credential = request.credential();
+    campaign_of(credential.and_then(|credential| snapshot.authenticate(credential.expose())))
 }

@@ -22,8 +22,17 @@ use tokio_util::sync::CancellationToken;
 use crate::log::Store;
 
 const CATALOG: &str = include_str!("../../../../deploy/catalog/auto-us.toml");
-/// Links that the shipped catalog has no use for.
-const MORE_LINKS: &str = r#"
+/// What the shipped catalog has no use for.
+const MORE: &str = r#"
+[campaigns.guarded]
+schema = "auto-insurance"
+postback_tokens = ["a-token-of-the-guarded"]
+postback = { networks = ["203.0.113.0/24", "2001:db8::7"], secret = "a-secret-of-the-guarded" }
+
+[campaigns.guarded.goals]
+sold = { approval = "hold 14d", repeat = false }
+bound = { approval = "manual", txid_scope = "campaign" }
+
 [links.every-macro]
 publisher = "alpha-media"
 offer = "auto-quotes"
@@ -89,7 +98,7 @@ impl Lab {
     }
 
     pub(crate) fn start_with(fallback: Option<&str>) -> Self {
-        let text = format!("{CATALOG}\n{MORE_LINKS}");
+        let text = format!("{CATALOG}\n{MORE}");
         let snapshot = catalog::load_catalog("catalog", &text, &BTreeMap::new(), &[]).unwrap();
         let clock = FakeClock::new(NOW);
         let local = Local::open(LocalOptions::default(), clock.port()).unwrap();
@@ -139,8 +148,9 @@ impl Lab {
         method: &str,
         path: &str,
         headers: &[&str],
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Answer {
+        let body = body.as_ref();
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
         for line in headers {
             request.push_str(line);
@@ -150,15 +160,17 @@ impl Lab {
             request.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         request.push_str("\r\n");
-        request.push_str(body);
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
+        stream.write_all(body).await.unwrap();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
         tokio::time::timeout(Duration::from_secs(20), read)
             .await
             .unwrap()
             .unwrap();
+        // A picture is no text: nobody looks into it here.
+        let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),

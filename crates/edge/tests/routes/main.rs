@@ -8,7 +8,9 @@
 )]
 
 mod click;
+mod impression;
 mod lab;
 mod log;
+mod pixel;
 mod postback;
 mod privacy;

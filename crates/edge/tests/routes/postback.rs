@@ -395,3 +395,181 @@ async fn what_the_log_did_not_take_was_not_accepted() {
         "nothing was remembered"
     );
 }
+
+/// The demo campaign's own names and words, and how its goals begin.
+#[tokio::test]
+async fn a_campaign_has_its_own_names_words_and_beginnings() {
+    let lab = Lab::start();
+    let click = lab.click().await;
+    for (query, status) in [
+        ("goal=policy_bound&order=o-1", "approved"),
+        ("goal=policy_bound&order=o-1&payout_status=0", "rejected"),
+        ("goal=policy_bound&order=o-1&payout_status=1", "approved"),
+        ("goal=policy_bound&order=o-1&status=Held", "held"),
+        ("goal=policy_renewed&order=o-1", "held"),
+        ("goal=appointment_set&order=o-1", "pending"),
+        ("goal=appointment_set&order=o-1&status=approved", "approved"),
+        ("goal=appointment_set&order=o-1&status=reversed", "reversed"),
+    ] {
+        let answer = lab.postback(&format!("clickid={click}&{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        assert_eq!(member(&answer.body, "matched"), Some("true"), "{query}");
+        let (event, conversion) = conversion(&lab.store.take()[0]);
+        assert_eq!(event.click(), Ok(Some(click)), "{query}");
+        assert_eq!(
+            (conversion.txid.as_str(), conversion.status.as_str()),
+            ("o-1", status),
+            "{query}"
+        );
+    }
+    let answer = lab.postback("goal=policy_bound&payout_status=2").await;
+    assert_eq!(answer.status, 422);
+    assert!(
+        answer
+            .body
+            .contains("{\"pointer\":\"/status\",\"code\":\"unknown\"")
+    );
+}
+
+#[tokio::test]
+async fn whom_it_is_about_is_hashed_and_known_by_every_spelling() {
+    let lab = Lab::start();
+    let mut persons = Vec::new();
+    for query in [
+        "email=Jane@Mail.example&phone=(512)%20555-0199",
+        "phone=%2B1-512-555-0199&email=%20jane@mail.EXAMPLE",
+        "email=jane@mail.example",
+    ] {
+        let answer = lab
+            .postback(&format!("goal=policy_bound&txid=o-1&{query}"))
+            .await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        persons.push(lab.store.take()[0].event().person);
+    }
+    assert_eq!(persons[0], persons[1]);
+    assert_eq!(persons[0].len(), 2);
+    assert!(persons[0].is_sorted() && persons[0].contains(&persons[2][0]));
+    // An unexpanded macro names nobody, and nothing.
+    lab.postback("goal=policy_bound&txid=o-1&email={email}&phone=5125550199")
+        .await;
+    let (event, conversion) = conversion(&lab.store.take()[0]);
+    assert!(event.person.is_empty());
+    assert_eq!(conversion.flags, ["invalid_macro"]);
+}
+
+#[tokio::test]
+async fn an_event_with_an_id_of_its_own_is_known_by_it() {
+    let lab = Lab::start();
+    let mut ids = Vec::new();
+    for (query, ts) in [
+        (
+            "id=e-1&ts=2026-11-22T03:00:00Z&txid=o-1",
+            "2026-11-22T03:00:00Z",
+        ),
+        ("id=e-1&ts=1795316400&txid=o-2", "2026-11-22T03:00:00Z"),
+        ("id=e-1&ts=1795316400000", "2026-11-22T03:00:00Z"),
+        ("id=e-1&ts=2026-11-22T03:00:01Z", "2026-11-22T03:00:01Z"),
+        ("id=e-2&ts=2026-11-22T03:00:00Z", "2026-11-22T03:00:00Z"),
+    ] {
+        let answer = lab.postback(&format!("goal=policy_bound&{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        let (event, conversion) = conversion(&lab.store.take()[0]);
+        assert!(event.named && conversion.flags.is_empty(), "{query}");
+        assert_eq!(event.ts(), domain::Timestamp::parse(ts).unwrap(), "{query}");
+        assert_eq!(event.received_us, NOW.as_micros());
+        ids.push(event.id);
+    }
+    assert!(ids[0] == ids[1] && ids[0] == ids[2]);
+    assert!(ids[0] != ids[3] && ids[0] != ids[4]);
+    for (query, name, code) in [
+        ("id=e-1", "ts", "missing_ts"),
+        ("ts=2026-08-24T03:04:05Z", "ts", "too_old"),
+        ("ts=2026-11-22T03:09:06Z", "ts", "in_future"),
+        ("ts=yesterday", "ts", "not_a_time"),
+        ("ts=99", "ts", "not_a_time"),
+        ("sent_at=99", "sent_at", "not_a_time"),
+        ("email=jane", "email", "not_an_email"),
+        ("phone=911", "phone", "not_a_phone"),
+    ] {
+        let answer = lab.postback(&format!("goal=policy_bound&{query}")).await;
+        assert_eq!(answer.status, 422, "{query}");
+        assert_eq!(answer.body.matches("\"pointer\"").count(), 1, "{query}");
+        let issue = format!("{{\"pointer\":\"/{name}\",\"code\":\"{code}\"");
+        assert!(answer.body.contains(&issue), "{query}: {}", answer.body);
+    }
+    for inside in [
+        "ts=2026-08-24T03:04:06Z",
+        "ts=2026-11-22T03:09:05Z&sent_at=2026-11-22T03:04:00Z",
+    ] {
+        let answer = lab.postback(&format!("goal=policy_bound&{inside}")).await;
+        assert_eq!(answer.status, 200, "{inside}");
+    }
+    let skews: Vec<_> = lab
+        .store
+        .take()
+        .iter()
+        .map(|one| one.event().skew_us)
+        .collect();
+    assert_eq!(skews, [None, Some(5_678_000)]);
+}
+
+#[tokio::test]
+async fn a_token_may_be_bound_to_networks() {
+    let lab = Lab::start();
+    for (address, status) in [
+        ("203.0.113.9", 200),
+        ("2001:db8::7", 200),
+        ("::ffff:203.0.113.9", 200),
+        ("203.0.114.9", 403),
+        ("2001:db8::8", 403),
+    ] {
+        let answer = lab
+            .get(
+                "/postback?token=a-token-of-the-guarded&goal=sold&txid=1",
+                &[&format!("x-forwarded-for: {address}")],
+            )
+            .await;
+        assert_eq!(answer.status, status, "{address}: {answer:?}");
+    }
+    // A key in a header shows in no log of a proxy: it holds everywhere.
+    let key = "authorization: Bearer a-token-of-the-guarded";
+    let answer = lab.get("/postback?goal=sold&txid=1", &[key]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_signature_opens_it_without_a_token() {
+    // HMAC-SHA-256 by OpenSSL: printf %s QUERY | openssl dgst -sha256 -hmac a-secret-of-the-guarded
+    const QUERY: &str = "campaign=guarded&goal=sold&txid=o-1";
+    const SIG: &str = "518fa7e04591b6947b8d4f93d007d0c3e77b3822cf3f8be47461411c18354c5b";
+    let lab = Lab::start();
+    for (query, status) in [
+        (format!("{QUERY}&sig={SIG}"), 200),
+        (format!("{QUERY}&sig={}", SIG.replace('a', "b")), 401),
+        (format!("{QUERY}2&sig={SIG}"), 401),
+        (format!("{QUERY}&sig={SIG}&amount=1"), 401),
+        (QUERY.to_owned(), 401),
+        // A campaign without a secret takes no signatures.
+        (format!("campaign=auto-us&goal=policy_bound&sig={SIG}"), 401),
+        (format!("campaign=nobody&sig={SIG}"), 401),
+    ] {
+        let answer = lab.get(&format!("/postback?{query}"), &[]).await;
+        assert_eq!(answer.status, status, "{query}: {answer:?}");
+    }
+}
+
+/// With `txid_scope = "campaign"` an order is one, whoever clicked.
+#[tokio::test]
+async fn the_scope_of_an_order_id_is_the_goals() {
+    let lab = Lab::start();
+    let clicks = [lab.click().await, lab.click().await];
+    let key = "authorization: Bearer a-token-of-the-guarded";
+    for (goal, second) in [("sold", "accepted"), ("bound", "duplicate")] {
+        for (click, result) in clicks.iter().zip(["accepted", second]) {
+            let path = format!("/postback?goal={goal}&click_id={click}&txid=o-1");
+            let answer = lab.get(&path, &[key]).await;
+            let told = member(&answer.body, "result");
+            assert_eq!(told, Some(&*format!("\"{result}\"")), "{path}");
+        }
+    }
+}

@@ -35,15 +35,28 @@ async fn nothing_personal_is_recorded() {
     assert_eq!(click.sent("any"), "plantedparam");
     let id = click.sent("c");
     for query in [
-        format!("click_id={id}&goal=policy_bound&txid=jane.marker@mail.example&email=plantedparam"),
+        format!(
+            "click_id={id}&goal=policy_bound&txid=jane.marker@mail.example&email=jane.marker@mail.example&phone=512-555-0199"
+        ),
         "click_id=jane.marker@mail.example&goal=policy_bound&txid=o-9".to_owned(),
         format!("click_id={id}&goal=policy_bound&txid=(512) 555-0199").replace(' ', "%20"),
     ] {
         let path = format!("/postback?token=demo-postback-token-auto-us&{query}");
         assert_eq!(lab.get(&path, &[]).await.status, 200, "{path}");
     }
+    let browser = [
+        "user-agent: SecretAgent/1.0 (Windows NT 10.0)",
+        "x-forwarded-for: 203.0.113.77",
+        "referer: https://mail.example/u/jane.marker%40mail.example?e=plantedparam",
+    ];
+    for path in [
+        "/i/alpha-search?s1=jane.marker%40mail.example&any=plantedparam",
+        "/p.gif?campaign=auto-us&goal=policy_bound&txid=jane.marker%40mail.example&phone=%2B15125550199&any=plantedparam",
+    ] {
+        assert_eq!(lab.get(path, &browser).await.status, 200, "{path}");
+    }
     let records = lab.store.take();
-    assert_eq!(records.len(), 4);
+    assert_eq!(records.len(), 6);
     let metrics = lab.metrics.encode();
     for marker in MARKERS {
         for record in &records {

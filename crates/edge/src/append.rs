@@ -1,0 +1,42 @@
+//! Events into the log, with patience that ends.
+
+use std::future::Future;
+use std::time::Duration;
+
+use proto::{EventRecord, Message as _};
+use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
+
+use crate::Edge;
+
+/// A log that takes longer to write a few hundred bytes is as good as full: a browser waits.
+const KERNEL_PATIENCE: Duration = Duration::from_secs(1);
+/// A log that takes longer to sync is as good as gone; the sender's retry is the same event.
+const DURABLE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Appends an event under its own key. It is queued when this returns, so that several share one
+/// sync.
+pub(crate) fn append<B: Backend>(
+    edge: &Edge<B>,
+    record: &EventRecord,
+    ack: Ack,
+) -> impl Future<Output = Result<(), LogError>> + Send {
+    let queued = key::event(record)
+        .map_err(|error| LogError::Unavailable(error.to_string()))
+        .map(|key| {
+            let bytes = record.encode_to_vec().into();
+            edge.parts
+                .backend
+                .log()
+                .append(Topic::Events, key, bytes, ack)
+        });
+    let patience = match ack {
+        Ack::Kernel => KERNEL_PATIENCE,
+        Ack::Durable => DURABLE_PATIENCE,
+    };
+    async move {
+        let appended = tokio::time::timeout(patience, queued?).await;
+        let appended =
+            appended.unwrap_or_else(|_| Err(LogError::Unavailable("no answer in time".to_owned())));
+        appended.map(|_| ())
+    }
+}
