@@ -42,6 +42,8 @@ pub struct ConversionEvent {
     pub payee: Option<String>,
     /// What the payee gets.
     pub payout: Micros,
+    /// Its sender gave it an id of its own.
+    pub named: bool,
     /// It carries a macro that nobody expanded: kept, matched with nothing.
     pub invalid_macro: bool,
 }

@@ -6,6 +6,7 @@
 //! | txid alone | (campaign, goal, txid), merged with a clicked conversion of the same txid |
 //! | a click | (campaign, goal, click) |
 //! | a visitor | (campaign, goal, visitor as sent) |
+//! | nothing, and its sender gave it an id | that id |
 //! | nothing, or a macro that was not expanded | the event itself |
 
 use domain::{ClickId, ConversionId, EventId, VisitorId};
@@ -51,6 +52,8 @@ pub enum ConversionKey {
         /// The visitor, as sent.
         visitor: VisitorId,
     },
+    /// The id that its sender gave it.
+    Named(EventId),
     /// The event names nothing that could tell it from another: kept, and not payable.
     Unkeyed(EventId),
 }
@@ -83,6 +86,7 @@ impl ConversionKey {
                 goal,
                 visitor,
             },
+            (None, None, None) if event.named => Self::Named(event.id),
             (None, None, None) => Self::Unkeyed(event.id),
         }
     }
@@ -118,7 +122,7 @@ impl ConversionKey {
                 "visitor",
                 &[campaign.as_bytes(), goal.as_bytes(), visitor.as_bytes()],
             ),
-            Self::Unkeyed(event) => derive("event", &[event.as_bytes()]),
+            Self::Named(event) | Self::Unkeyed(event) => derive("event", &[event.as_bytes()]),
         })
     }
 }

@@ -35,6 +35,7 @@ fn event(n: u8, at: i64, clicked: Option<u8>, txid: Option<&str>) -> ConversionE
         lead: None,
         payee: None,
         payout: Micros::ZERO,
+        named: false,
         invalid_macro: false,
     }
 }

@@ -65,6 +65,7 @@ fn events() -> impl Strategy<Value = Vec<ConversionEvent>> {
                 lead: None,
                 payee: None,
                 payout: Micros::ZERO,
+                named: mangled == 1,
                 invalid_macro: mangled == 0,
             },
         );

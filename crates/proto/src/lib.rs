@@ -13,6 +13,8 @@ mod v1 {
 pub use convert::RecordError;
 pub use lead_record::Body as LeadBody;
 pub use v1::*;
-pub use {event_record::Body as EventBody, journey_entry::Body as JourneyBody};
+pub use {
+    event_record::Body as EventBody, journey_entry::Body as JourneyBody, told::What as ToldWhat,
+};
 
 pub use prost::Message;

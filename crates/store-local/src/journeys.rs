@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use store::{Journey, JourneyUpdate, Journeys, StoreError};
+use store::{Applied, JourneyUpdate, Journeys, Limits, StoreError};
 use tokio::sync::Notify;
 
 use crate::clock::StoreClock;
@@ -26,6 +26,7 @@ pub struct LocalJourneys(Arc<Inner>);
 struct Inner {
     clock: StoreClock,
     kept: Duration,
+    limits: Limits,
     most_updates: usize,
     partitions: usize,
     state: Mutex<State>,
@@ -55,8 +56,8 @@ pub(crate) struct Kept {
     pub(crate) files: Option<(PathBuf, Arc<Notify>)>,
     /// A journey is forgotten when its last event is older.
     pub(crate) for_long: Duration,
-    /// Most events of a journey.
-    pub(crate) most_entries: usize,
+    /// How much of one identity is kept.
+    pub(crate) limits: Limits,
     /// Updates after which a snapshot is due, unless the table is much larger.
     pub(crate) snapshot_updates: usize,
 }
@@ -65,7 +66,7 @@ impl LocalJourneys {
     /// Reads the newest snapshot that lies within the log.
     pub(crate) fn open(clock: StoreClock, kept: Kept, ends: &[u64]) -> Result<Self, OpenError> {
         let mut state = State {
-            table: Table::new(kept.most_entries),
+            table: Table::new(kept.limits),
             through: BTreeMap::new(),
             updates: 0,
             begun: false,
@@ -86,6 +87,7 @@ impl LocalJourneys {
         Ok(Self(Arc::new(Inner {
             clock,
             kept: kept.for_long,
+            limits: kept.limits,
             most_updates: kept.snapshot_updates,
             partitions: ends.len(),
             state: Mutex::new(state),
@@ -144,7 +146,7 @@ impl Inner {
         if self.state.lock().begun {
             return Ok(());
         }
-        let empty = snapshot::of(&Table::default(), vec![0; self.partitions]);
+        let empty = snapshot::of(&Table::new(self.limits), vec![0; self.partitions]);
         snapshots
             .write(empty)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -158,13 +160,13 @@ impl Journeys for LocalJourneys {
         &self,
         updates: Vec<JourneyUpdate>,
         through: (u16, u64),
-    ) -> Result<Vec<Journey>, StoreError> {
+    ) -> Result<Applied, StoreError> {
         if !self.0.state.lock().begun {
             self.0.begin()?;
         }
         let mut state = self.0.state.lock();
         state.updates += updates.len();
-        let journeys = state.table.apply(updates);
+        let applied = state.table.apply(updates);
         let at = state.through.entry(through.0).or_default();
         *at = (*at).max(through.1);
         // As much has changed as writing it costs.
@@ -173,6 +175,6 @@ impl Journeys for LocalJourneys {
         {
             files.due.notify_one();
         }
-        Ok(journeys)
+        Ok(applied)
     }
 }

@@ -226,7 +226,7 @@ fn kept(options: &LocalOptions, files: Option<(&Path, &Arc<Notify>)>) -> Kept {
     Kept {
         files: files.map(|(dir, due)| (dir.join("snapshots").join("journeys"), Arc::clone(due))),
         for_long: options.journeys_kept,
-        most_entries: options.journey_entries,
+        limits: options.journeys,
         snapshot_updates: options.snapshot_updates,
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use journal::OnFailure;
+use store::Limits;
 
 /// Options of a store. The defaults fit a busy machine.
 #[derive(Debug, Clone)]
@@ -32,8 +33,8 @@ pub struct LocalOptions {
     pub snapshot_updates: usize,
     /// A journey is forgotten when its last event is older.
     pub journeys_kept: Duration,
-    /// Most events of a journey.
-    pub journey_entries: usize,
+    /// How much of one identity is kept.
+    pub journeys: Limits,
     /// What a failed write or sync does.
     pub on_failure: OnFailure,
 }
@@ -56,7 +57,11 @@ impl Default for LocalOptions {
             snapshot_updates: 200_000,
             // The longest window, the lateness allowed, and the log's retention.
             journeys_kept: 44 * DAY,
-            journey_entries: 10_000,
+            journeys: Limits {
+                entries: 10_000,
+                visitors: 10,
+                ties: 1_000,
+            },
             on_failure: log.on_failure,
         }
     }

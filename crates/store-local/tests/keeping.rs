@@ -13,7 +13,7 @@ use domain::{
 use proto::{JourneyEntry, LeadBody};
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog,
-    Identity, JourneyUpdate, Journeys, LogError, Lookup, Topic, key,
+    Identity, JourneyUpdate, Journeys, LogError, Lookup, News, Topic, key,
 };
 use store_local::{Local, LocalOptions, OnFailure, OpenError};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -331,7 +331,11 @@ async fn snapshots_come_by_themselves_when_enough_has_changed() {
             ..JourneyEntry::default()
         };
         let identity = Identity::Visitor(visitor);
-        let update = JourneyUpdate { identity, entry };
+        let update = JourneyUpdate {
+            identity,
+            ts_us: entry.ts_us,
+            news: News::Event(entry),
+        };
         let applied = store.journeys().apply(vec![update], (0, u64::from(n) + 1));
         applied.await.unwrap();
     }

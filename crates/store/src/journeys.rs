@@ -1,17 +1,40 @@
-//! Journeys: a visitor's events in (event time, id) order, with a revision that rises with each change.
+//! Journeys: what each identity did in (event time, id) order, with a revision that rises with each
+//! change, and what identities tell each other.
 //!
-//! An update says whose event it is only as far as the event itself knows. A touch names its visitor
-//! and its click, and so teaches the store click -> visitor; a conversion names the click alone. A
-//! conversion that comes before its click waits in a journey of that click's own, which the visitor's
-//! journey absorbs when the touch arrives: any order of the same events ends in the same journey.
+//! An event is put where its partition is: a touch with its visitor, a conversion with its click,
+//! else its order, else its visitor, else a person. Touches come to conversions and not the other way
+//! round, so a conversion has one place that makes its rows, for ever:
+//!
+//! ```text
+//! visitor --own touches--> person --its visitors' touches--> those visitors, and orders that name it
+//! visitor --own touches, its persons--> orders that name the visitor
+//! clicked conversion --claim--> its order --reports without a click--> every click that claims it
+//! ```
+//! Nobody tells on what it was told by another kind, so nothing runs in circles; who hears twice
+//! learns nothing new; and what an identity knows in the end depends on the events alone, whatever
+//! the order in which they came. One rule does all of this ([`Node`]); a backend only keeps nodes.
+//!
+//! Persons link one step far: a visitor sees the touches of all visitors with whom it shares a person,
+//! not of those visitors' other persons. That is what makes a link that turns out to be none (a
+//! person of too many visitors, a shared office phone) go away without a trace.
+
+mod events;
+mod learn;
+mod node;
+mod record;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
-use proto::JourneyEntry;
+use proto::{JourneyEntry, Lent, OrderClaim};
 
 use crate::StoreError;
+
+pub use node::{Limits, Node};
+
+/// A keyed hash of an e-mail address or a phone number.
+pub type Person = [u8; 16];
 
 /// Whose journey an event belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,19 +43,64 @@ pub enum Identity {
     Visitor(VisitorId),
     /// The visitor of this click, whoever that is; of nobody while the click is not known.
     Click(ClickId),
-    /// Nobody is named: the hash of what the event names instead (an order, or itself).
+    /// Whoever has this e-mail address or phone number.
+    Person(Person),
+    /// An order ([`crate::key::order`]), or an event that names nobody.
     Key([u8; 16]),
 }
 
-/// An event to put into a journey.
+/// Something to put into a journey.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JourneyUpdate {
     /// Whose it is.
     pub identity: Identity,
-    /// The event. One the journey has already changes nothing (of two versions of one id the
+    /// Event time of what it comes from.
+    pub ts_us: i64,
+    /// What it is.
+    pub news: News,
+}
+
+/// What an identity learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// An event of its own. One it has already changes nothing (of two versions of one id the
     /// smaller encoding is kept). A touch under [`Identity::Visitor`] with a `click_id` makes that
     /// click the visitor's, from then on, and absorbs what waited for the click.
-    pub entry: JourneyEntry,
+    Event(JourneyEntry),
+    /// It is this person; an order or a person names this one too.
+    Person(Person),
+    /// What another identity says.
+    Told(Identity, What),
+}
+
+/// What one identity tells another; as in [`proto::Told`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// Tell me what you know.
+    Follow,
+    /// A touch.
+    Touch(JourneyEntry),
+    /// To a visitor: you are this person. To others: I, a visitor, am.
+    Person(Person),
+    /// I have too many visitors to link any.
+    Parted,
+    /// I have a clicked conversion of yours.
+    Claim(OrderClaim),
+    /// A report of mine without a click, and whose it is.
+    Lent(Lent),
+}
+
+/// One identity tells another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telling {
+    /// Who tells.
+    pub from: Identity,
+    /// Whom.
+    pub to: Identity,
+    /// Event time of what it comes from.
+    pub ts_us: i64,
+    /// What.
+    pub what: What,
 }
 
 /// A journey after an update.
@@ -40,22 +108,35 @@ pub struct JourneyUpdate {
 pub struct Journey {
     /// Whose it is: never a click whose visitor is known.
     pub identity: Identity,
-    /// Rises by one with each entry that changes the journey, and to one more than both when it
+    /// Rises by one with each update that changes the journey, and to one more than both when it
     /// absorbs another: the same updates in the same order give the same revision however they are
     /// batched, so equal revisions of a journey mean equal entries.
     pub revision: u32,
-    /// All its events in (event time, id) order.
+    /// Its conversions and all touches that they may look back on, in (event time, id) order.
     pub entries: Arc<[JourneyEntry]>,
+    /// An order whose reports count for a conversion of this click.
+    pub counted_by: Option<ClickId>,
+    /// Some of its events were too many, and only the first by (event time, id) are here.
+    pub capped: bool,
+}
+
+/// What updates led to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Applied {
+    /// Each journey that they belong to whole and once, also one that did not change.
+    pub journeys: Vec<Journey>,
+    /// What is to be told, in this order. Told again whenever an update comes again.
+    pub tellings: Vec<Telling>,
 }
 
 /// Journeys.
 pub trait Journeys: Send + Sync + 'static {
-    /// Inserts events in this order and returns each journey they belong to whole and once, also
-    /// one that did not change. `through` is the place in the log of topic `events` up to which the
-    /// updates of a partition reach: (partition, next offset). A backend that snapshots uses it.
+    /// Applies updates in this order. `through` is the place in the log of topic `events` up to
+    /// which the updates of a partition reach: (partition, next offset). A backend that snapshots
+    /// uses it.
     fn apply(
         &self,
         updates: Vec<JourneyUpdate>,
         through: (u16, u64),
-    ) -> impl Future<Output = Result<Vec<Journey>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 }

@@ -1,8 +1,10 @@
 //! Partition keys: what has to be read in order shares one. Producers and stores use these alone.
 
 use domain::{AuctionId, LeadId};
-use proto::{EventBody, EventRecord, RecordError};
+use proto::{Conversion, EventBody, EventRecord, RecordError};
 use sha2::{Digest, Sha256};
+
+use crate::{Identity, Telling};
 
 /// The key of a lead's records in topic `leads`: its random half.
 pub fn lead(lead: LeadId) -> u64 {
@@ -14,33 +16,64 @@ pub fn auction(auction: AuctionId) -> u64 {
     random_half(auction.as_bytes())
 }
 
-/// The key of a record of topic `events`: the shard that its click or visitor carries, else the hash
-/// of the order it names, else the first hash of the person it names, else its own id.
+/// The key of what an identity has and is told.
+pub fn identity(identity: &Identity) -> u64 {
+    match identity {
+        Identity::Visitor(visitor) => visitor.shard().into(),
+        Identity::Click(click) => click.shard().into(),
+        Identity::Person(hash) | Identity::Key(hash) => random_half(hash),
+    }
+}
+
+/// The identity of an order: the hash of campaign, goal and the advertiser's order id.
+pub fn order(campaign: &str, goal: &str, txid: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in ["order", campaign, goal, txid] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    let mut order = [0; 16];
+    for (to, from) in order.iter_mut().zip(hash) {
+        *to = from;
+    }
+    order
+}
+
+/// The key of a record of topic `events`: that of [`owner`].
 ///
 /// # Errors
 /// An id or a hash of the record has the wrong length.
 pub fn event(record: &EventRecord) -> Result<u64, RecordError> {
-    if let Some(click) = record.click()? {
-        return Ok(click.shard().into());
-    }
-    if let Some(visitor) = record.visitor_id()? {
-        return Ok(visitor.shard().into());
-    }
     match &record.body {
-        Some(EventBody::Conversion(conversion)) if !conversion.txid.is_empty() => {
-            let mut hash = Sha256::new();
-            for part in [&conversion.campaign, &conversion.goal, &conversion.txid] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part);
-            }
-            let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
-            Ok(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
-        }
-        _ => match record.persons()?.first() {
-            Some(person) => Ok(random_half(person)),
-            None => Ok(random_half(record.event_id()?.as_bytes())),
-        },
+        Some(EventBody::Told(told)) => Ok(identity(&Telling::read(told, record.ts_us)?.to)),
+        _ => owner(record).map(|owner| identity(&owner)),
     }
+}
+
+/// Whose journey has an event: its click, else the order it names, else its visitor, else the first
+/// of its persons, else itself. A touch is its visitor's.
+///
+/// # Errors
+/// An id or a hash of the record has the wrong length.
+pub fn owner(record: &EventRecord) -> Result<Identity, RecordError> {
+    let itself = Identity::Key(*record.event_id()?.as_bytes());
+    let visitor = record.visitor_id()?.map(Identity::Visitor);
+    let click = record.click()?.map(Identity::Click);
+    let person = record.persons()?.first().copied().map(Identity::Person);
+    Ok(match &record.body {
+        Some(EventBody::Click(_) | EventBody::Impression(_)) => visitor.or(click).unwrap_or(itself),
+        Some(EventBody::Conversion(said)) if unmatched(said) => itself,
+        Some(EventBody::Conversion(said)) if click.is_none() && !said.txid.is_empty() => {
+            Identity::Key(order(&said.campaign, &said.goal, &said.txid))
+        }
+        _ => click.or(visitor).or(person).unwrap_or(itself),
+    })
+}
+
+/// Whether a macro was left unexpanded: such a report is matched with nothing.
+pub(crate) fn unmatched(said: &Conversion) -> bool {
+    said.flags.iter().any(|flag| flag == "invalid_macro")
 }
 
 fn random_half(id: &[u8; 16]) -> u64 {
@@ -52,7 +85,6 @@ fn random_half(id: &[u8; 16]) -> u64 {
 mod tests {
     use super::*;
     use domain::ClickId;
-    use proto::Conversion;
 
     #[test]
     fn a_conversion_shares_the_key_of_its_click_or_else_of_its_order() {

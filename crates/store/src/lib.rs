@@ -18,7 +18,9 @@ pub use caps::{Caps, Held, Pinned};
 pub use claims::{
     Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
 };
-pub use journeys::{Identity, Journey, JourneyUpdate, Journeys};
+pub use journeys::{
+    Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Telling, What,
+};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
 pub use vault::Vault;

@@ -87,6 +87,8 @@ macro_rules! conformance {
             journeys: equal_revisions_are_equal_journeys,
             journeys: batching_does_not_matter,
             journeys: a_conversion_waits_for_its_click,
+            journeys: a_person_joins_its_visitors_until_they_are_too_many,
+            journeys: an_order_finds_its_visitor_and_then_its_click,
             journeys: journeys_survive,
             vault: a_key_is_kept_until_it_is_erased,
             vault: racing_puts_are_all_kept,

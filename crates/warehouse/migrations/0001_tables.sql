@@ -168,6 +168,7 @@ CREATE TABLE IF NOT EXISTS conversions (
     payout Decimal(18, 6),
     touches UInt32,
     restated UInt32,
+    merged_into String,
     flags Array(LowCardinality(String)),
     ts DateTime64(6, 'UTC'),
     version UInt64

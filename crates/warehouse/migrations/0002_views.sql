@@ -10,7 +10,8 @@ CREATE OR REPLACE VIEW v_auctions AS SELECT * FROM auctions FINAL;
 
 CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL;
 
-CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL;
+-- An order that was reported without a click first, and with one later, is the conversion of the click.
+CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL WHERE merged_into = '';
 
 -- One row per (conversion, model, touch).
 CREATE OR REPLACE VIEW v_credits AS

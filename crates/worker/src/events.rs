@@ -1,14 +1,17 @@
-//! Topic `events`: each event a row, and the conversions of every journey it touched.
+//! Topic `events`: each event a row, the conversions of every journey it touched, and what identities
+//! tell each other.
 
 use attribution::Windows;
 use proto::{EventRecord, Message as _, RecordError};
-use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic};
+use store::{Backend, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
 use warehouse::{Batch, EventRow};
 
-use crate::{journey, letter, rows};
+use crate::journey::Meaning;
+use crate::{forward, journey, letter, rows};
 
-/// Applies the records of one partition and adds their rows to `batch`.
+/// Applies the records of one partition and adds their rows to `batch`. What is to be told is in the
+/// log when this returns: only then may the records be committed.
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
     metrics: &Metrics,
@@ -17,12 +20,13 @@ pub(crate) async fn apply<B: Backend>(
     records: &[Record],
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let mut updates = Vec::with_capacity(records.len());
+    let mut all = Meaning::default();
     for record in records {
         match read(record) {
-            Ok((row, update)) => {
-                batch.events.push(row);
-                updates.extend(update);
+            Ok((row, meaning)) => {
+                batch.events.extend(row);
+                all.updates.extend(meaning.updates);
+                all.tellings.extend(meaning.tellings);
             }
             Err(error) => {
                 let letter = letter::dead(metrics, Topic::Events, partition, record, &error);
@@ -34,7 +38,11 @@ pub(crate) async fn apply<B: Backend>(
         return Ok(());
     };
     let through = (partition, last.offset.saturating_add(1));
-    for journey in backend.journeys().apply(updates, through).await? {
+    let applied = backend.journeys().apply(all.updates, through).await?;
+    let tellings = all.tellings.iter().chain(&applied.tellings);
+    let told: Vec<EventRecord> = tellings.map(journey::told).collect();
+    forward::events(backend, &told).await?;
+    for journey in applied.journeys {
         let (conversions, credits) = rows::conversion::rows(&journey, windows)?;
         batch.conversions.extend(conversions);
         batch.credits.extend(credits);
@@ -42,7 +50,7 @@ pub(crate) async fn apply<B: Backend>(
     Ok(())
 }
 
-fn read(record: &Record) -> Result<(EventRow, Option<JourneyUpdate>), RecordError> {
+fn read(record: &Record) -> Result<(Option<EventRow>, Meaning), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
-    Ok((rows::event::row(&event)?, journey::update(&event)?))
+    Ok((rows::event::row(&event)?, journey::meaning(&event)?))
 }

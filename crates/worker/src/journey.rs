@@ -1,43 +1,107 @@
 //! Between records and attribution's values.
 
-use attribution::{ConversionEvent, ConversionKey, Touch, TouchKind};
+use attribution::{ConversionEvent, Touch, TouchKind, derive};
 use domain::{ClickId, LeadId, Micros, Timestamp, VisitorId};
 use proto::{
-    Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, RecordError, TouchEntry,
+    Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, Message as _,
+    RecordError, TouchEntry,
 };
-use store::{Identity, JourneyUpdate};
+use store::{Identity, JourneyUpdate, News, Telling, What, key};
 
-/// What a journey keeps of an event, and whose it is; none of a kind that journeys do not keep.
-pub(crate) fn update(event: &EventRecord) -> Result<Option<JourneyUpdate>, RecordError> {
-    let body = match event.body.as_ref().ok_or(RecordError::Field("body"))? {
-        EventBody::Click(click) => JourneyBody::Touch(touch_entry(click)),
-        EventBody::Conversion(conversion) => JourneyBody::Conversion(conversion.clone()),
-        EventBody::Impression(_) | EventBody::Visit(_) | EventBody::Identify(_) => return Ok(None),
+/// What an event means for journeys: for its own, and what that one tells others.
+#[derive(Debug, Default)]
+pub(crate) struct Meaning {
+    pub(crate) updates: Vec<JourneyUpdate>,
+    pub(crate) tellings: Vec<Telling>,
+}
+
+/// Reads an event.
+pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
+    let ts_us = event.ts_us;
+    let owner = key::owner(event)?;
+    let mut meaning = Meaning::default();
+    let mut learn = |news| {
+        meaning.updates.push(JourneyUpdate {
+            identity: owner,
+            ts_us,
+            news,
+        });
     };
-    let entry = JourneyEntry {
-        id: event.event_id()?.as_bytes().to_vec(),
-        ts_us: event.ts_us,
+    let entry = |body| JourneyEntry {
+        id: event.id.clone(),
+        ts_us,
         click_id: event.click_id.clone(),
         visitor: event.visitor.clone(),
+        named: event.named,
         body: Some(body),
     };
-    let (click, visitor) = (event.click()?, event.visitor_id()?);
-    let identity = match (&entry.body, click, visitor) {
-        (Some(JourneyBody::Conversion(conversion)), click, visitor) => {
+    match event.body.as_ref().ok_or(RecordError::Field("body"))? {
+        EventBody::Told(told) => {
+            let telling = Telling::read(told, ts_us)?;
+            meaning.updates.push(JourneyUpdate {
+                identity: telling.to,
+                ts_us,
+                news: News::Told(telling.from, telling.what),
+            });
+            return Ok(meaning);
+        }
+        EventBody::Click(click) => {
+            learn(News::Event(entry(JourneyBody::Touch(touch_entry(click)))));
+            return Ok(meaning);
+        }
+        EventBody::Impression(click) => {
+            let touch = TouchEntry {
+                view: true,
+                ..touch_entry(click)
+            };
+            learn(News::Event(entry(JourneyBody::Touch(touch))));
+        }
+        EventBody::Conversion(conversion) => {
+            let entry = entry(JourneyBody::Conversion(conversion.clone()));
             let said = conversion_event(&entry, conversion)?;
-            let key = ConversionKey::of(&said);
-            match (&key, click, visitor) {
-                (ConversionKey::Unkeyed(_), ..) => Identity::Key(*key.id().as_bytes()),
-                (_, Some(click), _) => Identity::Click(click),
-                (_, None, Some(visitor)) => Identity::Visitor(visitor),
-                (_, None, None) => Identity::Key(*key.id().as_bytes()),
+            learn(News::Event(entry));
+            if said.invalid_macro {
+                return Ok(meaning);
             }
         }
-        (_, _, Some(visitor)) => Identity::Visitor(visitor),
-        (_, Some(click), None) => Identity::Click(click),
-        (_, None, None) => return Err(RecordError::Field("visitor")),
+        EventBody::Visit(_) | EventBody::Identify(_) => {}
+    }
+    let mut persons = event.persons()?;
+    // Who comes with a click that another visitor made is that visitor.
+    let visitor = event.visitor_id()?;
+    let other = match (owner, visitor) {
+        (Identity::Visitor(_), _) | (_, None) => None,
+        (Identity::Click(_), Some(visitor)) => {
+            persons.push(derive("visitor", &[visitor.as_bytes()]));
+            Some(visitor)
+        }
+        (Identity::Person(_) | Identity::Key(_), Some(visitor)) => Some(visitor),
     };
-    Ok(Some(JourneyUpdate { identity, entry }))
+    for person in persons {
+        if owner != Identity::Person(person) {
+            learn(News::Person(person));
+        }
+        meaning.tellings.extend(other.map(|visitor| Telling {
+            from: owner,
+            to: Identity::Visitor(visitor),
+            ts_us,
+            what: What::Person(person),
+        }));
+    }
+    Ok(meaning)
+}
+
+/// What is told, as a record of topic `events`; its id derives from what it says, so that telling it
+/// again is a duplicate.
+pub(crate) fn told(telling: &Telling) -> EventRecord {
+    let told = telling.record();
+    EventRecord {
+        id: derive("told", &[&told.encode_to_vec()]).to_vec(),
+        ts_us: telling.ts_us,
+        received_us: telling.ts_us,
+        body: Some(EventBody::Told(told)),
+        ..EventRecord::default()
+    }
 }
 
 fn touch_entry(click: &Click) -> TouchEntry {
@@ -104,6 +168,7 @@ fn conversion_event(
         lead: fixed(&conversion.lead, "lead")?.map(LeadId::from_bytes),
         payee: named(&conversion.payee),
         payout: Micros::new(conversion.payout_micros),
+        named: entry.named,
         invalid_macro: conversion.flags.iter().any(|flag| flag == "invalid_macro"),
     })
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod events;
+mod forward;
 mod gather;
 mod journey;
 mod leads;

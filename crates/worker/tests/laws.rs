@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers")]
 
+mod identity;
 mod world;
 
 use std::collections::BTreeSet;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::{ClickId, TrackKey, VisitorId};
 use proto::{Conversion, JourneyBody, JourneyEntry, TouchEntry};
-use store::{Ack, Backend, EventLog, Identity, Journey, JourneyUpdate, Journeys, Topic};
+use store::{
+    Ack, Backend, EventLog, Identity, Journey, JourneyUpdate, Journeys, News, Person, Topic, key,
+};
 
 use super::Harness;
 use crate::SeededEntropy;
@@ -36,7 +38,8 @@ fn world<H: Harness>(harness: &H) -> World {
 fn touch(visitor: VisitorId, click: ClickId, id: u8, ts_us: i64) -> JourneyUpdate {
     JourneyUpdate {
         identity: Identity::Visitor(visitor),
-        entry: JourneyEntry {
+        ts_us,
+        news: News::Event(JourneyEntry {
             id: vec![id; 16],
             ts_us,
             click_id: click.as_bytes().to_vec(),
@@ -45,14 +48,15 @@ fn touch(visitor: VisitorId, click: ClickId, id: u8, ts_us: i64) -> JourneyUpdat
                 ..TouchEntry::default()
             })),
             ..JourneyEntry::default()
-        },
+        }),
     }
 }
 
 fn conversion(identity: Identity, click: ClickId, id: u8, ts_us: i64) -> JourneyUpdate {
     JourneyUpdate {
         identity,
-        entry: JourneyEntry {
+        ts_us,
+        news: News::Event(JourneyEntry {
             id: vec![id; 16],
             ts_us,
             click_id: click.as_bytes().to_vec(),
@@ -61,7 +65,7 @@ fn conversion(identity: Identity, click: ClickId, id: u8, ts_us: i64) -> Journey
                 ..Conversion::default()
             })),
             ..JourneyEntry::default()
-        },
+        }),
     }
 }
 
@@ -74,7 +78,7 @@ fn shuffle<T>(items: &mut [T], entropy: &SeededEntropy) {
 async fn apply<H: Harness>(harness: &H, updates: &[JourneyUpdate], through: u64) -> Vec<Journey> {
     let journeys = harness.store().journeys();
     let applied = journeys.apply(updates.to_vec(), (0, through)).await;
-    applied.unwrap()
+    applied.unwrap().journeys
 }
 
 /// The visitor's journey as it is now: an update that changes nothing returns it.
@@ -137,7 +141,10 @@ pub async fn equal_revisions_are_equal_journeys<H: Harness>(harness: &mut H) {
     }
     // Of two versions of an event one is kept, whichever came first.
     let mut other = world.updates[0].clone();
-    other.entry.ts_us -= 1;
+    let News::Event(entry) = &mut other.news else {
+        unreachable!("a touch");
+    };
+    entry.ts_us -= 1;
     apply(harness, &[other.clone()], 0).await;
     let one = journey(harness, &world).await;
     apply(harness, &[world.updates[0].clone(), other], 0).await;
@@ -185,6 +192,137 @@ pub async fn a_conversion_waits_for_its_click<H: Harness>(harness: &mut H) {
         again, found,
         "a click's journey is its visitor's from now on"
     );
+}
+
+/// Applies updates and passes on what identities tell each other, until nobody has anything to say.
+/// Gives each journey as it was last.
+async fn passed_on<H: Harness>(
+    harness: &H,
+    updates: Vec<JourneyUpdate>,
+) -> BTreeMap<Identity, Journey> {
+    let mut last = BTreeMap::new();
+    let mut next = updates;
+    while !next.is_empty() {
+        let journeys = harness.store().journeys();
+        let applied = journeys.apply(next, (0, 0)).await.unwrap();
+        last.extend(
+            applied
+                .journeys
+                .into_iter()
+                .map(|journey| (journey.identity, journey)),
+        );
+        next = applied
+            .tellings
+            .into_iter()
+            .map(|telling| JourneyUpdate {
+                identity: telling.to,
+                ts_us: telling.ts_us,
+                news: News::Told(telling.from, telling.what),
+            })
+            .collect();
+    }
+    last
+}
+
+/// A visitor with a click who is this person, and the visitor's conversion.
+fn known_as<H: Harness>(harness: &H, id: u8, person: Person) -> (Identity, Vec<JourneyUpdate>) {
+    let (entropy, key, now) = (harness.entropy(), TrackKey::new([3; 32]), harness.now());
+    let visitor = VisitorId::mint(now, entropy, &key);
+    let click = ClickId::mint(now, entropy, &visitor, &key);
+    let (identity, ts_us) = (Identity::Visitor(visitor), now.as_micros() + i64::from(id));
+    let is = JourneyUpdate {
+        identity,
+        ts_us,
+        news: News::Person(person),
+    };
+    let updates = vec![
+        touch(visitor, click, id, ts_us),
+        conversion(identity, click, 100 + id, ts_us + 500),
+        is,
+    ];
+    (identity, updates)
+}
+
+fn touches(journey: &Journey) -> usize {
+    let touch = |entry: &&JourneyEntry| matches!(entry.body, Some(JourneyBody::Touch(_)));
+    journey.entries.iter().filter(touch).count()
+}
+
+/// Visitors who are one person see each other's touches, until they are too many to be one: then
+/// none sees another's, whoever came first. Telling everything again changes nothing.
+pub async fn a_person_joins_its_visitors_until_they_are_too_many<H: Harness>(harness: &mut H) {
+    let most = 64;
+    let person = [7; 16];
+    let mut all = Vec::new();
+    let mut known = BTreeMap::new();
+    let mut joined = 0;
+    for id in 0..most {
+        let (identity, updates) = known_as(harness, id, person);
+        all.extend(updates.clone());
+        known.extend(passed_on(harness, updates).await);
+        let seen = touches(&known[&identity]);
+        if seen == 1 && id > 0 {
+            break;
+        }
+        joined += 1;
+        assert_eq!(seen, joined, "all before are seen");
+    }
+    assert!(joined > 1 && joined < usize::from(most), "{joined}");
+    let visitors = known
+        .keys()
+        .filter(|who| matches!(who, Identity::Visitor(_)));
+    for visitor in visitors {
+        assert_eq!(touches(&known[visitor]), 1, "too many link none");
+    }
+    for (who, again) in passed_on(harness, all).await {
+        assert_eq!(Some(&again), known.get(&who));
+    }
+}
+
+/// An order without a click follows the visitor it names, and counts for the first click that
+/// reports it once there is one.
+pub async fn an_order_finds_its_visitor_and_then_its_click<H: Harness>(harness: &mut H) {
+    let (identity, updates) = known_as(harness, 1, [8; 16]);
+    let Identity::Visitor(visitor) = identity else {
+        unreachable!("a visitor");
+    };
+    let order = Identity::Key(key::order("c", "sale", "o1"));
+    let report = |identity, id: u8, click_id: Vec<u8>| JourneyUpdate {
+        identity,
+        ts_us: 50,
+        news: News::Event(JourneyEntry {
+            id: vec![id; 16],
+            ts_us: 50,
+            visitor: visitor.as_bytes().to_vec(),
+            click_id,
+            body: Some(JourneyBody::Conversion(Conversion {
+                campaign: "c".to_owned(),
+                goal: "sale".to_owned(),
+                txid: "o1".to_owned(),
+                ..Conversion::default()
+            })),
+            ..JourneyEntry::default()
+        }),
+    };
+    let News::Event(touch) = updates[0].news.clone() else {
+        unreachable!("a touch");
+    };
+    passed_on(harness, updates).await;
+    let known = passed_on(harness, vec![report(order, 60, vec![])]).await;
+    assert_eq!(
+        (touches(&known[&order]), known[&order].counted_by),
+        (1, None)
+    );
+
+    let clicked = vec![report(identity, 61, touch.click_id.clone())];
+    let known = passed_on(harness, clicked).await;
+    let click = ClickId::from_bytes(touch.click_id.as_slice().try_into().unwrap());
+    assert_eq!(known[&order].counted_by, Some(click));
+    let lent = known[&identity]
+        .entries
+        .iter()
+        .find(|entry| entry.id == [60; 16]);
+    assert_eq!(lent.map(|entry| &entry.click_id), Some(&touch.click_id));
 }
 
 /// What a restart does not find it gets again from the log, and ends where it was.

@@ -24,6 +24,7 @@ pub struct ConversionRow {
     pub payout: Money,
     pub touches: u32,
     pub restated: u32,
+    pub merged_into: String,
     pub flags: Vec<String>,
     pub ts: Time,
     pub version: u64,

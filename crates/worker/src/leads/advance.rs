@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use domain::{LegState, Settlement};
-use proto::{EventRecord, LeadState, Message as _};
-use store::{Ack, Backend, Caps as _, EventLog, Record, StoreError, Topic, key};
+use proto::LeadState;
+use store::{Backend, Caps as _, Record, StoreError};
 
 use super::{Subject, fold, readable};
-use crate::sale;
+use crate::{forward, sale};
 
 /// Advances the leads of these records of one partition. What cannot be read is stepped over here and
 /// kept by [`super::tables`].
@@ -24,7 +23,7 @@ pub(crate) async fn advance<B: Backend>(backend: &B, records: &[Record]) -> Resu
         readable(settle(backend, state).await)?;
         sales.extend(sale::conversion(state).ok().flatten());
     }
-    forward(backend, &sales).await
+    forward::events(backend, &sales).await
 }
 
 /// Gives every ended leg's reservation its final state. All of them and not only those that ended
@@ -39,28 +38,6 @@ async fn settle<B: Backend>(backend: &B, state: &LeadState) -> Result<(), StoreE
         };
         let reservation = leg.reservation(lead)?;
         backend.caps().settle(&reservation, settlement).await?;
-    }
-    Ok(())
-}
-
-/// Appends the conversions of sold leads; all are queued before the first is awaited.
-async fn forward<B: Backend>(backend: &B, sales: &[EventRecord]) -> Result<(), StoreError> {
-    let mut appends = Vec::with_capacity(sales.len());
-    for sale in sales {
-        let Some(key) = readable(key::event(sale).map_err(StoreError::from))? else {
-            continue;
-        };
-        let bytes = Bytes::from(sale.encode_to_vec());
-        appends.push(
-            backend
-                .log()
-                .append(Topic::Events, key, bytes, Ack::Durable),
-        );
-    }
-    for append in appends {
-        append
-            .await
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
 
 use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Windows};
+use domain::ConversionId;
 use proto::RecordError;
 use store::{Identity, Journey};
 use warehouse::{ConversionRow, CreditRow, Money, Time};
@@ -22,29 +23,53 @@ pub(crate) fn rows(
         revision: journey.revision,
     }
     .pack();
-    let visitor = match journey.identity {
-        Identity::Visitor(visitor) => visitor.to_string(),
-        Identity::Click(_) | Identity::Key(_) => String::new(),
-    };
     let (mut conversions, mut credits) = (Vec::new(), Vec::new());
     for conversion in read.conversions() {
-        let payee = read.payee(conversion, windows).unwrap_or_default();
-        let touches = read.touches_of(conversion, windows).len();
-        conversions.push(ConversionRow {
-            visitor: visitor.clone(),
-            payee,
-            touches: u32::try_from(touches).unwrap_or(u32::MAX),
+        let mut row = ConversionRow {
+            visitor: visitor(journey, conversion),
             version,
             ..conversion_row(conversion)
-        });
-        let split = read.credits(conversion, windows);
-        credits.extend(
-            split
-                .iter()
-                .map(|credit| credit_row(conversion, credit, version)),
-        );
+        };
+        if journey.capped {
+            row.flags.push("capped".to_owned());
+        }
+        let mut split = read.credits(conversion, windows);
+        match merged_into(journey, conversion) {
+            Some(other) => {
+                row.merged_into = other.to_string();
+                split.iter_mut().for_each(|credit| credit.parts.clear());
+            }
+            None => {
+                let touches = read.touches_of(conversion, windows).len();
+                row.touches = u32::try_from(touches).unwrap_or(u32::MAX);
+                row.payee = read.payee(conversion, windows).unwrap_or_default();
+            }
+        }
+        conversions.push(row);
+        let rows = split.iter();
+        credits.extend(rows.map(|credit| credit_row(conversion, credit, version)));
     }
     Ok((conversions, credits))
+}
+
+fn visitor(journey: &Journey, conversion: &Conversion) -> String {
+    let visitor = match journey.identity {
+        Identity::Visitor(visitor) => Some(visitor),
+        Identity::Click(_) | Identity::Person(_) | Identity::Key(_) => conversion.visitor,
+    };
+    visitor
+        .map(|visitor| visitor.to_string())
+        .unwrap_or_default()
+}
+
+/// The conversion of a click that an order's reports without a click count for.
+fn merged_into(journey: &Journey, conversion: &Conversion) -> Option<ConversionId> {
+    let key = ConversionKey::ClickOrder {
+        click: journey.counted_by?,
+        goal: conversion.goal.clone(),
+        txid: conversion.txid.clone()?,
+    };
+    Some(key.id())
 }
 
 fn conversion_row(conversion: &Conversion) -> ConversionRow {

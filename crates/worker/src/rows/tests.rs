@@ -11,7 +11,7 @@ use proto::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use store::{Identity, Journey, fold};
+use store::{Identity, Journey, News, fold};
 
 use crate::{journey, rows, sale};
 
@@ -148,7 +148,7 @@ fn check_lead(records: &[LeadRecord], expected: &Expect) {
         }
     }
     if let Some(event) = sale::conversion(&state).unwrap() {
-        out += &show("event", &rows::event::row(&event).unwrap());
+        out += &show("event", &rows::event::row(&event).unwrap().unwrap());
     }
     assert!(!out.contains("5550199"), "sealed data is in a row");
     expected.assert_eq(&out);
@@ -302,13 +302,19 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
     let mut out = String::new();
     let mut entries = Vec::new();
     for event in events {
-        out += &show("event", &rows::event::row(event).unwrap());
-        entries.extend(journey::update(event).unwrap().map(|update| update.entry));
+        out += &show("event", &rows::event::row(event).unwrap().unwrap());
+        for update in journey::meaning(event).unwrap().updates {
+            if let News::Event(entry) = update.news {
+                entries.push(entry);
+            }
+        }
     }
     let journey = Journey {
         identity,
         revision: 5,
         entries: entries.into(),
+        counted_by: None,
+        capped: false,
     };
     let (conversions, credits) = rows::conversion::rows(&journey, &Windows::default()).unwrap();
     for conversion in conversions {

@@ -11,12 +11,15 @@ use domain::{Clock, Mono, Timestamp};
 use proto::{EventRecord, LeadRecord, Message as _};
 use serde::Serialize;
 use serde_json::Value;
-use store::{Ack, Backend as _, EventLog as _, Topic, key};
+use store::{Ack, Backend as _, EventLog as _, Limits, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use warehouse::{Batch, WarehouseError};
 use worker::{Options, Progress, Sink, Worker};
+
+/// A person of more visitors links none.
+pub(crate) const VISITORS_PER_PERSON: usize = 2;
 
 /// No wait is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -317,6 +320,11 @@ fn spawnable<T: Send>(future: T) -> T {
 fn open(dir: &tempfile::TempDir, clock: &Arc<Standing>) -> Local {
     let options = LocalOptions {
         segment_bytes: 1 << 20,
+        journeys: Limits {
+            entries: 10_000,
+            visitors: VISITORS_PER_PERSON,
+            ties: 1_000,
+        },
         ..LocalOptions::in_dir(dir.path())
     };
     Local::open(options, Arc::clone(clock) as Arc<dyn Clock>).unwrap()

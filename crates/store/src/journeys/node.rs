@@ -1,0 +1,174 @@
+//! One identity: what it knows, and what its conversions look back on. Pure; see the module above.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{ClickId, VisitorId};
+use proto::JourneyEntry;
+
+use super::events::{Events, creditable, is_conversion};
+use super::{Identity, Journey, Person};
+
+/// How much an identity keeps. What is told beyond [`Limits::ties`] is not remembered: the bound of
+/// memory, and where the order of arrival begins to matter.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most events of one origin.
+    pub entries: usize,
+    /// A person of more visitors links none.
+    pub visitors: usize,
+    /// Most persons, followers, and origins that are heard.
+    pub ties: usize,
+}
+
+/// What is kept of one identity.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Node {
+    pub(super) revision: u32,
+    pub(super) newest_us: i64,
+    pub(super) capped: bool,
+    pub(super) own: Events,
+    /// Most identities have none.
+    pub(super) ties: Option<Box<Ties>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Ties {
+    pub(super) persons: BTreeSet<Person>,
+    pub(super) followers: BTreeSet<Identity>,
+    pub(super) heard: BTreeMap<Identity, Heard>,
+    pub(super) claims: BTreeMap<ClickId, Place>,
+    pub(super) lent: BTreeMap<(Identity, ClickId), Loan>,
+}
+
+/// Event time and id.
+pub(super) type Place = (i64, Vec<u8>);
+
+/// What another identity told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Heard {
+    pub(super) touches: Events,
+    pub(super) persons: BTreeSet<Person>,
+    pub(super) parted: bool,
+}
+
+/// Reports of an order that count here if the best claim is ours.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Loan {
+    pub(super) entries: Events,
+    pub(super) best: Option<(Place, ClickId)>,
+}
+
+impl Node {
+    /// The newest event time that it heard of.
+    pub fn newest_us(&self) -> i64 {
+        self.newest_us
+    }
+
+    /// Its own events.
+    pub fn own(&self) -> impl Iterator<Item = &JourneyEntry> {
+        self.own.iter()
+    }
+
+    /// The journey of its conversions. Without a conversion it holds its own events alone.
+    pub fn journey(&self, me: Identity, limits: Limits) -> Journey {
+        let mut journey = Journey {
+            identity: me,
+            revision: self.revision,
+            entries: self.own.shared(),
+            counted_by: self.best().map(|(_, click)| click),
+            capped: self.capped,
+        };
+        let Some(ties) = &self.ties else {
+            return journey;
+        };
+        if !self.own.iter().any(is_conversion) {
+            return journey;
+        }
+        let mut touches = BTreeMap::new();
+        let mut entries = BTreeMap::new();
+        let place = |entry: &JourneyEntry| (entry.ts_us, entry.id.clone());
+        let sort = |entry: &JourneyEntry| (place(entry), entry.clone());
+        let (mine, rest): (Vec<_>, Vec<_>) = self.own.iter().partition(|entry| creditable(entry));
+        touches.extend(mine.into_iter().map(sort));
+        entries.extend(rest.into_iter().map(sort));
+        for origin in self.looks_at(me, ties, limits) {
+            if let Some(heard) = ties.heard.get(&origin) {
+                touches.extend(heard.touches.iter().map(sort));
+            }
+        }
+        for ((_, click), loan) in &ties.lent {
+            if loan.best.as_ref().is_none_or(|(_, best)| best == click) {
+                let lent = loan.entries.iter().cloned().map(|mut entry| {
+                    entry.click_id = click.as_bytes().to_vec();
+                    (place(&entry), entry)
+                });
+                entries.extend(lent);
+            }
+        }
+        journey.capped |= touches.len() > limits.entries;
+        entries.extend(touches.into_iter().take(limits.entries));
+        journey.entries = entries.into_values().collect();
+        journey
+    }
+
+    /// Whose touches its conversions look back on, besides its own.
+    fn looks_at(&self, me: Identity, ties: &Ties, limits: Limits) -> BTreeSet<Identity> {
+        let persons = |persons: &BTreeSet<Person>| {
+            let persons = persons.iter().copied().map(Identity::Person);
+            persons.collect::<BTreeSet<_>>()
+        };
+        match me {
+            Identity::Visitor(_) | Identity::Click(_) => persons(&ties.persons),
+            Identity::Person(_) => {
+                let mut all = persons(&ties.persons);
+                if !ties.parted(limits) {
+                    all.extend(
+                        ties.heard
+                            .keys()
+                            .filter(|origin| is_visitor(origin))
+                            .copied(),
+                    );
+                }
+                all
+            }
+            // The visitor that its first report names, else the persons that its reports name.
+            Identity::Key(_) => match self.own.iter().find_map(named_visitor) {
+                None => persons(&ties.persons),
+                Some(visitor) => {
+                    let visitor = Identity::Visitor(visitor);
+                    let mut all = match ties.heard.get(&visitor) {
+                        Some(heard) => persons(&heard.persons),
+                        None => BTreeSet::new(),
+                    };
+                    all.insert(visitor);
+                    all
+                }
+            },
+        }
+    }
+}
+
+impl Ties {
+    /// What an origin told; none if it is one too many.
+    pub(super) fn heard(&mut self, from: Identity, limits: Limits) -> Option<&mut Heard> {
+        if self.heard.len() >= limits.ties && !self.heard.contains_key(&from) {
+            return None;
+        }
+        Some(self.heard.entry(from).or_default())
+    }
+
+    /// Whether too many visitors follow a person.
+    pub(super) fn parted(&self, limits: Limits) -> bool {
+        self.followers.iter().filter(|who| is_visitor(who)).count() > limits.visitors
+    }
+}
+
+pub(super) fn is_visitor(who: &Identity) -> bool {
+    matches!(who, Identity::Visitor(_))
+}
+
+/// The visitor that a report names.
+pub(super) fn named_visitor(entry: &JourneyEntry) -> Option<VisitorId> {
+    let visitor = entry.visitor.as_slice().try_into().ok()?;
+    is_conversion(entry).then(|| VisitorId::from_bytes(visitor))
+}

@@ -1,0 +1,193 @@
+//! Identities, what they tell, and nodes, as records.
+
+use std::collections::BTreeSet;
+
+use domain::{ClickId, VisitorId};
+use proto::{
+    Follow, Heard as HeardState, JourneyState, LentState, OrderClaim, Parted, Party, RecordError,
+    Told, ToldWhat,
+};
+
+use super::node::{Heard, Loan, Node, Place, Ties};
+use super::{Identity, Person, Telling, What};
+
+fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], RecordError> {
+    bytes.try_into().map_err(|_| RecordError::Field(field))
+}
+
+impl Identity {
+    /// As a record.
+    pub fn record(&self) -> Party {
+        let mut party = Party::default();
+        match self {
+            Self::Visitor(visitor) => party.visitor = visitor.as_bytes().to_vec(),
+            Self::Click(click) => party.click = click.as_bytes().to_vec(),
+            Self::Person(person) => party.person = person.to_vec(),
+            Self::Key(key) => party.key = key.to_vec(),
+        }
+        party
+    }
+
+    fn read(party: Option<&Party>) -> Result<Self, RecordError> {
+        let party = party.ok_or(RecordError::Field("party"))?;
+        let set = [&party.visitor, &party.click, &party.person, &party.key];
+        match set.map(|bytes| bytes.as_slice()) {
+            [id, [], [], []] => fixed(id, "visitor")
+                .map(VisitorId::from_bytes)
+                .map(Self::Visitor),
+            [[], id, [], []] => fixed(id, "click").map(ClickId::from_bytes).map(Self::Click),
+            [[], [], id, []] => fixed(id, "person").map(Self::Person),
+            [[], [], [], id] => fixed(id, "key").map(Self::Key),
+            _ => Err(RecordError::Field("party")),
+        }
+    }
+}
+
+impl Telling {
+    /// As a record.
+    pub fn record(&self) -> Told {
+        Told {
+            from: Some(self.from.record()),
+            to: Some(self.to.record()),
+            what: Some(match self.what.clone() {
+                What::Follow => ToldWhat::Follow(Follow {}),
+                What::Touch(touch) => ToldWhat::Touch(touch),
+                What::Person(person) => ToldWhat::Person(person.to_vec()),
+                What::Parted => ToldWhat::Parted(Parted {}),
+                What::Claim(claim) => ToldWhat::Claim(claim),
+                What::Lent(lent) => ToldWhat::Lent(lent),
+            }),
+        }
+    }
+
+    /// From a record.
+    ///
+    /// # Errors
+    /// It names nobody, or tells nothing.
+    pub fn read(told: &Told, ts_us: i64) -> Result<Self, RecordError> {
+        Ok(Self {
+            from: Identity::read(told.from.as_ref())?,
+            to: Identity::read(told.to.as_ref())?,
+            ts_us,
+            what: match told.what.clone().ok_or(RecordError::Field("what"))? {
+                ToldWhat::Follow(Follow {}) => What::Follow,
+                ToldWhat::Touch(touch) => What::Touch(touch),
+                ToldWhat::Person(person) => What::Person(fixed(&person, "person")?),
+                ToldWhat::Parted(Parted {}) => What::Parted,
+                ToldWhat::Claim(claim) => What::Claim(claim),
+                ToldWhat::Lent(lent) => What::Lent(lent),
+            },
+        })
+    }
+}
+
+impl Node {
+    /// As a record.
+    pub fn record(&self, me: Identity) -> JourneyState {
+        let none = Ties::default();
+        let ties = self.ties.as_deref().unwrap_or(&none);
+        JourneyState {
+            identity: Some(me.record()),
+            revision: self.revision,
+            newest_us: self.newest_us,
+            entries: self.own.iter().cloned().collect(),
+            capped: self.capped,
+            persons: bytes(&ties.persons),
+            followers: ties.followers.iter().map(Identity::record).collect(),
+            heard: ties
+                .heard
+                .iter()
+                .map(|(from, heard)| HeardState {
+                    from: Some(from.record()),
+                    touches: heard.touches.iter().cloned().collect(),
+                    persons: bytes(&heard.persons),
+                    parted: heard.parted,
+                })
+                .collect(),
+            claims: ties
+                .claims
+                .iter()
+                .map(|(click, place)| claim_record(place, *click))
+                .collect(),
+            lent: ties
+                .lent
+                .iter()
+                .map(|((order, click), loan)| LentState {
+                    order: Some(order.record()),
+                    click: click.as_bytes().to_vec(),
+                    entries: loan.entries.iter().cloned().collect(),
+                    best: loan
+                        .best
+                        .as_ref()
+                        .map(|(place, click)| claim_record(place, *click)),
+                })
+                .collect(),
+        }
+    }
+
+    /// From a record.
+    ///
+    /// # Errors
+    /// An id or a hash has the wrong length.
+    pub fn read(state: JourneyState) -> Result<(Identity, Self), RecordError> {
+        let identity = Identity::read(state.identity.as_ref())?;
+        let mut ties = Ties {
+            persons: persons(&state.persons)?,
+            ..Ties::default()
+        };
+        for follower in &state.followers {
+            ties.followers.insert(Identity::read(Some(follower))?);
+        }
+        for heard in state.heard {
+            let told = Heard {
+                persons: persons(&heard.persons)?,
+                touches: heard.touches.into(),
+                parted: heard.parted,
+            };
+            ties.heard
+                .insert(Identity::read(heard.from.as_ref())?, told);
+        }
+        for claim in state.claims {
+            let (place, click) = read_claim(claim)?;
+            ties.claims.insert(click, place);
+        }
+        for lent in state.lent {
+            let order = Identity::read(lent.order.as_ref())?;
+            let click = ClickId::from_bytes(fixed(&lent.click, "click")?);
+            let loan = Loan {
+                entries: lent.entries.into(),
+                best: lent.best.map(read_claim).transpose()?,
+            };
+            ties.lent.insert((order, click), loan);
+        }
+        let node = Self {
+            revision: state.revision,
+            newest_us: state.newest_us,
+            capped: state.capped,
+            own: state.entries.into(),
+            ties: (ties != Ties::default()).then(|| Box::new(ties)),
+        };
+        Ok((identity, node))
+    }
+}
+
+fn bytes(persons: &BTreeSet<Person>) -> Vec<Vec<u8>> {
+    persons.iter().map(|person| person.to_vec()).collect()
+}
+
+fn persons(bytes: &[Vec<u8>]) -> Result<BTreeSet<Person>, RecordError> {
+    bytes.iter().map(|person| fixed(person, "person")).collect()
+}
+
+fn claim_record((ts_us, id): &Place, click: ClickId) -> OrderClaim {
+    OrderClaim {
+        ts_us: *ts_us,
+        id: id.clone(),
+        click: click.as_bytes().to_vec(),
+    }
+}
+
+fn read_claim(claim: OrderClaim) -> Result<(Place, ClickId), RecordError> {
+    let click = ClickId::from_bytes(fixed(&claim.click, "click")?);
+    Ok(((claim.ts_us, claim.id), click))
+}

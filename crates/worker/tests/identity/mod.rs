@@ -1,0 +1,433 @@
+//! The law of attribution over identities: whatever the order of arrival, duplication, split into
+//! batches, failure, crash and replay, the tables hold what a computation over all events at once
+//! gives. That computation is written here from the definitions alone: no revision, nothing that is
+//! told, no order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attribution::{ConversionEvent, Journey, Touch, TouchKind, Windows, derive};
+use domain::{ClickId, EventId, Micros, Timestamp, VisitorId};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use proto::{Click, Conversion, EventBody, EventRecord, Identify};
+use serde_json::{Value, json};
+
+use crate::world::{Fate, VISITORS_PER_PERSON, World};
+
+const T0: i64 = 1_800_000_000_000_000;
+const MINUTE: i64 = 60_000_000;
+
+/// A track id on one of five shards.
+fn track(kind: u8, n: u8, shard: u8) -> [u8; 24] {
+    let mut id = [kind; 24];
+    id[15] = n;
+    id[16] = 0;
+    id[17] = shard;
+    id
+}
+
+fn visitor(n: u8) -> [u8; 24] {
+    track(2, n, n)
+}
+
+/// Click `n` is of visitor `n % 5`.
+fn click_id(n: u8) -> [u8; 24] {
+    track(1, n, n % 5)
+}
+
+fn person(n: u8) -> [u8; 16] {
+    [0x50 + n * 0x21; 16]
+}
+
+fn event(n: u16, at: i64, body: EventBody) -> EventRecord {
+    let mut id = vec![3; 16];
+    id[14..].copy_from_slice(&n.to_be_bytes());
+    EventRecord {
+        id,
+        ts_us: T0 + at * MINUTE,
+        received_us: T0 + at * MINUTE,
+        body: Some(body),
+        ..EventRecord::default()
+    }
+}
+
+fn ad(n: u8) -> Click {
+    Click {
+        link: format!("l{n}"),
+        publisher: format!("p{}", n % 4),
+        campaign: "auto-us".into(),
+        flags: if n == 19 { vec!["bot".into()] } else { vec![] },
+        ..Click::default()
+    }
+}
+
+fn persons(some: &[u8]) -> Vec<Vec<u8>> {
+    let all: BTreeSet<_> = some.iter().map(|n| person(*n).to_vec()).collect();
+    all.into_iter().collect()
+}
+
+/// One event of a small world in which everything meets everything.
+fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
+    let click = (0_u8..20).prop_map(|of| EventRecord {
+        // A click is one event.
+        id: vec![1, of, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+        visitor: visitor(of % 5).to_vec(),
+        click_id: click_id(of).to_vec(),
+        ..event(0, i64::from(of), EventBody::Click(ad(of)))
+    });
+    let view = (0_u8..5, 0_i64..40).prop_map(move |(of, at)| EventRecord {
+        visitor: visitor(of).to_vec(),
+        ..event(n, at, EventBody::Impression(ad(of)))
+    });
+    let some = || prop::collection::vec(0_u8..4, 0..3);
+    let identify =
+        (0_u8..5, prop::option::of(0_u8..20), some()).prop_map(move |(of, clicked, some)| {
+            EventRecord {
+                visitor: visitor(of).to_vec(),
+                click_id: clicked.map(|c| click_id(c).to_vec()).unwrap_or_default(),
+                person: persons(&some),
+                ..event(n, 1, EventBody::Identify(Identify::default()))
+            }
+        });
+    let status = prop::sample::select(vec!["pending", "approved", "rejected"]);
+    let who = (
+        prop::option::of(0_u8..22),
+        prop::option::of(0_u8..5),
+        some(),
+        any::<bool>(),
+    );
+    let conversion = (who, 0_u8..4, status, 0_i64..40, 0_u8..10).prop_map(
+        move |((clicked, visited, some, named), order, status, at, mangled)| EventRecord {
+            visitor: visited.map(|v| visitor(v).to_vec()).unwrap_or_default(),
+            click_id: clicked.map(|c| click_id(c).to_vec()).unwrap_or_default(),
+            person: persons(&some),
+            named,
+            ..event(
+                n,
+                at,
+                EventBody::Conversion(Conversion {
+                    campaign: "auto-us".into(),
+                    goal: "sale".into(),
+                    txid: if order == 0 {
+                        String::new()
+                    } else {
+                        format!("o{order}")
+                    },
+                    amount_micros: (!n.is_multiple_of(3)).then(|| i64::from(n) * 1_000_001),
+                    currency: "USD".into(),
+                    status: status.into(),
+                    source: "postback".into(),
+                    flags: if mangled == 0 {
+                        vec!["invalid_macro".into()]
+                    } else {
+                        vec![]
+                    },
+                    ..Conversion::default()
+                }),
+            )
+        },
+    );
+    prop_oneof![3 => click, 1 => view, 2 => identify, 4 => conversion]
+}
+
+/// What happened, and one way in which it may reach the log.
+#[derive(Debug, Clone)]
+struct History {
+    events: Vec<EventRecord>,
+    arrivals: Vec<EventRecord>,
+    /// How many arrivals come before each death, how, and whether a snapshot was written before it.
+    deaths: Vec<(usize, Vec<Fate>, bool)>,
+    max_records: usize,
+}
+
+fn history() -> impl Strategy<Value = History> {
+    let events: Vec<_> = (0..18).map(some_event).collect();
+    let events = (events, 4_usize..18).prop_map(|(mut events, some)| {
+        events.truncate(some);
+        events
+    });
+    let fate = prop::sample::select(vec![
+        Fate::Succeed,
+        Fate::Refuse,
+        Fate::LoseAnswer,
+        Fate::Die,
+        Fate::DieHalfway,
+    ]);
+    let death = (
+        0_usize..12,
+        prop::collection::vec(fate, 1..4),
+        any::<bool>(),
+    );
+    let deaths = prop::collection::vec(death, 0..4);
+    (events, deaths, 1_usize..20).prop_flat_map(|(events, deaths, max_records)| {
+        let twice: Vec<_> = events.iter().chain(&events).cloned().collect();
+        Just(twice)
+            .prop_shuffle()
+            .prop_map(move |arrivals| History {
+                events: events.clone(),
+                arrivals,
+                deaths: deaths.clone(),
+                max_records,
+            })
+    })
+}
+
+async fn rough(history: &History) -> World {
+    let mut world = World::new(Timestamp::from_micros(T0), history.max_records);
+    let mut arrivals = history.arrivals.iter();
+    for (some, fates, snapshot) in &history.deaths {
+        for event in arrivals.by_ref().take(*some) {
+            world.event(event).await;
+        }
+        world.tables.plan(fates.iter().copied());
+        world.catch_up().await;
+        if *snapshot {
+            world.local.snapshot().await.unwrap();
+        }
+        world = world.restart();
+    }
+    for event in arrivals {
+        world.event(event).await;
+    }
+    world.tables.plan([]);
+    world.catch_up().await;
+    world
+}
+
+/// Everything that happened, by what it says.
+#[derive(Default)]
+struct Facts {
+    /// Whose click it is.
+    owners: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What each visitor met.
+    met: BTreeMap<Vec<u8>, BTreeSet<Touch>>,
+    /// Whom each visitor is.
+    are: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
+}
+
+impl Facts {
+    fn of(events: &[EventRecord]) -> Self {
+        let mut facts = Self::default();
+        for event in events {
+            if let Some(EventBody::Click(_)) = &event.body {
+                let (click, visitor) = (event.click_id.clone(), event.visitor.clone());
+                facts.owners.insert(click, visitor);
+            }
+        }
+        for event in events {
+            match event.body.as_ref().unwrap() {
+                EventBody::Click(ad) => facts.meet(event, ad, TouchKind::Click),
+                EventBody::Impression(ad) => facts.meet(event, ad, TouchKind::View),
+                EventBody::Conversion(said) if !said.flags.is_empty() => {}
+                _ => facts.identify(event),
+            }
+        }
+        facts
+    }
+
+    fn meet(&mut self, event: &EventRecord, ad: &Click, kind: TouchKind) {
+        if !ad.flags.is_empty() {
+            return;
+        }
+        let click = event.click_id.as_slice().try_into().ok();
+        let touch = Touch {
+            at: event.ts(),
+            id: event.event_id().unwrap(),
+            kind,
+            click: click.map(ClickId::from_bytes),
+            publisher: ad.publisher.clone(),
+            link: ad.link.clone(),
+            campaign: ad.campaign.clone(),
+        };
+        let met = self.met.entry(event.visitor.clone()).or_default();
+        met.insert(touch);
+    }
+
+    fn identify(&mut self, event: &EventRecord) {
+        let mut persons: BTreeSet<Vec<u8>> = event.person.iter().cloned().collect();
+        if !event.visitor.is_empty() && !event.click_id.is_empty() {
+            persons.insert(derive("visitor", &[&event.visitor]).to_vec());
+        }
+        let owner = self.owners.get(&event.click_id).cloned();
+        let visitor = (!event.visitor.is_empty()).then(|| event.visitor.clone());
+        for who in owner.into_iter().chain(visitor) {
+            self.are.entry(who).or_default().extend(persons.clone());
+        }
+    }
+
+    /// The touches of all who are this person, unless they are too many to be one.
+    fn known_to_person(&self, person: &[u8]) -> BTreeSet<Touch> {
+        let all = self.are.iter();
+        let members = all.filter(|(_, persons)| persons.contains(person));
+        let members: Vec<_> = members.map(|(visitor, _)| visitor).collect();
+        if members.len() > VISITORS_PER_PERSON {
+            return BTreeSet::new();
+        }
+        let met = members
+            .into_iter()
+            .filter_map(|visitor| self.met.get(visitor));
+        met.flatten().cloned().collect()
+    }
+
+    fn known_to_visitor(&self, visitor: &[u8]) -> BTreeSet<Touch> {
+        let mut known = self.met.get(visitor).cloned().unwrap_or_default();
+        for person in self.are.get(visitor).into_iter().flatten() {
+            known.extend(self.known_to_person(person));
+        }
+        known
+    }
+}
+
+fn report(event: &EventRecord, said: &Conversion) -> ConversionEvent {
+    let track = |bytes: &[u8]| -> Option<[u8; 24]> { bytes.try_into().ok() };
+    ConversionEvent {
+        at: event.ts(),
+        id: EventId::from_bytes(event.id.as_slice().try_into().unwrap()),
+        click: track(&event.click_id).map(ClickId::from_bytes),
+        visitor: track(&event.visitor).map(VisitorId::from_bytes),
+        campaign: said.campaign.clone(),
+        goal: said.goal.clone(),
+        txid: (!said.txid.is_empty()).then(|| said.txid.clone()),
+        status: said.status.parse().unwrap(),
+        amount: said.amount_micros.map(Micros::new),
+        currency: Some(said.currency.parse().unwrap()),
+        source: said.source.clone(),
+        lead: None,
+        payee: None,
+        payout: Micros::ZERO,
+        named: event.named,
+        invalid_macro: !said.flags.is_empty(),
+    }
+}
+
+/// All conversions with what they look back on: id, and what the tables should say.
+fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
+    let facts = Facts::of(events);
+    let mut reports = Vec::new();
+    for event in events {
+        if let Some(EventBody::Conversion(said)) = &event.body {
+            reports.push((report(event, said), event));
+        }
+    }
+    reports.sort_by_key(|(report, _)| report.clone());
+    // A click that reported an order first takes over what came for the order without one.
+    let mut clicked = BTreeMap::new();
+    for (report, _) in &reports {
+        if let (Some(click), Some(txid), false) = (report.click, &report.txid, report.invalid_macro)
+        {
+            clicked.entry(txid.clone()).or_insert(click);
+        }
+    }
+    let mut groups: BTreeMap<String, Vec<(ConversionEvent, &EventRecord)>> = BTreeMap::new();
+    for (mut report, event) in reports {
+        if report.click.is_none() && !report.invalid_macro {
+            let taken = report.txid.as_ref().and_then(|txid| clicked.get(txid));
+            report.click = taken.copied();
+        }
+        let key = attribution::ConversionKey::of(&report);
+        let group = groups.entry(key.id().to_string()).or_default();
+        group.push((report, event));
+    }
+    let mut all = BTreeMap::new();
+    for (id, group) in groups {
+        let known = looks_back(&facts, &group);
+        let reports = group.iter().map(|(report, _)| report.clone());
+        let journey = Journey::new(known, reports);
+        let conversion = &journey.conversions()[0];
+        assert_eq!(
+            (journey.conversions().len(), conversion.id.to_string()),
+            (1, id.clone())
+        );
+        let windows = Windows::default();
+        let credits: BTreeMap<&str, Value> = journey
+            .credits(conversion, &windows)
+            .iter()
+            .map(|credit| {
+                let parts = credit.parts.iter();
+                let parts =
+                    parts.map(|part| json!([part.touch.name(), part.share, part.value.get()]));
+                (credit.model, parts.collect())
+            })
+            .collect();
+        all.insert(
+            id,
+            json!({
+                "status": conversion.status.as_str(),
+                "amount": conversion.amount.get(),
+                "restated": conversion.restated,
+                "payee": journey.payee(conversion, &windows).unwrap_or_default(),
+                "touches": journey.touches_of(conversion, &windows).len(),
+                "credits": credits,
+            }),
+        );
+    }
+    all
+}
+
+/// Explicit click, then the first visitor named, then the persons named.
+fn looks_back(facts: &Facts, group: &[(ConversionEvent, &EventRecord)]) -> BTreeSet<Touch> {
+    if let Some(click) = group[0].0.click {
+        let owner = facts.owners.get(click.as_bytes().as_slice());
+        return owner.map_or_else(BTreeSet::new, |owner| facts.known_to_visitor(owner));
+    }
+    let mut named = group.iter().filter_map(|(report, _)| report.visitor);
+    if let Some(visitor) = named.next() {
+        return facts.known_to_visitor(visitor.as_bytes());
+    }
+    let persons = group.iter().flat_map(|(_, event)| &event.person);
+    persons
+        .flat_map(|person| facts.known_to_person(person))
+        .collect()
+}
+
+/// The same, as the tables say it.
+fn in_tables(world: &World) -> BTreeMap<String, Value> {
+    let mut credits: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    for row in world.tables.of("credits") {
+        let column = |name: &str| row[name].as_array().unwrap().clone();
+        let (touch, share, value) = (column("touch"), column("share"), column("value"));
+        let parts = (0..touch.len()).map(|n| json!([touch[n], share[n], value[n]]));
+        let of = credits.entry(text(&row["conversion_id"])).or_default();
+        of.insert(text(&row["model"]), parts.collect());
+    }
+    let mut all = BTreeMap::new();
+    for row in world.tables.of("conversions") {
+        let id = text(&row["conversion_id"]);
+        let credits = credits.remove(&id).unwrap();
+        if row["merged_into"] != "" {
+            let shown = credits.values().any(|parts| *parts != json!([]));
+            assert!(!shown, "what was merged is credited once");
+            continue;
+        }
+        let mut said = json!({ "credits": credits });
+        for column in ["status", "amount", "restated", "payee", "touches"] {
+            said[column] = row[column].clone();
+        }
+        all.insert(id, said);
+    }
+    all
+}
+
+#[test]
+fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut runner = TestRunner::new(Config {
+        cases: 64,
+        ..Config::default()
+    });
+    let result = runner.run(&history(), |history| {
+        runtime.block_on(async {
+            let (expected, got) = (at_once(&history.events), in_tables(&rough(&history).await));
+            for id in expected.keys().chain(got.keys()) {
+                prop_assert_eq!(got.get(id), expected.get(id), "{}", id);
+            }
+            Ok(())
+        })
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
