@@ -34,6 +34,9 @@ use telemetry::Metrics;
 use url::Url;
 
 use recent::Recent;
+use route::Route;
+
+pub use route::endpoints;
 
 /// What an edge is given by the binary.
 pub struct Parts<B> {
@@ -75,7 +78,7 @@ impl<B: Backend> Edge<B> {
 
 /// Whether a path is the edge's: for a listener that it shares.
 pub fn claims(path: &str) -> bool {
-    route::of(path).is_some()
+    Route::find(path).is_some()
 }
 
 impl<B: Backend> Service for Edge<B> {
@@ -84,11 +87,9 @@ impl<B: Backend> Service for Edge<B> {
     }
 
     fn audience(&self, path: &str) -> Audience {
-        match route::of(path) {
-            Some(route::Route::Click | route::Route::Impression | route::Route::Pixel) => {
-                Audience::Person
-            }
-            Some(route::Route::Postback) | None => Audience::Program,
+        match Route::find(path) {
+            Some((Route::Click, _)) => Audience::Person,
+            Some((Route::Postback, _)) | None => Audience::Program,
         }
     }
 }

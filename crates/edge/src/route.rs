@@ -1,58 +1,46 @@
 //! The edge's paths.
 //!
-//! How to add one: a file under `route/` with a function from a request to a reply, a variant here,
-//! its path in [`of`], its methods in [`call`], and a table of cases in `tests/`.
+//! How to add one: a file under `route/` with a function from a request to a reply, a line in the
+//! list here, an arm in [`call`], and a table of cases in `tests/`.
 
 mod click;
 mod impression;
 mod pixel;
 mod postback;
 
-use http::Method;
-use httpd::{Problem, Reply, Request, Segments};
+use httpd::{Endpoint, Problem, Reply, Request};
 use store::Backend;
 
 use crate::Edge;
 
-/// A path of the edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// `/c/{link}`
-    Click,
-    /// `/i/{link}`
-    Impression,
-    /// `/p.gif`
-    Pixel,
-    /// `/postback`
-    Postback,
+httpd::routes! {
+    /// All that the edge answers.
+    pub(crate) enum Route {
+        Click "GET, HEAD" "/c/{link}";
+        Impression "GET, HEAD" "/i/{link}";
+        Pixel "GET, HEAD" "/p.gif";
+        Postback "GET, POST" "/postback";
+    }
 }
 
-/// Which route a path is.
-pub(crate) fn of(path: &str) -> Option<Route> {
-    match &*Segments::of(path) {
-        ["c", _] => Some(Route::Click),
-        ["i", _] => Some(Route::Impression),
-        ["p.gif"] => Some(Route::Pixel),
-        ["postback"] => Some(Route::Postback),
-        _ => None,
-    }
+/// All that the edge answers.
+pub fn endpoints() -> impl Iterator<Item = Endpoint> {
+    Route::ALL.iter().map(|route| route.endpoint())
 }
 
 /// Answers a request.
 pub(crate) async fn call<B: Backend>(edge: &Edge<B>, request: Request) -> Reply {
-    match (of(request.path()), request.method()) {
-        (Some(Route::Click), &Method::GET | &Method::HEAD) => click::call(edge, &request).await,
-        (Some(Route::Impression), &Method::GET | &Method::HEAD) => {
-            impression::call(edge, &request).await
-        }
-        (Some(Route::Pixel), &Method::GET | &Method::HEAD) => pixel::call(edge, &request).await,
-        (Some(Route::Click | Route::Impression | Route::Pixel), _) => {
-            Problem::method_not_allowed("GET, HEAD").into()
-        }
-        (Some(Route::Postback), &Method::GET | &Method::POST) => {
-            postback::call(edge, request).await
-        }
-        (Some(Route::Postback), _) => Problem::method_not_allowed("GET, POST").into(),
-        (None, _) => Problem::not_found().into(),
+    let Some((route, _)) = Route::find(request.path()) else {
+        return Problem::not_found().into();
+    };
+    let endpoint = route.endpoint();
+    if !endpoint.takes(request.method()) {
+        return Problem::method_not_allowed(endpoint.methods).into();
+    }
+    match route {
+        Route::Click => click::call(edge, &request).await,
+        Route::Impression => impression::call(edge, &request).await,
+        Route::Pixel => pixel::call(edge, &request).await,
+        Route::Postback => postback::call(edge, request).await,
     }
 }

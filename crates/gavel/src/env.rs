@@ -8,9 +8,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use telemetry::LogFormat;
+
 /// `GAVEL_LOG`: which log lines to show (`info`, `info,edge=debug`).
 pub(crate) fn log_filter() -> String {
     std::env::var("GAVEL_LOG").unwrap_or_else(|_| "info".to_owned())
+}
+
+/// `GAVEL_LOG_FORMAT`: `text` for a person (the default), `json` for a collector.
+pub(crate) fn log_format() -> Result<LogFormat, String> {
+    match std::env::var("GAVEL_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("" | "text") => Ok(LogFormat::Text),
+        Ok("json") => Ok(LogFormat::Json),
+        Ok(other) => Err(format!("GAVEL_LOG_FORMAT is {other:?}: expected \"text\" or \"json\"")),
+    }
 }
 
 /// `GAVEL_LIBCHDB`: the operator's own `libchdb.so`.

@@ -37,7 +37,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = telemetry::init_logs(telemetry::LogFormat::Text, &env::log_filter()) {
+    let logs = env::log_format().and_then(|format| {
+        let set_up = telemetry::init_logs(format, &env::log_filter());
+        set_up.map_err(|error| error.to_string())
+    });
+    if let Err(error) = logs {
         eprintln!("gavel: {error}");
         return ExitCode::from(2);
     }

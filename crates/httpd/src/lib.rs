@@ -1,6 +1,6 @@
 //! What the shells share of HTTP: a listener with limits, requests and replies, problems, health.
 //!
-//! A shell is a [`Service`]: it matches on method and path segments and answers a [`Reply`]. What
+//! A shell is a [`Service`]: it lists its [`routes!`], matches on them and answers a [`Reply`]. What
 //! a client may do to a connection (open too many, stall, send too much, never read) is settled
 //! here, as are panics, request ids and draining.
 #![forbid(unsafe_code)]
@@ -17,7 +17,7 @@ mod problem;
 mod reply;
 mod request;
 mod request_id;
-mod segments;
+mod route;
 mod server;
 mod service;
 
@@ -31,6 +31,6 @@ pub use problem::{Issue, Problem};
 pub use reply::Reply;
 pub use request::{Request, Scheme};
 pub use request_id::RequestId;
-pub use segments::Segments;
+pub use route::{Endpoint, Values};
 pub use server::{Drained, Host, Server};
 pub use service::{Audience, Fork, Service};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use parking_lot::RwLock;
 use serde::Serialize;
 use telemetry::Metrics;
 
-use crate::{Problem, Reply, Request, Service};
+use crate::{Endpoint, Problem, Reply, Request, Service};
 
 type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
@@ -85,15 +85,34 @@ impl Operator {
     }
 }
 
+crate::routes! {
+    /// The operator port's routes.
+    enum Route {
+        Health "GET, HEAD" "/healthz";
+        Ready "GET, HEAD" "/readyz";
+        Metrics "GET, HEAD" "/metrics";
+    }
+}
+
+impl Operator {
+    /// All it answers.
+    pub fn endpoints() -> impl Iterator<Item = Endpoint> {
+        Route::ALL.iter().map(|route| route.endpoint())
+    }
+}
+
 impl Service for Operator {
     async fn call(&self, request: Request) -> Reply {
-        let read = matches!(*request.method(), Method::GET | Method::HEAD);
-        match &*request.segments() {
-            ["healthz" | "readyz" | "metrics"] if !read => {
-                Problem::method_not_allowed("GET, HEAD").into()
-            }
-            ["healthz"] => Reply::bytes(StatusCode::OK, "text/plain", "ok\n"),
-            ["readyz"] => {
+        let Some((route, _)) = Route::find(request.path()) else {
+            return Problem::not_found().into();
+        };
+        let endpoint = route.endpoint();
+        if !endpoint.takes(request.method()) {
+            return Problem::method_not_allowed(endpoint.methods).into();
+        }
+        match route {
+            Route::Health => Reply::bytes(StatusCode::OK, "text/plain", "ok\n"),
+            Route::Ready => {
                 let report = self.readiness.report();
                 let status = if report.ready {
                     StatusCode::OK
@@ -102,12 +121,11 @@ impl Service for Operator {
                 };
                 Reply::json(status, &report)
             }
-            ["metrics"] => Reply::bytes(
+            Route::Metrics => Reply::bytes(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
                 self.metrics.encode(),
             ),
-            _ => Problem::not_found().into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 
 use crate::connection::Wire;
-use crate::{BodyError, Credential, Forwarded, Limits, RequestId, Segments, body, form};
+use crate::{BodyError, Credential, Forwarded, Limits, RequestId, body, form};
 
 /// How the client reached us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +55,6 @@ impl Request {
     /// The path, as sent.
     pub fn path(&self) -> &str {
         self.head.uri.path()
-    }
-
-    /// The path's segments, to route by.
-    pub fn segments(&self) -> Segments<'_> {
-        Segments::of(self.path())
     }
 
     /// The query, as sent; empty if there is none.

@@ -1,25 +1,36 @@
 //! The router's routes: who may call them, and how refusals look outside.
 //!
-//! | route | who |
-//! |---|---|
-//! | `POST /v1/campaigns/{campaign}/ping`, `/post` | publisher |
-//! | `GET /v1/leads/{lead_id}` | publisher |
-//! | `POST /v1/buyer/posts/{idempotency_key}/settle` | buyer |
-//! | `POST /v1/admin/leads/{lead_id}/legs/{leg}/settle` | admin |
+//! Those under `/v1/buyer` are a buyer's, under `/v1/admin` an operator's, the others a publisher's.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use catalog::Owner;
 use domain::{BuyerName, PublisherName};
-use http::{Method, StatusCode};
-use httpd::{Problem, Reply, Request, Service};
+use http::StatusCode;
+use httpd::{Endpoint, Problem, Reply, Request, Service};
 use serde::Serialize;
 use store::Backend;
 
 use crate::Router;
 use crate::refusal::Refused;
 use crate::settle::Settling;
+
+httpd::routes! {
+    /// All that the router answers.
+    enum Route {
+        Ping "POST" "/v1/campaigns/{campaign}/ping";
+        Post "POST" "/v1/campaigns/{campaign}/post";
+        Lookup "GET" "/v1/leads/{lead_id}";
+        SettleByKey "POST" "/v1/buyer/posts/{idempotency_key}/settle";
+        SettleLeg "POST" "/v1/admin/leads/{lead_id}/legs/{leg}/settle";
+    }
+}
+
+/// All that the router answers.
+pub fn endpoints() -> impl Iterator<Item = Endpoint> {
+    Route::ALL.iter().map(|route| route.endpoint())
+}
 
 /// The router as a service. Cheap to clone.
 pub struct RouterService<B: Backend>(pub Arc<Router<B>>);
@@ -43,16 +54,18 @@ impl<B: Backend> Service for RouterService<B> {
 impl<B: Backend> RouterService<B> {
     async fn route(&self, request: Request) -> Result<Reply, Refused> {
         let path = request.path().to_owned();
-        let segments = httpd::Segments::of(&path);
-        match &*segments {
-            ["v1", "campaigns", campaign, "ping"] => self.ping(request, campaign).await,
-            ["v1", "campaigns", campaign, "post"] => self.post(request, campaign).await,
-            ["v1", "leads", lead] => self.lookup(request, lead).await,
-            ["v1", "buyer", "posts", key, "settle"] => self.settle_by_key(request, key).await,
-            ["v1", "admin", "leads", lead, "legs", leg, "settle"] => {
-                self.settle_leg(request, lead, leg).await
-            }
-            _ => Err(Refused::NoRoute),
+        let (route, values) = Route::find(&path).ok_or(Refused::NoRoute)?;
+        let endpoint = route.endpoint();
+        if !endpoint.takes(request.method()) {
+            return Err(Refused::Method(endpoint.methods));
+        }
+        let [first, second] = values;
+        match route {
+            Route::Ping => self.ping(request, first).await,
+            Route::Post => self.post(request, first).await,
+            Route::Lookup => self.lookup(request, first).await,
+            Route::SettleByKey => self.settle_by_key(request, first).await,
+            Route::SettleLeg => self.settle_leg(request, first, second).await,
         }
     }
 
@@ -73,13 +86,11 @@ impl<B: Backend> RouterService<B> {
     }
 
     async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
-        allow(&request, &Method::GET, "GET")?;
         let publisher = self.publisher(&request)?;
         json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
     }
 
     async fn settle_by_key(&self, mut request: Request, key: &str) -> Result<Reply, Refused> {
-        allow(&request, &Method::POST, "POST")?;
         let buyer = self.buyer(&request)?;
         let body = json_body(&mut request).await?;
         settled(&request, self.0.settle_by_key(&buyer, key, &body).await)
@@ -91,7 +102,6 @@ impl<B: Backend> RouterService<B> {
         lead: &str,
         leg: &str,
     ) -> Result<Reply, Refused> {
-        allow(&request, &Method::POST, "POST")?;
         match self.owner(&request)? {
             Owner::Admin => {}
             _ => return Err(Refused::Forbidden("the key is not an operator's")),
@@ -100,12 +110,11 @@ impl<B: Backend> RouterService<B> {
         settled(&request, self.0.settle_leg(lead, leg, &body).await)
     }
 
-    /// A publisher's POST: method and key are checked before the body is read.
+    /// A publisher's POST: the key is checked before the body is read.
     async fn publisher_post(
         &self,
         request: &mut Request,
     ) -> Result<(PublisherName, Bytes), Refused> {
-        allow(request, &Method::POST, "POST")?;
         let publisher = self.publisher(request)?;
         let body = json_body(request).await?;
         Ok((publisher, body))
@@ -129,14 +138,6 @@ impl<B: Backend> RouterService<B> {
             Owner::Buyer(name) => Ok(name),
             _ => Err(Refused::Forbidden("the key is not a buyer's")),
         }
-    }
-}
-
-fn allow(request: &Request, method: &Method, allow: &'static str) -> Result<(), Refused> {
-    if request.method() == method {
-        Ok(())
-    } else {
-        Err(Refused::Method(allow))
     }
 }
 

@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-pub use http::RouterService;
+pub use http::{RouterService, endpoints};
 pub use market::MarketError;
 pub use quote::QuoteKey;
 

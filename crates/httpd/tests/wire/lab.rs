@@ -58,21 +58,22 @@ pub(crate) struct Routes {
 
 impl Service for Routes {
     async fn call(&self, mut request: Request) -> Reply {
-        match &*request.segments() {
-            ["ok"] => Reply::bytes(StatusCode::OK, "text/plain", "fine\n"),
-            ["echo"] => match request.body().await {
+        let path = request.path().to_owned();
+        match path.as_str() {
+            "/ok" => Reply::bytes(StatusCode::OK, "text/plain", "fine\n"),
+            "/echo" => match request.body().await {
                 Ok(body) => Reply::bytes(StatusCode::OK, "text/plain", format!("{}\n", body.len())),
                 Err(error) => Problem::from(error).into(),
             },
-            ["panic"] => panic!("as asked"),
-            ["hold"] => {
+            "/panic" => panic!("as asked"),
+            "/hold" => {
                 self.held.notify_one();
                 self.release.notified().await;
                 Reply::bytes(StatusCode::OK, "text/plain", "held\n")
             }
-            ["vast"] => Reply::bytes(StatusCode::OK, "text/plain", vec![b'x'; 64 << 20]),
-            ["away"] => Reply::redirect(HeaderValue::from_static("https://example.test/")),
-            ["who"] => {
+            "/vast" => Reply::bytes(StatusCode::OK, "text/plain", vec![b'x'; 64 << 20]),
+            "/away" => Reply::redirect(HeaderValue::from_static("https://example.test/")),
+            "/who" => {
                 let scheme = match request.scheme() {
                     Scheme::Http => "http",
                     Scheme::Https => "https",
@@ -80,7 +81,7 @@ impl Service for Routes {
                 let who = format!("{} {scheme}\n", request.client_ip());
                 Reply::bytes(StatusCode::OK, "text/plain", who)
             }
-            ["invalid"] => {
+            "/invalid" => {
                 let issue = |pointer: &'static str| Issue {
                     pointer: pointer.into(),
                     code: "required".into(),
@@ -91,7 +92,7 @@ impl Service for Routes {
                     .member("lead_id", "ld_1")
                     .into()
             }
-            ["get"] | ["page"] => Problem::method_not_allowed("GET, HEAD").into(),
+            "/get" | "/page" => Problem::method_not_allowed("GET, HEAD").into(),
             _ => Problem::not_found().into(),
         }
     }
