@@ -78,7 +78,12 @@ impl<B: Backend> Edge<B> {
 
 /// Whether a path is the edge's: for a listener that it shares.
 pub fn claims(path: &str) -> bool {
-    Route::find(path).is_some()
+    Route::find(path).is_some() || for_people(path)
+}
+
+/// Where consumers come, by links that may have been mangled on the way: they are never shown JSON.
+fn for_people(path: &str) -> bool {
+    path.starts_with("/c/")
 }
 
 impl<B: Backend> Service for Edge<B> {
@@ -87,9 +92,9 @@ impl<B: Backend> Service for Edge<B> {
     }
 
     fn audience(&self, path: &str) -> Audience {
-        match Route::find(path) {
-            Some((Route::Click, _)) => Audience::Person,
-            Some((Route::Postback, _)) | None => Audience::Program,
+        match for_people(path) {
+            true => Audience::Person,
+            false => Audience::Program,
         }
     }
 }

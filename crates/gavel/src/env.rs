@@ -20,7 +20,9 @@ pub(crate) fn log_format() -> Result<LogFormat, String> {
     match std::env::var("GAVEL_LOG_FORMAT").as_deref() {
         Err(_) | Ok("" | "text") => Ok(LogFormat::Text),
         Ok("json") => Ok(LogFormat::Json),
-        Ok(other) => Err(format!("GAVEL_LOG_FORMAT is {other:?}: expected \"text\" or \"json\"")),
+        Ok(other) => Err(format!(
+            "GAVEL_LOG_FORMAT is {other:?}: expected \"text\" or \"json\""
+        )),
     }
 }
 

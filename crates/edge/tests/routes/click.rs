@@ -287,7 +287,7 @@ fn the_edge_claims_its_paths_and_no_others() {
         ("/p.gif/", false),
         ("/i", false),
         ("/c", false),
-        ("/c/x/y", false),
+        ("/c/x/y", true),
         ("/postback/", false),
         ("/v1/leads/ld_1", false),
         ("/", false),

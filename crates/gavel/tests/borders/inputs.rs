@@ -89,13 +89,13 @@ inputs! {
     "a huge header", |to, door: Door| huge_header(to, door) => |_| Some(LONG);
     "a thousand headers", |to, door: Door| thousand_headers(to, door) => |_| Some(LONG);
     "a header without a name", |to, door: Door| plain(to, door, ": no name\r\n") => |_| Some(FRAMING);
-    "a long query", |to, door: Door| query(to, door, &"a=b&".repeat(5_000)) => |_| Some(Expect::Fine);
-    "a longer path", |to, door: Door| query(to, door, &"x".repeat(70_000)) => |_| Some(LONG);
+    "a long query", |to, door: Door| query(to, door, "a=b&".repeat(5_000)) => |_| Some(Expect::Fine);
+    "a longer path", |to, door: Door| query(to, door, "x".repeat(70_000)) => |_| Some(LONG);
     "a query that is not UTF-8", |to, door: Door| query(to, door, "%ff=%fe&key=%ff&=&&%&%zz") => |_| Some(Expect::Fine);
     "raw bytes in the path", raw_path => |_| Some(FRAMING);
     "an absolute target", absolute => |_| Some(Expect::Fine);
     "a path with dots", |to, door| target(to, door, "/../../etc/passwd") => |door| program(door);
-    "a path with slashes at its end", |to, door: Door| { let path = format!("{}//", door.path); target(to, door, &path) } => |_| Some(Expect::Problem(&[Code::NotFound]));
+    "a path with slashes at its end", |to, door: Door| { let path = format!("{}//", door.path); target(to, door, path) } => |_| Some(Expect::Problem(&[Code::NotFound]));
     "an asterisk", |to, door| target(to, door, "*") => |_| Some(Expect::Fine);
     "a name that is not one", strange_name => |door| (door.path.matches('/').count() > 2 && door.who != Who::Anybody).then_some(
         Expect::Problem(&[Code::NotFound, Code::Malformed, Code::InvalidLead])
@@ -104,7 +104,7 @@ inputs! {
     "no protocol at all", |to, _| send(to, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec()) => |_| Some(FRAMING);
     "nothing but a line", |to, _| send(to, b"\r\n\r\n\r\n\r\n".to_vec()) => |_| Some(Expect::Framing(&[400, 408]));
     "a key of the request that is no text", |to, door: Door| plain(to, door, "idempotency-key: \u{1F600}\r\n") => |door| json(door, MALFORMED);
-    "a key of the request that is too long", |to, door: Door| { let key = format!("idempotency-key: {}\r\n", "k".repeat(256)); plain(to, door, &key) } => |door| {
+    "a key of the request that is too long", |to, door: Door| { let key = format!("idempotency-key: {}\r\n", "k".repeat(256)); plain(to, door, key) } => |door| {
         (door.who == Who::Publisher).then_some(()).and_then(|()| json(door, INVALID))
     };
 }
@@ -123,7 +123,8 @@ fn reads(door: &Door, expect: Expect) -> Option<Expect> {
 }
 
 fn program(door: &Door) -> Option<Expect> {
-    (door.reader == Reader::Program).then_some(Expect::Problem(&[Code::NotFound, Code::MethodNotAllowed]))
+    (door.reader == Reader::Program)
+        .then_some(Expect::Problem(&[Code::NotFound, Code::MethodNotAllowed]))
 }
 
 /// A request line and the usual headers.
@@ -137,12 +138,17 @@ async fn head(to: SocketAddr, door: Door, method: &str, more: &str) -> Outcome {
 }
 
 /// An empty object where a body is read, with these headers instead of the key.
-async fn plain(to: SocketAddr, door: Door, headers: &str) -> Outcome {
+async fn plain(to: SocketAddr, door: Door, headers: impl Into<String>) -> Outcome {
+    let headers = headers.into();
     let (body, key) = match door.body {
         Body::Json => ("{}", door.key()),
         _ => ("", door.key()),
     };
-    let key = if headers.starts_with("authorization") || headers.is_empty() { "" } else { key };
+    let key = if headers.starts_with("authorization") || headers.is_empty() {
+        ""
+    } else {
+        key
+    };
     let more = format!(
         "{key}{headers}content-type: {}\r\ncontent-length: {}\r\n\r\n{body}",
         door.media(),
@@ -156,7 +162,11 @@ async fn another_role(to: SocketAddr, door: Door) -> Outcome {
         Who::Publisher => Who::Buyer,
         _ => Who::Publisher,
     };
-    let key = Door { who: other, ..door.clone() }.key();
+    let key = Door {
+        who: other,
+        ..door.clone()
+    }
+    .key();
     plain(to, door, key).await
 }
 
@@ -191,7 +201,11 @@ async fn xml(to: SocketAddr, door: Door) -> Outcome {
 }
 
 fn posting(door: &Door, framing: &str) -> String {
-    let more = format!("{}content-type: {}\r\n{framing}\r\n", door.key(), door.media());
+    let more = format!(
+        "{}content-type: {}\r\n{framing}\r\n",
+        door.key(),
+        door.media()
+    );
     opening(door.method, &door.path, &more)
 }
 
@@ -202,7 +216,11 @@ async fn announced(to: SocketAddr, door: Door, length: usize) -> Outcome {
 }
 
 async fn framed(to: SocketAddr, door: Door, framing: &str, rest: &str) -> Outcome {
-    send(to, format!("{}{rest}", posting(&door, framing)).into_bytes()).await
+    send(
+        to,
+        format!("{}{rest}", posting(&door, framing)).into_bytes(),
+    )
+    .await
 }
 
 async fn chunks(to: SocketAddr, door: Door) -> Outcome {
@@ -232,20 +250,21 @@ async fn cut(to: SocketAddr, door: Door) -> Outcome {
 }
 
 async fn huge_header(to: SocketAddr, door: Door) -> Outcome {
-    plain(to, door, &format!("x-huge: {}\r\n", "x".repeat(80_000))).await
+    plain(to, door, format!("x-huge: {}\r\n", "x".repeat(80_000))).await
 }
 
 async fn thousand_headers(to: SocketAddr, door: Door) -> Outcome {
-    plain(to, door, &"x: y\r\n".repeat(1_000)).await
+    plain(to, door, "x: y\r\n".repeat(1_000)).await
 }
 
-async fn query(to: SocketAddr, mut door: Door, query: &str) -> Outcome {
+async fn query(to: SocketAddr, mut door: Door, query: impl Into<String>) -> Outcome {
+    let query = query.into();
     door.path = format!("{}?{query}", door.path);
     plain_with_key(to, door).await
 }
 
-async fn target(to: SocketAddr, mut door: Door, target: &str) -> Outcome {
-    door.path = target.to_owned();
+async fn target(to: SocketAddr, mut door: Door, target: impl Into<String>) -> Outcome {
+    door.path = target.into();
     plain_with_key(to, door).await
 }
 
@@ -268,7 +287,11 @@ async fn raw_path(to: SocketAddr, door: Door) -> Outcome {
 async fn strange_name(to: SocketAddr, mut door: Door) -> Outcome {
     let strange = |segment: &str| {
         let name = segment.contains(['_', '-']) || segment == "1";
-        if name { "%00%f0..;x".to_owned() } else { segment.to_owned() }
+        if name {
+            "%00%f0..;x".to_owned()
+        } else {
+            segment.to_owned()
+        }
     };
     let segments: Vec<String> = door.path.split('/').map(strange).collect();
     door.path = segments.join("/");

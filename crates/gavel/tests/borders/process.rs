@@ -18,7 +18,8 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/catalog/auto-us.toml");
+        let catalog =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/catalog/auto-us.toml");
         let config = format!(
             "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n\
              [clickhouse]\nurl = \"http://127.0.0.1:1\"\n\
@@ -42,8 +43,9 @@ impl Service {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let ready = serde_json::from_str(&line)
-            .unwrap_or_else(|error| panic!("{error}: {line:?}: {}", fs::read_to_string(&log).unwrap()));
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| {
+            panic!("{error}: {line:?}: {}", fs::read_to_string(&log).unwrap())
+        });
         Self { child, ready, home }
     }
 

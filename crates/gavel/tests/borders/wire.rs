@@ -26,7 +26,12 @@ impl Answer {
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body: String = self.body.chars().take(300).collect();
-        write!(f, "{} {:?} {body}", self.status, self.header("content-type"))
+        write!(
+            f,
+            "{} {:?} {body}",
+            self.status,
+            self.header("content-type")
+        )
     }
 }
 
