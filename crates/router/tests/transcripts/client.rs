@@ -23,8 +23,8 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// Sends the request; the connection is the caller's to read or to close.
-pub(crate) async fn send(to: SocketAddr, ask: &Ask) -> TcpStream {
+/// The request as it is sent.
+pub(crate) fn bytes(ask: &Ask) -> Vec<u8> {
     let mut text = format!(
         "{} {} HTTP/1.1\r\nhost: gavel\r\nconnection: close\r\n",
         ask.method, ask.path
@@ -41,8 +41,13 @@ pub(crate) async fn send(to: SocketAddr, ask: &Ask) -> TcpStream {
     } else {
         text.push_str("\r\n");
     }
+    text.into_bytes()
+}
+
+/// Sends the request; the connection is the caller's to read or to close.
+pub(crate) async fn send(to: SocketAddr, ask: &Ask) -> TcpStream {
     let mut stream = TcpStream::connect(to).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.write_all(&bytes(ask)).await.unwrap();
     stream
 }
 

@@ -53,11 +53,13 @@
 mod buyers;
 mod client;
 mod clock;
+mod hangups;
 mod house;
 mod names;
 mod play;
 mod records;
 mod script;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,171 @@
+//! Every status, reason and promise is shown by a transcript: a code that none shows fails this.
+
+use std::collections::BTreeSet;
+
+use auction::Promise;
+use domain::{CapWindow, ContractReason, FieldName, LeadReason, LeadStatus};
+
+/// What no transcript shows yet.
+const NOT_YET: &[&str] = &[
+    "abandoned",
+    "bad_response",
+    "balance",
+    "bid_expired",
+    "breaker_open",
+    "buyer_duplicate",
+    "buyer_rejected",
+    "buyer_says_duplicate",
+    "cancelled",
+    "cap",
+    "below_floor",
+    "excluded_by_publisher",
+    "geo",
+    "incompatible",
+    "late_accept",
+    "no_bid",
+    "no_time",
+    "not_consented",
+    "paused",
+    "ping_error",
+    "post_error",
+    "post_limit",
+    "post_timeout",
+    "schedule",
+    "source_blocked",
+    "suppressed",
+    "test_mismatch",
+    "throttled",
+    "lead unsold",
+    "lead rejected",
+    "lead duplicate",
+    "lead reason no_eligible_contract",
+    "lead reason no_bid",
+    "lead reason all_rejected",
+    "lead reason ladder_ended",
+    "lead reason interrupted",
+    "lead reason in_progress",
+    "lead reason consent",
+    "lead reason duplicate",
+    "lead reason publisher_cap",
+    "lead reason source",
+    "lead reason suppressed",
+];
+
+/// All reasons of contracts. A new one does not compile here until it is listed.
+fn contract_reasons() -> Vec<ContractReason> {
+    use ContractReason as R;
+    let zip: FieldName = "zip".parse().unwrap();
+    let all = vec![
+        R::Won,
+        R::LostToHigher,
+        R::NotNeeded,
+        R::BelowFloor,
+        R::NoBid,
+        R::PingTimeout,
+        R::PingError,
+        R::BadResponse,
+        R::Filtered(zip),
+        R::Schedule,
+        R::SourceBlocked,
+        R::Cap(CapWindow::Day),
+        R::Balance,
+        R::Paused,
+        R::Suppressed,
+        R::BuyerDuplicate,
+        R::Geo,
+        R::NotConsented,
+        R::BreakerOpen,
+        R::Throttled,
+        R::TestMismatch,
+        R::ExcludedByPublisher,
+        R::Incompatible,
+        R::BidExpired,
+        R::NoTime,
+        R::PostLimit,
+        R::BuyerRejected,
+        R::BuyerSaysDuplicate,
+        R::PostTimeout,
+        R::PostError,
+        R::InDoubt,
+        R::Abandoned,
+        R::LateAccept,
+        R::Cancelled,
+    ];
+    for reason in &all {
+        match reason {
+            R::Won | R::LostToHigher | R::NotNeeded | R::BelowFloor | R::NoBid => {}
+            R::PingTimeout | R::PingError | R::BadResponse | R::Filtered(_) | R::Schedule => {}
+            R::SourceBlocked | R::Cap(_) | R::Balance | R::Paused | R::Suppressed => {}
+            R::BuyerDuplicate | R::Geo | R::NotConsented | R::BreakerOpen | R::Throttled => {}
+            R::TestMismatch | R::ExcludedByPublisher | R::Incompatible | R::BidExpired => {}
+            R::NoTime | R::PostLimit | R::BuyerRejected | R::BuyerSaysDuplicate => {}
+            R::PostTimeout | R::PostError | R::InDoubt | R::Abandoned => {}
+            R::LateAccept | R::Cancelled => {}
+        }
+    }
+    all
+}
+
+/// All promises, likewise.
+fn promises() -> Vec<Promise> {
+    let all = vec![Promise::BreakEven, Promise::Reprice];
+    for promise in &all {
+        match promise {
+            Promise::BreakEven | Promise::Reprice => {}
+        }
+    }
+    all
+}
+
+/// What has to be shown, in the words of [`shown`].
+fn wanted() -> BTreeSet<String> {
+    let reasons = contract_reasons();
+    let contracts = reasons.iter().map(|reason| reason.code().to_owned());
+    let leads = LeadStatus::ALL.map(|status| format!("lead {}", status.as_str()));
+    let why = LeadReason::ALL.map(|reason| format!("lead reason {}", reason.as_str()));
+    let promises = promises()
+        .into_iter()
+        .map(|promise| format!("promise {promise:?}"));
+    contracts.chain(leads).chain(why).chain(promises).collect()
+}
+
+/// What a transcript shows: reasons in waterfalls and legs, folded states, promises in force.
+fn shown(transcript: &str) -> BTreeSet<String> {
+    let mut shown = BTreeSet::new();
+    for line in transcript.lines() {
+        if let Some(row) = line.strip_prefix("  | ") {
+            let reasons = row.split(" | ").skip(2).map(str::trim);
+            shown.extend(reasons.filter_map(|reason| reason.split('(').next().map(str::to_owned)));
+        } else if let Some(state) = line.strip_prefix("  = ") {
+            let (status, reason) = state.split_once(" (").unwrap_or((state, ""));
+            shown.insert(format!("lead {status}"));
+            shown.insert(format!("lead reason {}", reason.trim_end_matches(')')));
+        } else if let Some(leg) = line.strip_prefix("  leg ") {
+            let reason = leg.split(['(', ')']).nth(1).unwrap_or_default();
+            shown.insert(reason.to_owned());
+        } else if line.contains(" promises ") {
+            let promised = line.split([' ', ',']);
+            shown.extend(promised.map(|word| format!("promise {word}")));
+        }
+    }
+    shown
+}
+
+#[test]
+fn every_reason_status_and_promise_is_shown() {
+    let mut seen = BTreeSet::new();
+    for file in std::fs::read_dir(crate::scenarios()).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let transcript = text.splitn(3, crate::RULE).nth(2);
+        seen.extend(shown(transcript.expect("a transcript")));
+    }
+    let later: BTreeSet<String> = NOT_YET.iter().map(|code| (*code).to_owned()).collect();
+    let wanted = wanted();
+    let missing: Vec<_> = wanted
+        .difference(&seen)
+        .filter(|code| !later.contains(*code))
+        .collect();
+    assert!(missing.is_empty(), "no transcript shows {missing:?}");
+    let unknown: Vec<_> = later.difference(&wanted).collect();
+    assert!(unknown.is_empty(), "nothing is called {unknown:?}");
+}
