@@ -11,6 +11,8 @@ mod exception;
 pub mod fetch;
 mod ffi;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod handler;
 mod host;

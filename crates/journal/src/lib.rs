@@ -18,6 +18,8 @@
 mod commit;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod lock;
 mod mark;

@@ -9,6 +9,8 @@ mod answer;
 mod call;
 mod climb;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod http;
 mod lead;

@@ -11,6 +11,7 @@ mod chaos;
 mod clean_room;
 mod demo;
 mod engine;
+mod fuzz;
 mod leftovers;
 mod mutants;
 mod phases;
@@ -38,16 +39,22 @@ enum Command {
     Test(test::Args),
     Tidy(tidy::Args),
     Chaos(chaos::Args),
+    Fuzz(fuzz::Args),
     Mutants(mutants::Args),
     CleanRoom(clean_room::Args),
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = fuzz::compile_if_asked() {
+        eprintln!("xtask: cannot start the compiler: {error}");
+        return ExitCode::FAILURE;
+    }
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::CleanRoom(args) => clean_room::run(&args),
     };

@@ -10,11 +10,14 @@ use crate::leftovers::Leftovers;
 use crate::phases::Phases;
 use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
-use crate::{chaos, engine, process, tidy};
+use crate::{chaos, engine, fuzz, process, tidy};
 
 /// Rounds of the chaos run that every change goes through; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
 const CHAOS_SEED: u64 = 1;
+
+/// Seconds each fuzz target runs at every change; `cargo xtask fuzz` runs longer.
+const FUZZ_SECONDS: u32 = 3;
 
 /// How long a process may take to end after those who started it have.
 const STRAGGLERS: Duration = Duration::from_secs(5);
@@ -70,6 +73,7 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
         (Err(_), Presence::Complete) => return engine,
     }
     what_runs(phases, &workspace, engine.is_ok())?;
+    phases.run("fuzz", || fuzz::drive(&workspace, FUZZ_SECONDS, &[]))?;
     phases.run("docs", || {
         let mut doc = uniform(root, "doc --workspace --no-deps --document-private-items");
         process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
