@@ -83,7 +83,7 @@ pub fn claims(path: &str) -> bool {
 
 /// Where consumers come, by links that may have been mangled on the way: they are never shown JSON.
 fn for_people(path: &str) -> bool {
-    path.starts_with("/c/")
+    path.starts_with("/c/") || path.starts_with("/i/") || path.starts_with("/p.gif")
 }
 
 impl<B: Backend> Service for Edge<B> {

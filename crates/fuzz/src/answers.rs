@@ -11,7 +11,7 @@ pub(crate) fn run(data: &[u8]) {
     if let PingAnswer::Bid(bid) = parse_ping(status, body) {
         assert!((200..300).contains(&status));
         assert!(bid.price > Micros::ZERO);
-        assert!(bid.bid_id.is_none_or(|id| id.chars().count() <= 256));
+        assert!(bid.terms.bid_id.is_none_or(|id| id.chars().count() <= 256));
     }
     match parse_post(status, body, &NotTaken::default()) {
         PostAnswer::Accepted { redirect_url, .. } => {

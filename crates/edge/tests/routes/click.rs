@@ -284,7 +284,7 @@ fn the_edge_claims_its_paths_and_no_others() {
         ("/postback", true),
         ("/i/x", true),
         ("/p.gif", true),
-        ("/p.gif/", false),
+        ("/p.gif/", true),
         ("/i", false),
         ("/c", false),
         ("/c/x/y", true),

@@ -64,7 +64,7 @@ impl Door {
 /// Whose a route is, and what it reads. A new route needs a line here.
 fn about(endpoint: Endpoint) -> (Who, Body, Reader) {
     match (endpoint.methods, endpoint.path) {
-        (_, "/c/{link}") => (Who::Anybody, Body::Nothing, Reader::Person),
+        (_, "/c/{link}" | "/i/{link}" | "/p.gif") => (Who::Anybody, Body::Nothing, Reader::Person),
         (_, "/postback") => (Who::Token, Body::Form, Reader::Program),
         ("POST", path) if path.starts_with("/v1/campaigns/") => {
             (Who::Publisher, Body::Json, Reader::Program)

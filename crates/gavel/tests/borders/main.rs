@@ -6,7 +6,6 @@
 //! the table in `inputs.rs`.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a test of a process, which fails by panicking"
