@@ -115,6 +115,8 @@ pub struct Terms {
     pub zips: Option<Zips>,
     /// It takes leads that the publisher sold elsewhere at most this often.
     pub max_already_sold: u8,
+    /// Whether it takes only leads with the consumer's consent.
+    pub needs_consent: bool,
     /// How many leads it takes; at most one cap per window.
     pub caps: Vec<Cap>,
     /// The zone of its schedule and its calendar windows.
@@ -144,6 +146,7 @@ impl Terms {
             states: None,
             zips: None,
             max_already_sold: 0,
+            needs_consent: false,
             caps: Vec::new(),
             zone: Zone::utc(),
             min_post_time: Duration::from_secs(1),

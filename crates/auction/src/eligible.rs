@@ -31,6 +31,8 @@ pub enum Check {
     States,
     /// It takes leads of this ZIP.
     Zips,
+    /// It takes this consumer: its consent came, it is on no list, the buyer did not have it before.
+    Consumer,
     /// Its price can reach the publisher's floor and the margin.
     Floor,
     /// Its limits leave room.
@@ -50,6 +52,7 @@ impl Check {
             Self::Filter => "filter",
             Self::States => "states",
             Self::Zips => "zips",
+            Self::Consumer => "consumer",
             Self::Floor => "floor",
             Self::Limits => "limits",
         }
@@ -145,6 +148,10 @@ pub(crate) fn judge<'b>(
         ensure(holds != Some(Holds::No), check, ContractReason::Geo)?;
         deferred |= holds == Some(Holds::Unknown);
     }
+    context.consumer.check(terms).map_err(|reason| Failed {
+        check: Check::Consumer,
+        reason,
+    })?;
     Ok(deferred)
 }
 

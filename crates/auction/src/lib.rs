@@ -35,7 +35,7 @@ pub use ladder::{
 pub use price::{Named, Price, PriceRules};
 pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
 pub use schedule::{Schedule, ScheduleRow};
-pub use screen::{Context, Facts, History, LeadView, Passed, Screened, screen};
+pub use screen::{Bar, Consumer, Context, Facts, History, LeadView, Passed, Screened, screen};
 pub use select::{Bid, Policy, RankBy, Rung};
 pub use sources::{SourceList, Sources, Subs};
 pub use waterfall::{PingResult, PingRow, Row, Waterfall};

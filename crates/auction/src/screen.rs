@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{
-    BuyerName, ContractReason, CounterUse, FullLead, LeadId, PingFields, PublisherName,
-    Reservation, ReservationId, Timestamp,
+    BuyerName, ContractName, ContractReason, CounterUse, FullLead, LeadId, PingFields,
+    PublisherName, Reservation, ReservationId, Timestamp,
 };
 use filter::{Cell, Fields};
 
@@ -50,6 +50,48 @@ pub struct Context {
     pub test: bool,
     /// Wall time, for calendar windows.
     pub wall: Timestamp,
+    /// What is known of the consumer.
+    pub consumer: Consumer,
+}
+
+/// What is known of a lead's consumer, apart from the fields; read once, and recorded with the lead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Consumer {
+    /// Whether its consent comes with the lead.
+    pub consented: bool,
+    /// Contracts that do not take it: on one of their suppression lists, or the buyer had it before.
+    pub barred: BTreeMap<ContractName, Bar>,
+}
+
+/// Why a contract does not take a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bar {
+    /// It is on a suppression list.
+    Suppressed,
+    /// The buyer had it before.
+    Duplicate,
+}
+
+impl Bar {
+    /// The contract's reason.
+    pub const fn reason(self) -> ContractReason {
+        match self {
+            Self::Suppressed => ContractReason::Suppressed,
+            Self::Duplicate => ContractReason::BuyerDuplicate,
+        }
+    }
+}
+
+impl Consumer {
+    pub(crate) fn check(&self, terms: &Terms) -> Result<(), ContractReason> {
+        if terms.needs_consent && !self.consented {
+            return Err(ContractReason::NotConsented);
+        }
+        match self.barred.get(&terms.contract) {
+            Some(bar) => Err(bar.reason()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Context {
@@ -62,6 +104,7 @@ impl Context {
             already_sold: 0,
             test: false,
             wall,
+            consumer: Consumer::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Pure: a shell sends the bytes. A ping is built from [`domain::PingFields`] alone, which cannot
 //! hold contact data. What it means that an answer never came is the auction's business.
 //!
-//! Consent records, shared sales and `floor` are not in these messages yet.
+//! Shared sales and `floor` are not in these messages yet.
 #![forbid(unsafe_code)]
 
 mod head;
@@ -12,4 +12,4 @@ mod post;
 
 pub use head::{PingHead, SourceView};
 pub use ping::{Bid, BidTerms, PingAnswer, build_ping, parse_ping};
-pub use post::{NotTaken, PostAnswer, PostHead, UnclearWhy, build_post, parse_post};
+pub use post::{NotTaken, PostAnswer, PostHead, UnclearWhy, build_post, consent_json, parse_post};

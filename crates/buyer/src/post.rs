@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{BuyerKey, FullLead, LeadId, Micros, Timestamp};
+use domain::{BuyerKey, Consent, FullLead, LeadId, Micros, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ pub struct PostHead<'a> {
     pub idempotency_key: BuyerKey,
     /// What the buyer is to pay.
     pub price: Micros,
+    /// The consumer's consent, if it came.
+    pub consent: Option<&'a Consent>,
 }
 
 /// Statuses that a contract declares to mean "not taken", beside 400-499 without 408 and 409.
@@ -79,6 +81,47 @@ pub enum UnclearWhy {
     NoRule,
 }
 
+/// The record of consent; what the publisher did not say is left out.
+#[derive(Serialize)]
+struct WireConsent<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    sellers: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trustedform_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jornaya_leadid: Option<&'a str>,
+}
+
+impl<'a> WireConsent<'a> {
+    fn new(consent: &'a Consent) -> Self {
+        Self {
+            text: consent.text.as_deref(),
+            at: consent.at.map(|at| at.to_string()),
+            ip: consent.ip.as_deref(),
+            user_agent: consent.user_agent.as_deref(),
+            url: consent.url.as_deref(),
+            sellers: &consent.sellers,
+            trustedform_url: consent.trustedform_url.as_deref(),
+            jornaya_leadid: consent.jornaya_leadid.as_deref(),
+        }
+    }
+}
+
+/// A record of consent as JSON, as buyers get it.
+pub fn consent_json(consent: &Consent) -> serde_json::Value {
+    serde_json::to_value(WireConsent::new(consent)).unwrap_or_default()
+}
+
 /// The bytes of a post.
 pub fn build_post(head: &PostHead<'_>, lead: &FullLead) -> Vec<u8> {
     #[derive(Serialize)]
@@ -89,6 +132,8 @@ pub fn build_post(head: &PostHead<'_>, lead: &FullLead) -> Vec<u8> {
         bid_id: Option<&'a str>,
         idempotency_key: String,
         price: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        consent: Option<WireConsent<'a>>,
         lead: L,
     }
     let ping = lead.ping.iter().map(|(name, _, value)| (name, value));
@@ -99,6 +144,7 @@ pub fn build_post(head: &PostHead<'_>, lead: &FullLead) -> Vec<u8> {
         bid_id: head.bid_id,
         idempotency_key: head.idempotency_key.to_string(),
         price: head.price.to_string(),
+        consent: head.consent.map(WireConsent::new),
         lead: WireFields(fields.into_iter()),
     };
     // Writing text keys to memory cannot fail.

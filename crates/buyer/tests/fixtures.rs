@@ -11,7 +11,8 @@ use buyer::{
     build_ping, build_post, parse_ping, parse_post,
 };
 use domain::{
-    BuyerKey, BuyerPingId, Currency, FieldClass, FieldName, FieldValue, FullLead, LeadId,
+    BuyerKey, BuyerPingId, Consent, Currency, FieldClass, FieldName, FieldValue, FullLead, LeadId,
+    Timestamp,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -47,6 +48,8 @@ struct Message {
     sensitive: BTreeSet<String>,
     bid_id: Option<String>,
     price: Option<String>,
+    #[serde(default)]
+    consent: bool,
 }
 
 fn value(json: &Value) -> FieldValue {
@@ -95,6 +98,15 @@ impl Message {
                 sub: &self.sub,
             },
         };
+        let consent = self.consent.then(|| Consent {
+            text: Some("I agree".to_owned()),
+            at: Timestamp::parse("2026-11-25T16:00:00Z").ok(),
+            ip: Some("192.0.2.1".to_owned()),
+            url: Some("https://form.example/".to_owned()),
+            sellers: vec!["North".to_owned()],
+            trustedform_url: Some("https://cert.trustedform.com/t".to_owned()),
+            ..Consent::default()
+        });
         let lead = LeadId::from_bytes(number(2));
         let bytes = if post {
             let head = PostHead {
@@ -103,6 +115,7 @@ impl Message {
                 bid_id: self.bid_id.as_deref(),
                 idempotency_key: BuyerKey { lead, leg: 1 },
                 price: self.price.as_deref().unwrap().parse().unwrap(),
+                consent: consent.as_ref(),
             };
             build_post(&head, &self.lead())
         } else {

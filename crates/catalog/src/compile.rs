@@ -2,6 +2,7 @@
 //! something broken is not reported as a reference to nothing.
 
 mod campaign;
+mod consumers;
 mod contract;
 mod link;
 mod partner;
@@ -73,6 +74,7 @@ fn names<'t>(section: &Section<'t>) -> BTreeSet<&'t str> {
 pub(crate) fn catalog(root: &Node, admin_keys: &[KeyDigest], sink: &Sink) -> Option<Parts> {
     Cursor::root(root, sink).read_table(|table| {
         let schemas = section(table, "schemas");
+        let suppression = section(table, "suppression");
         let publishers = section(table, "publishers");
         let buyers = section(table, "buyers");
         let campaigns = section(table, "campaigns");
@@ -92,18 +94,21 @@ pub(crate) fn catalog(root: &Node, admin_keys: &[KeyDigest], sink: &Sink) -> Opt
             .map(|digest| (*digest, Owner::Admin))
             .collect();
         let schemas = by_name(schemas, |_: &String, c| schema::schema(c));
+        let lists = by_name(suppression, |_: &String, c| consumers::suppression(c));
         let publishers = by_name(publishers, |name, c| partner::publisher(name, c, &mut keys));
         let buyers = by_name(buyers, |name, c| partner::buyer(name, c, &mut keys));
         let context = contract::Context {
             known: &known,
             buyers: &buyers,
             schemas: &schemas,
+            lists: &lists,
             schema_of: campaign::schemas_of(&campaigns),
         };
         let contracts = by_name(contracts, |name, c| contract::contract(name, c, &context));
         let context = campaign::Context {
             known: &known,
             schemas: &schemas,
+            lists: &lists,
             contracts: &contracts,
         };
         let campaigns = by_name(campaigns, |name, c| {

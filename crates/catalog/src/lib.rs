@@ -7,8 +7,10 @@
 
 mod compile;
 mod config;
+mod consumers;
 mod destination;
 mod key;
+mod lists;
 mod load;
 mod problem;
 mod read_config;
@@ -24,6 +26,7 @@ mod vars;
 pub use config::{
     CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
 };
+pub use consumers::{Consumers, DuplicateAgainst, DuplicateRule, DuplicateScope, Wary};
 pub use destination::{Destination, Macro, Piece};
 pub use key::{KeyDigest, Owner};
 pub use load::{Overrides, check, load, load_catalog};

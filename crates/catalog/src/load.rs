@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::reader::{Cursor, Sink};
 use crate::tree::Node;
-use crate::{Config, KeyDigest, Problem, Snapshot, compile, read_config, vars};
+use crate::{Config, KeyDigest, Problem, Snapshot, compile, lists, read_config, vars};
 
 /// Values that come before those of the config file.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,8 @@ pub fn load(config: &Path, overrides: &Overrides) -> Result<(Config, Snapshot), 
             .map_err(|problem| vec![problem])
             .and_then(|text| {
                 let name = source.file.display().to_string();
-                load_catalog(&name, &text, &source.vars, admin_keys)
+                let folder = source.file.parent().unwrap_or(Path::new(""));
+                load_from(&name, &text, &source.vars, admin_keys, Some(folder))
             })
             .map_err(|more| problems.extend(more))
             .ok()
@@ -71,10 +72,24 @@ pub fn load_catalog(
     vars: &BTreeMap<String, String>,
     admin_keys: &[KeyDigest],
 ) -> Result<Snapshot, Vec<Problem>> {
+    load_from(name, text, vars, admin_keys, None)
+}
+
+/// `folder` is where the catalog's own files are: lists that are too long to be written in it.
+fn load_from(
+    name: &str,
+    text: &str,
+    vars: &BTreeMap<String, String>,
+    admin_keys: &[KeyDigest],
+    folder: Option<&Path>,
+) -> Result<Snapshot, Vec<Problem>> {
     let mut root = Node::read(name, text).map_err(|problem| vec![problem])?;
     let sink = Sink::new(name);
     vars::complain(&Cursor::root(&root, &sink), &root, vars);
     vars::resolve(&mut root, vars);
+    if let Some(folder) = folder {
+        lists::read(&mut root, folder, &sink);
+    }
     compile::hide_keys(&mut root);
     let parts = compile::catalog(&root, admin_keys, &sink);
     let problems = sink.into_problems();

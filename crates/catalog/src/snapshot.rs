@@ -12,7 +12,7 @@ use domain::{
 use intake::Form;
 use url::Url;
 
-use crate::{Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn};
+use crate::{Consumers, Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn};
 
 /// Everything the service knows about campaigns and partners.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub struct Campaign {
     pub on: bool,
     /// What it asks of pings and posts.
     pub form: Form,
+    /// How it tells consumers apart, and whom it leaves alone.
+    pub consumers: Consumers,
     /// Its contracts, for the auction.
     pub book: Arc<Book>,
     /// How each contract of the book is reached: parallel to the book's terms.

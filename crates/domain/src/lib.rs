@@ -4,6 +4,7 @@
 //! [`Entropy`], which only the binary and the test kit implement.
 #![forbid(unsafe_code)]
 
+mod consent;
 mod conversion;
 mod fields;
 mod id;
@@ -18,6 +19,7 @@ mod source;
 mod time;
 mod track;
 
+pub use consent::Consent;
 pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
 pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};

@@ -18,9 +18,9 @@ mod members;
 mod request;
 mod rule;
 mod schema;
+mod suppression;
 
 pub use body::{Body, Limits};
-pub use consent::Consent;
 pub use consumer::Identifier;
 pub use control::{Control, Exclusion, SUBS};
 pub use form::{ConsentRule, Form, Unknown};
@@ -31,3 +31,4 @@ pub use kind::{Kind, state};
 pub use request::{PingRequest, PostRequest, parse_ping, parse_post};
 pub use rule::Rule;
 pub use schema::{Field, Presence, Schema, SchemaError};
+pub use suppression::Suppression;

@@ -1,11 +1,12 @@
 //! A publisher's ping and post, checked against the campaign's schema.
 
-use domain::{FullLead, PingFields};
+use domain::{Consent, FullLead, PingFields};
 
+use crate::consent;
 use crate::issue::{Fault, pointer};
 use crate::lead::{Certificates, Part, read_fields};
 use crate::members::{Members, plain};
-use crate::{Body, Consent, ConsentRule, Control, Form, Issue, IssueCode, Refusal};
+use crate::{Body, ConsentRule, Control, Form, Issue, IssueCode, Refusal};
 
 /// A ping: the part of a lead without contact data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub fn parse_post(form: &Form, body: &Body<'_>) -> Result<PostRequest, Refusal> 
     }
     let consent = members
         .object("consent")
-        .map(|consent| Consent::read(consent, form.consent, &mut inner));
+        .map(|consent| consent::read(consent, form.consent, &mut inner));
     if consent.is_none() && form.consent == ConsentRule::Tcpa && !body.has("consent") {
         let message = "this campaign needs the consumer's consent";
         members.fault::<()>("consent", Fault::new(IssueCode::Missing, message));

@@ -10,7 +10,9 @@ use auction::{
 };
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
-use domain::{BuyerKey, BuyerPingId, FullLead, LeadReason, Micros, ReservationId, Settlement};
+use domain::{
+    BuyerKey, BuyerPingId, Consent, FullLead, LeadReason, Micros, ReservationId, Settlement,
+};
 use proto::{LeadBody, Received};
 use store::{
     Backend, Caps, Claims, Held, LeadKey, LogError, Pinned, PostingClaim, SealError, StoreError,
@@ -43,7 +45,17 @@ pub(crate) struct Climber<'a, B: Backend> {
 impl<'a, B: Backend> Climber<'a, B> {
     pub(crate) fn received(&self, facts: &Facts) -> Result<LeadBody, SealError> {
         let job = self.job;
-        let clear = sealed_lead(&job.fields);
+        let clear = sealed_lead(&job.fields, job.consent.as_ref());
+        // A lead that never comes to the book is no earlier lead of anybody.
+        let known = match job.known.away {
+            None => job
+                .consumer
+                .hashes
+                .iter()
+                .map(|hash| hash.to_vec())
+                .collect(),
+            Some(_) => Vec::new(),
+        };
         let open = job
             .fields
             .ping
@@ -73,6 +85,9 @@ impl<'a, B: Backend> Climber<'a, B> {
                 .key
                 .seal(job.lead, self.router.entropy.as_ref(), &clear)?,
             facts: Some(records::facts(facts, &job.stall.campaign.book)),
+            consumers: known,
+            remembered_us: i64::try_from(job.consumer.remembered.as_micros()).unwrap_or(i64::MAX),
+            barred: records::barred(&job.known.consumer),
         }))
     }
 
@@ -255,7 +270,7 @@ impl<'a, B: Backend> Climber<'a, B> {
         }
     }
 
-    fn outcome(&mut self, ended: &Ended, replies: &[LegReply]) -> LeadBody {
+    pub(crate) fn outcome(&mut self, ended: &Ended, replies: &[LegReply]) -> LeadBody {
         let job = self.job;
         let took = self.router.clock.mono().since(job.started);
         if ended.status.is_final() && self.answer.is_none() {
@@ -353,6 +368,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             bid_id,
             idempotency_key: key,
             price,
+            consent: job.consent.as_ref(),
         };
         let body = buyer::build_post(&head, &job.fields);
         let exchanged = exchange::post(&callees.post.target(), body.into()).await;
@@ -400,7 +416,7 @@ impl<'a, B: Backend> Climber<'a, B> {
         (reply, status)
     }
 
-    async fn done(&mut self, fate: Fate) -> Answer {
+    pub(crate) async fn done(&mut self, fate: Fate) -> Answer {
         match (fate, self.answer.take()) {
             (Fate::Recorded, Some(answer)) => {
                 let sealed = std::mem::take(&mut self.sealed);
@@ -420,8 +436,8 @@ impl<'a, B: Backend> Climber<'a, B> {
     }
 }
 
-/// All of a lead's fields as JSON: what is sealed.
-fn sealed_lead(lead: &FullLead) -> Vec<u8> {
+/// All of a lead's fields as JSON, and its consent: what is sealed.
+fn sealed_lead(lead: &FullLead, consent: Option<&Consent>) -> Vec<u8> {
     let value = |value: &domain::FieldValue| match value {
         domain::FieldValue::Text(text) => serde_json::Value::from(text.as_str()),
         domain::FieldValue::Int(number) => (*number).into(),
@@ -435,6 +451,9 @@ fn sealed_lead(lead: &FullLead) -> Vec<u8> {
         .contact
         .iter()
         .map(|(name, field)| (name.to_string(), value(field)));
-    let all: serde_json::Map<String, serde_json::Value> = ping.chain(contact).collect();
+    // No field has a name with an `@`.
+    let consent = consent.map(|it| ("@consent".to_owned(), buyer::consent_json(it)));
+    let all: serde_json::Map<String, serde_json::Value> =
+        ping.chain(contact).chain(consent).collect();
     serde_json::to_vec(&all).unwrap_or_default()
 }

@@ -4,21 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Facts, Kind, LeadView, PostLadder, Rules, Rung};
+use auction::{Context, Facts, Kind, LeadView, PostLadder, Rules, Rung};
 use bytes::Bytes;
 use domain::{
-    AuctionId, ClickId, FullLead, LeadId, LeadReason, LeadStatus, Micros, Mono, PublisherName,
-    Timestamp,
+    AuctionId, ClickId, Consent, FullLead, LeadId, LeadReason, LeadStatus, Micros, Mono,
+    PublisherName, Timestamp,
 };
 use intake::{Control, Issue};
 use proto::{Claim, LeadBody, LeadRecord, Message};
 use store::{
-    Ack, Backend, Claims, EventLog, LeadKey, LogError, SealError, StoreError, Topic, Vault,
+    Ack, Backend, Claims, ConsumerClaim, EventLog, LeadKey, LogError, SealError, StoreError, Topic,
+    Vault,
 };
 
 use crate::Router;
 use crate::answer::Told;
 use crate::climb::Climber;
+use crate::consumer::Known;
 use crate::market::Stall;
 use crate::records::Statuses;
 use crate::round::{RoundOrder, Source};
@@ -41,6 +43,10 @@ pub(crate) struct Job {
     pub(crate) control: Control,
     pub(crate) click: Option<ClickId>,
     pub(crate) fields: Arc<FullLead>,
+    pub(crate) consent: Option<Consent>,
+    /// What later leads of the same consumer find this one by.
+    pub(crate) consumer: ConsumerClaim,
+    pub(crate) known: Known,
     pub(crate) quote: Option<Used>,
     pub(crate) claim: Claim,
     pub(crate) warnings: Vec<Issue>,
@@ -101,7 +107,10 @@ impl<B: Backend> Router<B> {
         wrapped: store::WrappedKey,
     ) -> Result<Answer, BeginError> {
         let vault = self.backend.vault().put(job.lead, wrapped);
-        let context = self.context(&job.publisher, &job.control, job.wall);
+        let context = Context {
+            consumer: job.known.consumer.clone(),
+            ..self.context(&job.publisher, &job.control, job.wall)
+        };
         let mut climber = Climber {
             router: self,
             job,
@@ -112,6 +121,9 @@ impl<B: Backend> Router<B> {
             awaited: Duration::ZERO,
             statuses: Statuses::default(),
         };
+        if let Some(reason) = job.known.away {
+            return climber.turn_away(reason, vault).await;
+        }
         // `received` is durable before the first post: it overlaps with the pings of a direct post,
         // and shares one group commit with the first `posting` where no ping is out.
         let (climb, received) = match &job.quote {

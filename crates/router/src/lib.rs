@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod away;
 mod call;
 mod climb;
+mod consumer;
 mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;

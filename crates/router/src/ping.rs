@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Kind, LeadView, Round, Rung};
+use auction::{Context, Kind, LeadView, Round, Rung};
 use bytes::Bytes;
-use domain::{AuctionId, Micros, Timestamp};
-use intake::{Body, PingRequest};
+use domain::{AuctionId, FieldName, Micros, Timestamp};
+use intake::{Body, ConsentRule, PingRequest};
 use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
 use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
 use crate::call::{Caller, Endpoint, digest, sent_key};
 use crate::refusal::Refused;
-use crate::round::RoundOrder;
+use crate::round::{RoundOrder, RoundResult};
 use crate::{Router, records};
 
 /// A quote lives at most this long, whatever the campaign says.
@@ -81,10 +81,22 @@ impl<B: Backend> Router<B> {
         let (_, deadline) = Self::deadline(caller, &control);
         let auction = AuctionId::mint(caller.wall, self.entropy.as_ref());
         let min_payout = control.min_payout.unwrap_or(Micros::ZERO);
+        let campaign = &caller.stall.campaign;
+        let values = |name: &FieldName| fields.get(name.as_str());
+        let mut consumer = self.consumer_claim(campaign, &caller.publisher, values);
+        // A ping claims nothing: a lead in flight counts as one that may yet be sold.
+        consumer.patient = false;
+        // Where a post has to bring it, consent will come with the post.
+        let consented = campaign.form.consent == ConsentRule::Tcpa;
+        let known = self.known(campaign, &consumer, None, consented, caller.wall, values);
+        let known = known.await?;
         let order = RoundOrder {
             stall: &caller.stall,
             rules: &caller.rules,
-            context: self.context(&caller.publisher, &control, caller.wall),
+            context: Context {
+                consumer: known.consumer.clone(),
+                ..self.context(&caller.publisher, &control, caller.wall)
+            },
             lead: LeadView::Ping(&fields),
             fields: &fields,
             sub: &control.sub,
@@ -93,9 +105,14 @@ impl<B: Backend> Router<B> {
             now: caller.started,
             deadline,
         };
-        let (screened, facts) = self.screen(&order).await?;
-        let recorded = records::facts(&facts, &caller.stall.campaign.book);
-        let result = self.run_round(order, screened, facts).await;
+        let (recorded, result) = match known.away {
+            None => {
+                let (screened, facts) = self.screen(&order).await?;
+                let recorded = records::facts(&facts, &campaign.book);
+                (recorded, self.run_round(order, screened, facts).await)
+            }
+            Some(_) => (proto::Facts::default(), RoundResult::nothing()),
+        };
         let round = result.round;
         let wall = self.clock.wall();
         let seed = self.entropy.next_u64();
@@ -143,7 +160,10 @@ impl<B: Backend> Router<B> {
                 )
             }
             None => {
-                let reasons = reasons(&round);
+                let reasons = match known.away {
+                    Some(reason) => BTreeMap::from([(reason.as_str().to_owned(), 1)]),
+                    None => reasons(&round),
+                };
                 answer::no_bid(
                     about(took),
                     reasons.iter().map(|(code, count)| (code.as_str(), *count)),
@@ -172,6 +192,7 @@ impl<B: Backend> Router<B> {
                 .map_or(Vec::new(), |click| click.as_bytes().to_vec()),
             facts: Some(recorded),
             sub: control.sub,
+            barred: records::barred(&known.consumer),
         };
         self.record_quote(auction, record).await;
         if let Some(Keyed { key, digest }) = keyed {

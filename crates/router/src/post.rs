@@ -6,7 +6,7 @@ use std::time::Duration;
 use auction::Rung;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use domain::{AuctionId, LeadId, Micros, Mono, Timestamp};
+use domain::{AuctionId, Consent, FieldName, LeadId, LeadReason, Micros, Mono, Timestamp};
 use intake::{Body, Issue, IssueCode, PostRequest};
 use proto::{Claim, Quote};
 use store::{Admission, AdmitRequest, Backend, ClaimKey, Claims, Digest, LeadView, Lookup};
@@ -120,26 +120,50 @@ impl<B: Backend> Router<B> {
         let (tmax, deadline) = Self::deadline(&caller, &request.control);
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
+        let stall = Arc::clone(&caller.stall);
+        let values = |name: &FieldName| request.lead.get(name.as_str());
+        let consumer = self.consumer_claim(&stall.campaign, &caller.publisher, values);
         let admission = AdmitRequest {
             lead: LeadId::mint(caller.wall, self.entropy.as_ref()),
             key: claim.clone(),
             digest,
             quote: quote.as_ref().map(|quote| quote.auction),
+            consumer,
             lease: tmax + LEASE,
             now: caller.wall,
         };
-        let lead = match self.backend.claims().admit(admission).await? {
-            Admission::Granted(lead) => lead,
+        let consumer = admission.consumer.clone();
+        let (lead, duplicate) = match self.fence(admission, deadline).await? {
+            Admission::Granted(lead) => (lead, false),
+            Admission::Duplicate(lead) => (lead, true),
             Admission::Conflict => return Err(Refused::IdempotencyConflict),
             Admission::QuoteUsed => return Err(Refused::PingUsed),
             Admission::Held(view) => {
                 drop(place);
                 return self.held(&caller, &request, view, deadline).await;
             }
+            Admission::Busy(_) => return Err(Refused::Unavailable("too many waits")),
+        };
+        let now = self.clock.wall();
+        let consented = request.consent.as_ref().is_some_and(Consent::is_whole);
+        let known = self.known(
+            &stall.campaign,
+            &consumer,
+            Some(lead),
+            consented,
+            now,
+            values,
+        );
+        let mut known = known.await?;
+        // The fence has judged duplicates, in the step that claimed everything else.
+        known.away = match known.away {
+            Some(LeadReason::Duplicate) | None => duplicate.then_some(LeadReason::Duplicate),
+            other => other,
         };
         let PostRequest {
             control,
             lead: fields,
+            consent,
             warnings,
             ..
         } = request;
@@ -162,6 +186,9 @@ impl<B: Backend> Router<B> {
             publisher: caller.publisher,
             control,
             fields: Arc::new(fields),
+            consent,
+            consumer,
+            known,
             quote,
             claim: Claim {
                 key: claim.0,
@@ -188,6 +215,33 @@ impl<B: Backend> Router<B> {
             Ok(Ok(Answer::Final(answer))) => Ok(answer),
             Ok(Ok(Answer::Refused(why))) => Err(Refused::Unavailable(why)),
             Ok(Ok(Answer::Pending) | Err(_)) | Err(_) => Ok(pending),
+        }
+    }
+
+    /// Asks to be admitted; while a lead of the same consumer is in flight it waits for that one's end,
+    /// inside its own deadline. At the deadline such a lead counts as pending.
+    async fn fence(
+        &self,
+        mut admission: AdmitRequest,
+        deadline: Mono,
+    ) -> Result<Admission, Refused> {
+        let claims = self.backend.claims();
+        loop {
+            let busy = match claims.admit(admission.clone()).await? {
+                Admission::Busy(view) => view,
+                other => return Ok(other),
+            };
+            let applied = |view: &LeadView| view.state.as_ref().map_or(0, |state| state.applied);
+            let left = deadline.since(self.clock.mono());
+            let before = applied(&busy);
+            let news = match claims.changed(&busy, left).await? {
+                // It was withdrawn, or forgotten: it is in nobody's way.
+                None => true,
+                Some(view) => applied(&view) > before || busy.answer.is_none(),
+            };
+            // Who cannot wait any longer, or may not, takes it for what it is.
+            let over = deadline.since(self.clock.mono()).is_zero();
+            admission.consumer.patient = news && !over;
         }
     }
 

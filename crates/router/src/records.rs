@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auction::{Book, Ended, Facts, LadderRecord, LegReply, Waterfall};
+use auction::{Book, Consumer, Ended, Facts, LadderRecord, LegReply, Waterfall};
 use domain::{ContractName, Currency};
 use proto::{LeadBody, Outcome, Posting};
 
@@ -37,6 +37,14 @@ pub(crate) fn facts(facts: &Facts, book: &Book) -> proto::Facts {
         caps: caps.collect(),
         histories: histories.collect(),
     }
+}
+
+/// The contracts that do not take a consumer, with the reason.
+pub(crate) fn barred(consumer: &Consumer) -> BTreeMap<String, String> {
+    let barred = consumer.barred.iter();
+    barred
+        .map(|(contract, bar)| (contract.to_string(), bar.reason().to_string()))
+        .collect()
 }
 
 /// A waterfall as it is stored; a ping without an answer has status 0.

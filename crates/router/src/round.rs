@@ -39,6 +39,20 @@ pub(crate) struct RoundResult {
     pub(crate) awaited: Duration,
 }
 
+impl RoundResult {
+    /// Of a ping that the book does not run for.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            round: Round {
+                rungs: Vec::new(),
+                waterfall: auction::Waterfall::default(),
+            },
+            statuses: BTreeMap::new(),
+            awaited: Duration::ZERO,
+        }
+    }
+}
+
 impl<B: Backend> Router<B> {
     /// Screens the book and reads the facts for what is left of it in one call.
     pub(crate) async fn screen(

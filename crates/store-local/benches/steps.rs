@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{CapWindow, Clock, LeadId, Reservation, ReservationId, Settlement};
-use store::{AdmitRequest, Backend, Caps, ClaimKey, Claims, Held, Pinned};
+use store::{AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, Held, Pinned};
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
 
@@ -70,6 +70,7 @@ async fn main() {
                 key: key.clone(),
                 digest: [1; 32],
                 quote: None,
+                consumer: ConsumerClaim::default(),
                 lease: Duration::from_secs(40),
                 now,
             };

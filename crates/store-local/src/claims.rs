@@ -1,9 +1,10 @@
 //! Claims in process: keys, used quotes, and the leads they lead to.
 //!
-//! Locks are taken in the order keys, quotes, leads; whoever comes from a lead looks its key up,
+//! Locks are taken in the order keys, consumers, quotes, leads; whoever comes from a lead looks its key up,
 //! lets go, and checks again from the front. A claim rebuilt from the log has a lease that has
 //! lapsed: the process that held it is gone.
 
+mod consumers;
 mod entry;
 mod expiry;
 mod open;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{AuctionId, LeadId, Timestamp};
+use parking_lot::Mutex;
 use proto::{LeadBody, LeadRecord, LeadState, Received};
 use store::{
-    Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
-    StoreError, key,
+    Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
+    Lookup, PostingClaim, StoreError, Verdict, key,
 };
 
 pub(crate) use entry::has_ended;
@@ -26,6 +28,7 @@ use crate::caps::LocalCaps;
 use crate::clock::StoreClock;
 use crate::floor::Floor;
 use crate::sharded::Sharded;
+use consumers::Consumers;
 use entry::{Entry, Keyed, Phase, Target};
 use expiry::{Leads, Quotes};
 use open::OpenLeads;
@@ -40,6 +43,7 @@ struct Inner {
     caps: LocalCaps,
     keys: Sharded<ClaimKey, Keyed>,
     used_quotes: Sharded<AuctionId, LeadId>,
+    consumers: Mutex<Consumers>,
     leads: Sharded<LeadId, Entry>,
     open: OpenLeads,
     expiring: Leads,
@@ -61,6 +65,7 @@ impl LocalClaims {
             caps,
             keys: Sharded::new(),
             used_quotes: Sharded::new(),
+            consumers: Mutex::default(),
             leads: Sharded::new(),
             open: OpenLeads::new(floor.partitions()),
             expiring: Leads::new(),
@@ -73,6 +78,9 @@ impl LocalClaims {
     /// Recovery: a lead as the log left it.
     pub(crate) fn restore(&self, state: LeadState) -> Result<(), StoreError> {
         let lead = state.lead_id()?;
+        let earlier = Earlier::of(&state)?;
+        let now = self.0.clock.now();
+        self.0.consumers.lock().recorded(lead, earlier, now);
         let mut entry = Entry::new(LAPSED, None, None);
         if let Some(received) = &state.received {
             self.0.name(lead, &mut entry, received)?;
@@ -88,6 +96,13 @@ impl LocalClaims {
         entry.set_state(Arc::new(state));
         self.0.leads.shard(&lead).insert(lead, entry);
         Ok(())
+    }
+
+    /// Recovery: a lead of which only its consumer is still remembered.
+    pub(crate) fn restore_consumer(&self, earlier: Earlier) {
+        let now = self.0.clock.now();
+        let mut consumers = self.0.consumers.lock();
+        consumers.recorded(earlier.lead, Some(earlier), now);
     }
 
     /// Recovery: an answer to a ping.
@@ -157,40 +172,78 @@ impl Inner {
         }
         let lease = now.plus(request.lease);
         let mut keys = self.keys.shard(&request.key);
+        // A fresh claim gets the caller's id; one whose lease has lapsed is taken over under its own.
+        let mut lead = request.lead;
+        let mut taken_over = false;
         if let Some(known) = keys.get(&request.key) {
             if known.digest != request.digest {
                 return Admission::Conflict;
             }
             // A ping's key has another scope than a post's.
-            let Target::Lead(lead) = known.target else {
+            let Target::Lead(owner) = known.target else {
                 return Admission::Conflict;
             };
-            let mut leads = self.leads.shard(&lead);
-            if let Some(entry) = leads.get_mut(&lead) {
-                return match entry.phase {
-                    Phase::Admitted { lease: until } if until <= now || lead == request.lead => {
-                        entry.phase = Phase::Admitted { lease };
-                        Admission::Granted(lead)
+            if let Some(entry) = self.leads.shard(&owner).get(&owner) {
+                match entry.phase {
+                    Phase::Admitted { lease: until } if until <= now || owner == request.lead => {
+                        lead = owner;
+                        taken_over = true;
                     }
-                    _ => Admission::Held(entry.view(lead)),
-                };
+                    _ => return Admission::Held(entry.view(owner)),
+                }
             }
         }
+        let mut consumers = self.consumers.lock();
+        let duplicate = match consumers.enter(&request.consumer, lead, now, lease) {
+            Verdict::Fresh => false,
+            Verdict::Duplicate(_) => true,
+            Verdict::Wait(first) => {
+                return match self.view(first) {
+                    Some(view) => Admission::Busy(view),
+                    // Forgotten between two locks: there is nothing to wait for.
+                    None => Admission::Busy(LeadView {
+                        lead: first,
+                        state: None,
+                        answer: None,
+                    }),
+                };
+            }
+        };
         if let Some(auction) = request.quote {
             let mut quotes = self.used_quotes.shard(&auction);
-            if *quotes.entry(auction).or_insert(request.lead) != request.lead {
+            if *quotes.entry(auction).or_insert(lead) != lead {
+                if !duplicate && !taken_over {
+                    consumers.forget(lead);
+                }
                 return Admission::QuoteUsed;
             }
         }
-        let target = Target::Lead(request.lead);
-        let digest = request.digest;
-        let key = request.key;
-        keys.insert(key.clone(), Keyed { digest, target });
-        let entry = Entry::new(Phase::Admitted { lease }, Some(key), request.quote);
-        self.leads.shard(&request.lead).insert(request.lead, entry);
-        // In case no record of it is ever written.
-        self.expiring.push(lease.plus(KEPT), request.lead);
-        Admission::Granted(request.lead)
+        drop(consumers);
+        let mut leads = self.leads.shard(&lead);
+        match leads.get_mut(&lead) {
+            Some(entry) if taken_over => {
+                // Between the two locks its router may have moved on.
+                if !matches!(entry.phase, Phase::Admitted { .. }) {
+                    return Admission::Held(entry.view(lead));
+                }
+                entry.phase = Phase::Admitted { lease };
+            }
+            _ => {
+                let target = Target::Lead(lead);
+                let digest = request.digest;
+                let key = request.key;
+                keys.insert(key.clone(), Keyed { digest, target });
+                let entry = Entry::new(Phase::Admitted { lease }, Some(key), request.quote);
+                leads.insert(lead, entry);
+                // In case no record of it is ever written.
+                self.expiring.push(lease.plus(KEPT), lead);
+            }
+        }
+        if duplicate {
+            Admission::Duplicate(lead)
+        } else {
+            Admission::Granted(lead)
+        }
     }
 
     /// Forgets a lead and what leads to it, if `may` still says so once everything is locked.
@@ -242,6 +295,9 @@ impl Inner {
         if later {
             self.expiring.push(now.plus(KEPT), lead);
         }
+        if gone.as_ref().is_some_and(|entry| entry.state.is_none()) {
+            self.consumers.lock().forget(lead);
+        }
         if let Some(state) = gone.and_then(|entry| entry.state) {
             let legs = state.legs.iter().filter_map(|leg| leg.number().ok());
             self.caps.forget(lead, legs);
@@ -249,9 +305,12 @@ impl Inner {
     }
 
     fn withdraw(&self, lead: LeadId) {
-        self.forget(lead, |entry| {
+        let gone = self.forget(lead, |entry| {
             matches!(entry.phase, Phase::Admitted { .. }) && entry.state.is_none()
         });
+        if gone.is_some() {
+            self.consumers.lock().forget(lead);
+        }
     }
 
     fn posting(&self, lead: LeadId) -> PostingClaim {
@@ -352,7 +411,14 @@ impl Inner {
             self.expiring.push(self.clock.now().plus(KEPT), lead);
         }
         entry.set_state(Arc::clone(&state));
-        entry.wake();
+        drop(leads);
+        // Before anybody who waits looks again.
+        let now = self.clock.now();
+        let earlier = Earlier::of(&state)?;
+        self.consumers.lock().recorded(lead, earlier, now);
+        if let Some(entry) = self.leads.shard(&lead).get(&lead) {
+            entry.wake();
+        }
         Ok(Folded { state, changes })
     }
 }
@@ -370,6 +436,15 @@ impl Claims for LocalClaims {
 
     async fn admit(&self, request: AdmitRequest) -> Result<Admission, StoreError> {
         Ok(self.0.admit(request))
+    }
+
+    async fn earlier(
+        &self,
+        campaign: &str,
+        hashes: &[ConsumerHash],
+    ) -> Result<Vec<Earlier>, StoreError> {
+        let now = self.0.clock.now();
+        Ok(self.0.consumers.lock().earlier(campaign, hashes, now))
     }
 
     async fn withdraw(&self, lead: LeadId) -> Result<(), StoreError> {

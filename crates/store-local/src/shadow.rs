@@ -11,7 +11,7 @@ use domain::{CapWindow, LeadId, LegState, Settlement, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
-use store::{ClaimKey, StoreError, key};
+use store::{ClaimKey, Earlier, Standing, StoreError, key};
 
 use crate::caps::LocalCaps;
 use crate::claims::{KEPT, LocalClaims, has_ended};
@@ -31,6 +31,8 @@ pub(crate) struct Shadow {
     /// Leads by the time they ended.
     ended: VecDeque<(i64, LeadId)>,
     counters: HashMap<String, CounterItem>,
+    /// Of leads that are forgotten.
+    consumers: Vec<ConsumerItem>,
     quotes: VecDeque<QuoteItem>,
     quote_bytes: usize,
     most_quote_bytes: usize,
@@ -39,7 +41,7 @@ pub(crate) struct Shadow {
 /// One thing of a snapshot.
 #[derive(Clone, PartialEq, Message)]
 struct Item {
-    #[prost(oneof = "Body", tags = "1, 2, 3")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4")]
     body: Option<Body>,
 }
 
@@ -52,6 +54,66 @@ enum Body {
     Quote(QuoteItem),
     #[prost(message, tag = "3")]
     Counter(CounterItem),
+    #[prost(message, tag = "4")]
+    Consumer(ConsumerItem),
+}
+
+/// What is remembered of a lead's consumer once the lead itself is forgotten.
+#[derive(Clone, PartialEq, Message)]
+struct ConsumerItem {
+    #[prost(bytes = "vec", tag = "1")]
+    lead: Vec<u8>,
+    #[prost(string, tag = "2")]
+    campaign: String,
+    #[prost(string, tag = "3")]
+    publisher: String,
+    #[prost(int64, tag = "4")]
+    at_us: i64,
+    #[prost(int64, tag = "5")]
+    until_us: i64,
+    #[prost(bool, tag = "6")]
+    sold: bool,
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    hashes: Vec<Vec<u8>>,
+    #[prost(string, repeated, tag = "8")]
+    buyers: Vec<String>,
+}
+
+impl ConsumerItem {
+    /// Of a lead that has ended.
+    fn of(earlier: Earlier) -> Self {
+        Self {
+            lead: earlier.lead.as_bytes().to_vec(),
+            campaign: earlier.campaign,
+            publisher: earlier.publisher,
+            at_us: earlier.at.as_micros(),
+            until_us: earlier.until.as_micros(),
+            sold: earlier.standing == Standing::Sold,
+            hashes: earlier.hashes.iter().map(|hash| hash.to_vec()).collect(),
+            buyers: earlier.buyers,
+        }
+    }
+
+    fn earlier(&self) -> Result<Earlier, RecordError> {
+        let lead = self.lead.as_slice().try_into();
+        let hashes = self.hashes.iter().map(|hash| {
+            let hash = hash.as_slice().try_into();
+            hash.map_err(|_| RecordError::Field("hashes"))
+        });
+        Ok(Earlier {
+            lead: LeadId::from_bytes(lead.map_err(|_| RecordError::Field("lead"))?),
+            campaign: self.campaign.clone(),
+            publisher: self.publisher.clone(),
+            at: Timestamp::from_micros(self.at_us),
+            until: Timestamp::from_micros(self.until_us),
+            standing: match self.sold {
+                true => Standing::Sold,
+                false => Standing::Unsold,
+            },
+            hashes: hashes.collect::<Result<_, _>>()?,
+            buyers: self.buyers.clone(),
+        })
+    }
 }
 
 /// The answer to a ping.
@@ -115,6 +177,7 @@ impl Shadow {
                     shadow.saw(Timestamp::from_micros(counter.touched_us));
                     shadow.counters.insert(counter.name.clone(), counter);
                 }
+                Some(Body::Consumer(consumer)) => shadow.consumers.push(consumer),
                 None => return Err(RecordError::Field("item of a snapshot")),
             }
         }
@@ -127,7 +190,9 @@ impl Shadow {
         let leads = self.leads.values().cloned().map(Body::Lead);
         let quotes = self.quotes.iter().cloned().map(Body::Quote);
         let counters = self.counters.values().cloned().map(Body::Counter);
-        let items = leads.chain(quotes).chain(counters).map(|body| {
+        let consumers = self.consumers.iter().cloned().map(Body::Consumer);
+        let all = leads.chain(quotes).chain(counters).chain(consumers);
+        let items = all.map(|body| {
             let item = Item { body: Some(body) };
             item.encode_to_vec().into()
         });
@@ -246,6 +311,10 @@ impl Shadow {
                 continue;
             }
             if floor.passed(key::lead(lead), state.applied) {
+                // What makes no sense here made none when it was folded.
+                if let Ok(Some(earlier)) = Earlier::of(&state) {
+                    self.consumers.push(ConsumerItem::of(earlier));
+                }
                 self.leads.remove(&lead);
             } else {
                 later.push((at, lead));
@@ -254,6 +323,8 @@ impl Shadow {
         for ended in later.into_iter().rev() {
             self.ended.push_front(ended);
         }
+        let now = self.clock.as_micros();
+        self.consumers.retain(|consumer| consumer.until_us > now);
         let before = self.clock.as_micros().saturating_sub(DAY_KEPT_US);
         self.counters
             .retain(|_, counter| counter.total || counter.touched_us >= before);
@@ -274,6 +345,9 @@ impl Shadow {
             let digest = digest.map_err(|_| RecordError::Field("digest"))?;
             let at = Timestamp::from_micros(quote.at_us);
             claims.restore_quote(ClaimKey(quote.key.clone()), digest, &quote.answer, at);
+        }
+        for consumer in &self.consumers {
+            claims.restore_consumer(consumer.earlier()?);
         }
         let mut states = Vec::with_capacity(self.leads.len());
         for encoded in self.leads.values() {

@@ -12,8 +12,8 @@ use domain::{
 };
 use proto::{JourneyEntry, LeadBody};
 use store::{
-    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog,
-    Identity, JourneyUpdate, Journeys, LogError, Lookup, News, Topic, key,
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
+    Delivery, EventLog, Identity, JourneyUpdate, Journeys, LogError, Lookup, News, Topic, key,
 };
 use store_local::{Local, LocalOptions, OnFailure, OpenError};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -62,6 +62,7 @@ impl World {
             key: key.clone(),
             digest: [1; 32],
             quote: None,
+            consumer: ConsumerClaim::default(),
             lease: HOUR,
             now,
         };
@@ -140,6 +141,7 @@ impl World {
                 key: self.key(n),
                 digest: [1; 32],
                 quote: None,
+                consumer: ConsumerClaim::default(),
                 lease: HOUR,
                 now,
             };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::{AuctionId, LeadId, Timestamp};
 use proto::{LeadRecord, LeadState};
 
-use crate::StoreError;
+use crate::{ConsumerClaim, ConsumerHash, Earlier, StoreError};
 
 /// Scope and idempotency key: `{publisher}/{campaign}/{endpoint}/{key}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,8 @@ pub struct AdmitRequest {
     pub digest: Digest,
     /// The quote it uses.
     pub quote: Option<AuctionId>,
+    /// Its consumer.
+    pub consumer: ConsumerClaim,
     /// How long the admission holds without a sign of life (deadline + 30 s).
     pub lease: Duration,
     /// Wall time of the caller.
@@ -61,6 +63,10 @@ pub enum Admission {
     Conflict,
     /// Another lead used the quote.
     QuoteUsed,
+    /// Key and quote are claimed for this lead, which is a duplicate: it is to be recorded as one.
+    Duplicate(LeadId),
+    /// Another lead of this consumer is in flight; nothing is claimed. Wait for it, and ask again.
+    Busy(LeadView),
 }
 
 /// The answer to the claim's compare-and-set before the first post.
@@ -107,6 +113,13 @@ pub trait Claims: Send + Sync + 'static {
         &self,
         request: AdmitRequest,
     ) -> impl Future<Output = Result<Admission, StoreError>> + Send;
+
+    /// Earlier leads of a campaign that share one of these hashes, as they stand now.
+    fn earlier(
+        &self,
+        campaign: &str,
+        hashes: &[ConsumerHash],
+    ) -> impl Future<Output = Result<Vec<Earlier>, StoreError>> + Send;
 
     /// Gives back an admission of which no record was written (the log refused it).
     fn withdraw(&self, lead: LeadId) -> impl Future<Output = Result<(), StoreError>> + Send;

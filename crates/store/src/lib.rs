@@ -7,6 +7,7 @@
 
 mod caps;
 mod claims;
+mod consumer;
 pub mod fold;
 mod journeys;
 pub mod key;
@@ -17,6 +18,9 @@ mod vault;
 pub use caps::{Caps, Held, Pinned};
 pub use claims::{
     Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
+};
+pub use consumer::{
+    Against, ConsumerClaim, ConsumerHash, DuplicateRule, Earlier, KeySet, Standing, Verdict,
 };
 pub use journeys::{
     Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Telling, What,

@@ -7,14 +7,15 @@ use std::time::Duration;
 use auction::{Book, Rules};
 use domain::{CampaignName, ContractName, Payout, PublisherName};
 
-use intake::{ConsentRule, Form, Unknown};
+use intake::{ConsentRule, Form, Kind, Unknown};
 
+use super::consumers::{self, Lists};
 use super::contract::Contract;
 use super::schema::Fields;
 use super::{Names, Section, by_name, reference, rules, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::{Cursor, Table};
-use crate::{Campaign, Disclosure, Origins, Payee, PublisherTerms, Tmax, units};
+use crate::{Campaign, Consumers, Disclosure, Origins, Payee, PublisherTerms, Tmax, units};
 
 /// Which schema each campaign names, known before campaigns are compiled.
 pub(super) fn schemas_of<'t>(campaigns: &Section<'t>) -> BTreeMap<&'t str, &'t str> {
@@ -28,6 +29,7 @@ pub(super) fn schemas_of<'t>(campaigns: &Section<'t>) -> BTreeMap<&'t str, &'t s
 pub(super) struct Context<'c, 't> {
     pub(super) known: &'c Names<'t>,
     pub(super) schemas: &'c BTreeMap<String, Fields>,
+    pub(super) lists: &'c Lists,
     pub(super) contracts: &'c BTreeMap<ContractName, Contract>,
 }
 
@@ -58,6 +60,9 @@ pub(super) fn campaign(
         });
         let consents = [("none", ConsentRule::None), ("tcpa", ConsentRule::Tcpa)];
         let consent = table.or("consent", ConsentRule::None, |c| c.word(&consents));
+        let fields = schema.as_ref().and_then(|it| context.schemas.get(it));
+        let duplicates = consumers::duplicates(table, fields);
+        let suppress = consumers::suppress(table, context.lists);
         let tmax = tmax(table);
         let month = Duration::from_secs(30 * 86_400);
         let click_window = table.or("click_window", month, |c| c.with(units::duration));
@@ -88,11 +93,23 @@ pub(super) fn campaign(
             .filter(|contract| contract.campaign == *name)
             .map(|contract| (contract.terms.clone(), contract.delivery.clone()))
             .unzip();
+        let contracts = context.contracts.values();
+        let wary = contracts.filter(|contract| contract.campaign == *name);
+        let schema = context.schemas.get(&schema?)?.schema.as_ref()?;
+        let contact = schema.fields().iter().filter_map(|field| {
+            matches!(field.kind, Kind::Phone(_) | Kind::Email).then(|| field.name.clone())
+        });
         Some(Campaign {
+            consumers: Consumers {
+                duplicates: duplicates?,
+                suppress: suppress?,
+                contracts: wary.filter_map(|contract| contract.wary.clone()).collect(),
+                contact: contact.collect(),
+            },
             name: name.clone(),
             on: on?,
             form: Form {
-                schema: Arc::clone(context.schemas.get(&schema?)?.schema.as_ref()?),
+                schema: Arc::clone(schema),
                 unknown: unknown?,
                 consent: consent?,
             },

@@ -23,16 +23,18 @@ use self::place::{states, zips};
 use self::price::ping_and_price;
 use self::schedule::schedule;
 use self::sources::sources;
+use super::consumers::{self, Lists};
 use super::schema::Fields;
 use super::{Names, reference};
 use crate::reader::Cursor;
-use crate::{Buyer, Delivery, units};
+use crate::{Buyer, Delivery, Wary, units};
 
 /// What contracts refer to.
 pub(super) struct Context<'c, 't> {
     pub(super) known: &'c Names<'t>,
     pub(super) buyers: &'c BTreeMap<BuyerName, Buyer>,
     pub(super) schemas: &'c BTreeMap<String, Fields>,
+    pub(super) lists: &'c Lists,
     pub(super) schema_of: BTreeMap<&'t str, &'t str>,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Contract {
     pub(super) campaign: CampaignName,
     pub(super) terms: Terms,
     pub(super) delivery: Delivery,
+    /// If it does not take every consumer.
+    pub(super) wary: Option<Wary>,
 }
 
 pub(super) fn contract(
@@ -78,6 +82,9 @@ pub(super) fn contract(
         let zone = table.or("zone", Zone::utc(), |c| {
             c.with(|text| Zone::parse(text).map_err(|error| error.to_string()))
         });
+        let needs_consent = table.or("needs_consent", false, |c| c.flag());
+        let window = table.optional("duplicate_window", |c| consumers::window(&c));
+        let suppress = consumers::suppress(table, context.lists);
         let (one, thirty) = (Duration::from_secs(1), Duration::from_secs(30));
         let min_post_time = table.or("min_post_time", one, |c| c.with(units::duration));
         let post_timeout = table.or("post_timeout", thirty, |c| c.with(units::duration));
@@ -89,8 +96,16 @@ pub(super) fn contract(
 
         let buyer = buyer?;
         let partner = context.buyers.get(&buyer)?;
+        let (window, suppress) = (window?, suppress?);
+        let wary = (window.is_some() || !suppress.is_empty()).then(|| Wary {
+            contract: name.clone(),
+            buyer: buyer.clone(),
+            window,
+            suppress,
+        });
         Some(Contract {
             campaign: campaign?,
+            wary,
             terms: Terms {
                 contract: name.clone(),
                 buyer,
@@ -107,6 +122,7 @@ pub(super) fn contract(
                 states: states?,
                 zips: zips?,
                 max_already_sold: u8::try_from(max_already_sold?).ok()?,
+                needs_consent: needs_consent?,
                 caps: caps?,
                 zone: zone?,
                 min_post_time: min_post_time?,

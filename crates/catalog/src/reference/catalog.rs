@@ -20,6 +20,11 @@ pub static CATALOG: &[Member] = members! {
     "schemas.*.*.min_length": "whole number", "", "fewest characters";
     "schemas.*.*.max_length": "whole number", "", "most characters";
     "schemas.*.*.pattern": "regular expression", "", "the whole normalised text matches it";
+    "suppression.*.of": "`phone` or `email`", "required", "whose hashes the list holds";
+    "suppression.*.alg": "`md5`, `sha1` or `sha256`", "required", "the hash function";
+    "suppression.*.spelling": "`national10`, `e164` or `e164_digits`", "national10", "the spelling of phone numbers that is hashed";
+    "suppression.*.hashes": "list of hashes", "", "consumers that are left alone, as hex; or `file`";
+    "suppression.*.file": "path", "", "a file beside the catalog with a hash a line, at most 1MiB; `#` begins a remark";
     "publishers.*.on": "true or false", "true", "whether it may send leads";
     "publishers.*.keys": "list of keys", "", "its keys: `sha256:` and 64 hex digits, or in clear";
     "buyers.*.on": "true or false", "true", "whether it buys";
@@ -32,6 +37,13 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.schema": "name of a schema", "required", "the fields of its leads";
     "campaigns.*.unknown_fields": "`ignore`, `keep` or `refuse`", "ignore", "what becomes of members of `lead` that the schema has not: left out with a warning; a post's sealed and sent to its buyers as text (at most 50, of 500 characters); refused with 422";
     "campaigns.*.consent": "`none` or `tcpa`", "none", "`tcpa`: a post carries `consent` with `text`, `at`, `ip` and `url`, or is refused with 422";
+    "campaigns.*.duplicates": "list of rules", "", "which leads are `duplicate`: those of which one of the rules says so";
+    "campaigns.*.duplicates[].fields": "list of fields", "required", "what is compared; hashes of a phone number or an e-mail address are compared with it";
+    "campaigns.*.duplicates[].match": "`any` or `all`", "any", "whether one of the fields is enough";
+    "campaigns.*.duplicates[].window": "time, at most 400d", "required", "how far it looks back";
+    "campaigns.*.duplicates[].scope": "`campaign` or `publisher`", "campaign", "whose earlier leads count";
+    "campaigns.*.duplicates[].against": "`sold` or `all`", "sold", "which of them: those that are sold or may yet be, or all that came to the book";
+    "campaigns.*.suppress": "list of suppression lists", "", "consumers whose leads are `rejected` (`suppressed`)";
     "campaigns.*.currency": "currency code", "USD", "all its amounts are in it";
     "campaigns.*.tmax": "time", "10s", "the publisher's deadline where it names none";
     "campaigns.*.tmax_ceiling": "time", "30s", "a longer one is cut to this";
@@ -113,6 +125,9 @@ pub static CATALOG: &[Member] = members! {
     "contracts.*.max_already_sold": "whole number, 0 to 100", "0", "takes leads that the publisher sold elsewhere at most so often";
     "contracts.*.caps.day": "whole number from 1", "", "leads per calendar day in its zone";
     "contracts.*.caps.total": "whole number from 1", "", "leads for ever";
+    "contracts.*.needs_consent": "true or false", "false", "takes only leads with the consumer's whole consent; else `not_consented`";
+    "contracts.*.duplicate_window": "time, at most 400d", "", "takes no consumer, by phone number or e-mail address, that its buyer had on this campaign within it: `buyer_duplicate`";
+    "contracts.*.suppress": "list of suppression lists", "", "takes no consumer on them: `suppressed`";
     "contracts.*.zone": "IANA time zone", "UTC", "the zone of its calendar";
     "contracts.*.min_post_time": "time", "1s", "no post starts with less time left";
     "contracts.*.post_timeout": "time", "30s", "a post is read for this long, whatever the publisher's deadline says";

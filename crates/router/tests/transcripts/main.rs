@@ -98,9 +98,16 @@ macro_rules! scenarios {
 
 scenarios! {
     a_buyer_hangs_up_on_a_post
+    a_buyers_own_window
+    a_consumer_comes_again
+    a_post_unlike_its_ping
     a_publisher_hangs_up
     a_quote_is_sold
     a_retry_gets_the_same_answer
+    a_second_lead_waits_for_the_first
     a_silent_buyer
+    a_suppressed_consumer
+    consent
     everything_wrong_at_once
+    no_consent_to_give
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use domain::{AuctionId, CapWindow, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
 use proto::{Claim, LeadBody, LeadRecord, Quoted};
 use store::{
-    Ack, Admission, AdmitRequest, Backend, ClaimKey, Claims, Digest, EventLog, LeadView, Lookup,
-    PostingClaim, Topic, fold::Change, key,
+    Ack, Admission, AdmitRequest, Backend, ClaimKey, Claims, ConsumerClaim, Digest, EventLog,
+    LeadView, Lookup, PostingClaim, Topic, fold::Change, key,
 };
 use tokio::task::JoinSet;
 
@@ -33,6 +33,7 @@ fn request<H: Harness>(harness: &H, lead: LeadId, key: &str) -> AdmitRequest {
         key: name(key),
         digest: DIGEST,
         quote: None,
+        consumer: ConsumerClaim::default(),
         lease: LEASE,
         now: harness.now(),
     }

@@ -10,8 +10,8 @@ use domain::{
 };
 use proto::{LeadBody, LegReply, Quoted};
 use store::{
-    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, EventLog, Held, Pinned,
-    PostingClaim, Topic, key,
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, EventLog, Held,
+    Pinned, PostingClaim, Topic, key,
 };
 
 use super::gate::{Gate, Task};
@@ -69,6 +69,7 @@ impl<B: Backend> Router<B> {
             key: self.key.clone(),
             digest,
             quote: None,
+            consumer: ConsumerClaim::default(),
             lease: LEASE,
             now: self.model.now(),
         };
