@@ -12,7 +12,10 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Kills the engine of the service with this process id; waits up to `limit` for it to be there.
 /// Returns whether there was one.
-pub(crate) async fn kill(service: u32, limit: Duration, clock: &dyn Clock) -> Result<bool> {
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub async fn kill(service: u32, limit: Duration, clock: &dyn Clock) -> Result<bool> {
     let until = clock.mono().plus(limit);
     loop {
         if let Some(engine) = find(service)? {
@@ -25,6 +28,15 @@ pub(crate) async fn kill(service: u32, limit: Duration, clock: &dyn Clock) -> Re
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The process id of the service's engine, if it has one now.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn of(service: u32) -> Result<Option<u32>> {
+    let engine = find(service)?;
+    Ok(engine.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()))
 }
 
 fn find(parent: u32) -> Result<Option<Pid>> {

@@ -6,8 +6,6 @@
 
 mod cast;
 mod draw;
-mod engine;
-mod os;
 mod run;
 mod settle;
 mod trap;
@@ -23,8 +21,8 @@ use domain::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use traffic::{Check, Dice};
 
-use crate::os::OsClock;
 use crate::run::{Chaos, Order};
+use loadtest::clock::OsClock;
 
 /// Kill the service under load and compare the books.
 #[derive(Debug, Parser)]

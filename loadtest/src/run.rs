@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use domain::Clock;
+use loadtest::engine;
 use sandbox::{Listen, Options, Sandbox, read_journals};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use traffic::{
 
 use crate::cast;
 use crate::draw::{Moment, Round, Victim};
-use crate::engine;
+
 use crate::settle::{Settled, Settling};
 use crate::trap::Trap;
 use crate::verdict;

@@ -39,6 +39,13 @@ pub(crate) fn uuid_time(bytes: &[u8; 16]) -> Timestamp {
     )
 }
 
+/// Writes all digits at once: the worker writes several ids for each row.
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8; 16]) -> fmt::Result {
+    let mut text = [0; 32];
+    data_encoding::HEXLOWER.encode_mut(bytes, &mut text);
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal),* $(,)?) => {$(
         $(#[$doc])*
@@ -73,7 +80,7 @@ macro_rules! ids {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!($prefix, "_"))?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(f, &self.0)
             }
         }
 
@@ -118,7 +125,7 @@ macro_rules! leg_ids {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!($prefix, "_"))?;
-                self.lead.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                write_hex(f, self.lead.as_bytes())?;
                 write!(f, "{:04x}", self.leg)
             }
         }

@@ -91,7 +91,10 @@ macro_rules! track_ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "_{}"), data_encoding::BASE64URL_NOPAD.encode(&self.0))
+                let mut text = [0; 32];
+                data_encoding::BASE64URL_NOPAD.encode_mut(&self.0, &mut text);
+                f.write_str(concat!($prefix, "_"))?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
     )*};

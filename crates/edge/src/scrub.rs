@@ -46,6 +46,9 @@ fn looks_like_phone(value: &str) -> bool {
     let written = value
         .bytes()
         .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b' ' | b'.' | b'-' | b'(' | b')'));
+    if !written || !(10..=15).contains(&digits) {
+        return false;
+    }
     let plus = value.starts_with('+');
     // 3-3-4, as North American numbers are grouped; ids with dashes (dates, UUID parts) are not.
     let groups: Vec<usize> = value
@@ -54,7 +57,7 @@ fn looks_like_phone(value: &str) -> bool {
         .filter(|&len| len > 0)
         .collect();
     let grouped = matches!(groups.as_slice(), [3, 3, 4] | [1, 3, 3, 4] | [3, 7]);
-    written && (10..=15).contains(&digits) && (plus || grouped)
+    plus || grouped
 }
 
 #[cfg(test)]

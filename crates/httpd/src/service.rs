@@ -61,7 +61,9 @@ impl<A: Service, B: Service> Service for Fork<A, B> {
         if (self.claims)(request.path()) {
             self.first.call(request).await
         } else {
-            self.rest.call(request).await
+            // A future is as large as the largest call in it, and is moved as a whole: the short and
+            // frequent calls of the first must not carry the long ones of the rest.
+            Box::pin(self.rest.call(request)).await
         }
     }
 

@@ -28,15 +28,20 @@ struct Waiting {
 }
 
 impl Progress {
+    /// Whether `ticket` has passed this stage.
+    pub(crate) fn has_passed(&self, ticket: u64) -> bool {
+        self.done.load(Ordering::Acquire) > ticket
+    }
+
     /// Ready once `ticket` has passed this stage.
     pub(crate) fn poll(&self, ticket: u64, context: &Context<'_>) -> Poll<Result<(), AppendError>> {
-        if self.done.load(Ordering::Acquire) > ticket {
+        if self.has_passed(ticket) {
             return Poll::Ready(Ok(()));
         }
         let mut waiting = self.waiting.lock();
         // `advance` stores before it locks: whoever gets the lock after it sees the new value, and
         // whoever gets it before is found in the ring.
-        if self.done.load(Ordering::Acquire) > ticket {
+        if self.has_passed(ticket) {
             return Poll::Ready(Ok(()));
         }
         if waiting.failed {

@@ -79,7 +79,8 @@ impl Queue {
     }
 
     /// Queues all of `records` next to one another, or none. Gives the place of the last one. The
-    /// caller has checked that there is one and that its lanes exist.
+    /// caller has checked that there is one and that its lanes exist, and sees to it that the writer
+    /// hears of them: see [`Self::wake_writer`].
     pub(crate) fn push(
         &self,
         records: impl ExactSizeIterator<Item = (u16, Bytes)>,
@@ -119,9 +120,12 @@ impl Queue {
         }
         state.ticket += count as u64;
         let ticket = state.ticket - 1;
-        drop(state);
-        self.filled.notify_one();
         Ok(Place { ticket, offset })
+    }
+
+    /// Tells the writer that something is queued, if it sleeps.
+    pub(crate) fn wake_writer(&self) {
+        self.filled.notify_one();
     }
 
     /// Swaps everything queued into `into`, which is empty.

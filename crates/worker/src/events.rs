@@ -21,6 +21,7 @@ pub(crate) async fn apply<B: Backend>(
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
     let mut all = Meaning::default();
+    batch.events.reserve(records.len());
     for record in records {
         match read(record) {
             Ok((row, meaning)) => {

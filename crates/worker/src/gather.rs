@@ -58,14 +58,22 @@ pub(crate) async fn gather<C: Consumer>(
     progress: &Progress,
 ) -> Result<Gathered, LogError> {
     let mut gathered = Gathered::default();
-    let mut until = clock.mono().plus(pace.idle);
+    let mut wait = pace.idle;
     while gathered.count < fill.records && gathered.bytes < fill.bytes {
-        let delivery = match consumer.next(until.since(clock.mono())).await {
+        let delivery = match consumer.next(wait).await {
             Ok(delivery) => delivery,
             Err(error) if gathered.records.is_empty() => return Err(error),
             Err(_) => return Ok(gathered),
         };
         match delivery {
+            // More is not waited for record by record: the log keeps it, and one look takes it all.
+            None if !gathered.records.is_empty() => {
+                let early = pace.not_before.since(clock.mono());
+                if early.is_zero() {
+                    return Ok(gathered);
+                }
+                tokio::time::sleep(early).await;
+            }
             None => return Ok(gathered),
             Some(Delivery::Assigned {
                 topic,
@@ -91,9 +99,7 @@ pub(crate) async fn gather<C: Consumer>(
                 partition,
                 records,
             }) => {
-                if gathered.records.is_empty() {
-                    until = pace.not_before;
-                }
+                wait = Duration::ZERO;
                 gathered.count += records.len();
                 gathered.bytes += records
                     .iter()

@@ -13,6 +13,7 @@ mod demo;
 mod engine;
 mod fuzz;
 mod leftovers;
+mod loadtest;
 mod mutants;
 mod phases;
 mod process;
@@ -40,6 +41,7 @@ enum Command {
     Tidy(tidy::Args),
     Chaos(chaos::Args),
     Fuzz(fuzz::Args),
+    Loadtest(loadtest::Args),
     Mutants(mutants::Args),
     CleanRoom(clean_room::Args),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Tidy(args) => tidy::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Loadtest(args) => loadtest::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::CleanRoom(args) => clean_room::run(&args),
     };

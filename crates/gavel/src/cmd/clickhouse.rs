@@ -21,7 +21,7 @@ const ASKED: Duration = Duration::from_secs(10);
 /// And when the parent is gone: nobody is left to read their results, and the next parent waits.
 const ORPHANED: Duration = Duration::from_secs(1);
 /// The engine of a service yields to the service.
-const NICE: i32 = 5;
+const NICE: i32 = 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

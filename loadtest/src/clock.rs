@@ -10,12 +10,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use domain::{Clock, Mono, Timestamp};
 
 /// The operating system's clock; monotonic time counts from when this was made.
-#[derive(Debug)]
-pub(crate) struct OsClock(Instant);
+#[derive(Debug, Clone, Copy)]
+pub struct OsClock(Instant);
 
 impl OsClock {
     /// A clock that starts now.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 }
