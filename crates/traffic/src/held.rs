@@ -206,6 +206,7 @@ pub struct HeldConversion {
 #[expect(missing_docs, reason = "columns, described in the schema")]
 pub struct HeldCredit {
     pub conversion_id: String,
+    pub model: String,
     pub goal: String,
     pub touch: String,
     pub share: u64,
@@ -257,8 +258,7 @@ impl Held {
                 .await?,
             credits: warehouse
                 .rows(
-                    "SELECT conversion_id, goal, touch, share, value FROM v_credits \
-                     WHERE model = 'last_click'",
+                    "SELECT conversion_id, model, goal, touch, share, value FROM v_credits",
                 )
                 .await?,
         })

@@ -99,8 +99,9 @@ fn world() -> (Vec<Told>, Vec<Entry>, Held) {
         source: source.into(),
         amount,
     };
-    let credit = |id: &str, goal: &str, value| HeldCredit {
+    let credit = |id: &str, goal: &str, model: &str, value| HeldCredit {
         conversion_id: id.into(),
+        model: model.into(),
         goal: goal.into(),
         touch: "ck_1".into(),
         share: WHOLE,
@@ -161,10 +162,15 @@ fn world() -> (Vec<Told>, Vec<Entry>, Held) {
             conversion("cv_1", "lead_sold", "ld_1", "lead", micros(10)),
             conversion("cv_2", "policy_bound", "pol", "postback", micros(50)),
         ],
-        credits: vec![
-            credit("cv_1", "lead_sold", micros(10)),
-            credit("cv_2", "policy_bound", micros(50)),
-        ],
+        credits: ["last_click", "first_click", "linear"]
+            .into_iter()
+            .flat_map(|model| {
+                [
+                    credit("cv_1", "lead_sold", model, micros(10)),
+                    credit("cv_2", "policy_bound", model, micros(50)),
+                ]
+            })
+            .collect(),
     };
     (told, vec![entry(Kind::Ping), entry(Kind::Post)], held)
 }
@@ -202,7 +208,7 @@ fn books_that_agree_pass() {
 type Change = fn(&mut (Vec<Told>, Vec<Entry>, Held));
 
 /// Every way to make the books differ, and a check that has to see it.
-const CHANGES: [(&str, Change); 30] = [
+const CHANGES: [(&str, Change); 32] = [
     ("every request was answered", |world| {
         world.0.push(Told::GivenUp(UnansweredTold {
             asked: Asked::Post,
@@ -271,6 +277,10 @@ const CHANGES: [(&str, Change); 30] = [
     ("last click", |world| {
         world.2.credits[0].touch = "ck_9".into()
     }),
+    ("first click", |world| {
+        world.2.credits[2].touch = "ck_9".into()
+    }),
+    ("linear", |world| world.2.credits[4].touch = "ck_9".into()),
     ("credits sum to one", |world| world.2.credits[1].share -= 1),
     ("revenue: buyers' journals", |world| {
         world.2.leads[0].revenue = micros(11)

@@ -8,6 +8,28 @@ use crate::compare::Check;
 use crate::held::HeldConversion;
 use crate::ledger::amount;
 
+/// Which of a visitor's clicks before a conversion a model credits.
+type Credited = for<'c, 'i> fn(&'c [&'i str]) -> &'c [&'i str];
+
+/// The models, and what the driver itself says of them.
+const MODELS: [(&str, &str, Credited); 3] = [
+    (
+        "last_click",
+        "last click: the driver's own = held",
+        |clicks| {
+            clicks
+                .get(clicks.len().saturating_sub(1)..)
+                .unwrap_or_default()
+        },
+    ),
+    (
+        "first_click",
+        "first click: the driver's own = held",
+        |clicks| clicks.get(..clicks.len().min(1)).unwrap_or_default(),
+    ),
+    ("linear", "linear: the driver's own = held", |clicks| clicks),
+];
+
 impl Books<'_> {
     pub(super) fn clicks(&self) -> Vec<Check> {
         let told = || {
@@ -129,79 +151,75 @@ impl Books<'_> {
             .iter()
             .map(|conversion| (conversion.conversion_id.as_str(), conversion))
             .collect();
-        let expected = self.last_clicks();
-        let surely: HashSet<(&str, &str)> = expected
-            .iter()
-            .map(|(goal, txid, _)| (*goal, *txid))
+        let mut checks: Vec<Check> = MODELS
+            .into_iter()
+            .map(|(model, name, credited)| {
+                let expected = self.credited(credited);
+                let surely: HashSet<(&str, &str)> = expected
+                    .iter()
+                    .map(|(goal, txid, _)| (*goal, *txid))
+                    .collect();
+                let of_model = self.held.credits.iter().filter(|held| held.model == model);
+                let held = of_model.filter_map(|credit| {
+                    let conversion = conversions.get(credit.conversion_id.as_str())?;
+                    let key = (conversion.goal.as_str(), conversion.txid.as_str());
+                    surely
+                        .contains(&key)
+                        .then_some((key.0, key.1, credit.touch.as_str()))
+                });
+                Check::same(name, ("driver", expected.iter().copied()), ("held", held))
+            })
             .collect();
-        let held = self.held.credits.iter().filter_map(|credit| {
-            let conversion = conversions.get(credit.conversion_id.as_str())?;
-            let key = (conversion.goal.as_str(), conversion.txid.as_str());
-            surely
-                .contains(&key)
-                .then_some((key.0, key.1, credit.touch.as_str()))
-        });
-        let mut shares: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+        let mut shares: BTreeMap<(&str, &str), (u64, i64)> = BTreeMap::new();
         for credit in &self.held.credits {
-            let sum = shares.entry(&credit.conversion_id).or_default();
+            let key = (credit.conversion_id.as_str(), credit.model.as_str());
+            let sum = shares.entry(key).or_default();
             sum.0 += credit.share;
             sum.1 += credit.value.get();
         }
-        let whole = self
+        let clicked = self
             .held
             .conversions
             .iter()
-            .filter(|conversion| !conversion.click_id.is_empty())
-            .map(|conversion| {
-                (
-                    conversion.conversion_id.as_str(),
-                    (WHOLE, conversion.amount.get()),
-                )
-            });
-        vec![
-            Check::same(
-                "last click: the driver's own = held",
-                ("driver", expected.iter().copied()),
-                ("held", held),
-            ),
-            Check::same(
-                "credits sum to one and to the conversion's value",
-                ("conversions", whole),
-                ("credits", shares),
-            ),
-        ]
+            .filter(|conversion| !conversion.click_id.is_empty());
+        let whole = clicked.flat_map(|conversion| {
+            MODELS.map(|(model, ..)| {
+                let key = (conversion.conversion_id.as_str(), model);
+                (key, (WHOLE, conversion.amount.get()))
+            })
+        });
+        checks.push(Check::same(
+            "credits sum to one and to the conversion's value",
+            ("conversions", whole),
+            ("credits", shares),
+        ));
+        checks
     }
 
-    /// Goal, order and last click of each conversion of which the driver can know it: not of visitors
-    /// with a click that was left unanswered.
-    fn last_clicks(&self) -> Vec<(&str, &str, &str)> {
+    /// Goal, order and each credited click of the conversions of which the driver can know it: not of
+    /// visitors with a click that was left unanswered.
+    fn credited(&self, credited: Credited) -> Vec<(&str, &str, &str)> {
         let journeys = self.clients.journeys();
-        let last =
-            |visitor: u64, clicks: usize| journeys.get(&visitor)?.get(..clicks)?.last().copied();
+        let clicks = |visitor: u64, clicks: usize| {
+            let before = journeys.get(&visitor).and_then(|all| all.get(..clicks));
+            credited(before.unwrap_or_default()).to_vec()
+        };
         let unsure: HashSet<u64> = match self.run {
             Run::Undisturbed => HashSet::new(),
             Run::WithCrashes => self.unsure_visitors(),
         };
         let sold = |lead: &&&LeadTold| lead.status == "sold" && !unsure.contains(&lead.visitor);
-        let from_leads = self.clients.leads.values().filter(sold).filter_map(|lead| {
-            Some((
-                "lead_sold",
-                lead.lead.as_str(),
-                last(lead.visitor, lead.clicks_before)?,
-            ))
+        let leads = self.clients.leads.values().filter(sold);
+        let from_leads = leads.flat_map(|lead| {
+            let clicks = clicks(lead.visitor, lead.clicks_before).into_iter();
+            clicks.map(|click| ("lead_sold", lead.lead.as_str(), click))
         });
-        let from_postbacks = self
-            .clients
-            .conversions
-            .iter()
-            .filter(|told| !unsure.contains(&told.visitor))
-            .filter_map(|told| {
-                Some((
-                    told.goal.as_str(),
-                    told.txid.as_str(),
-                    last(told.visitor, told.clicks_before)?,
-                ))
-            });
+        let told = self.clients.conversions.iter();
+        let sure = told.filter(|told| !unsure.contains(&told.visitor));
+        let from_postbacks = sure.flat_map(|told| {
+            let clicks = clicks(told.visitor, told.clicks_before).into_iter();
+            clicks.map(|click| (told.goal.as_str(), told.txid.as_str(), click))
+        });
         from_leads.chain(from_postbacks).collect()
     }
 

@@ -172,7 +172,9 @@ impl Report {
                 },
             },
             money: Money::of(held),
-            attribution: BTreeMap::from([("last_click", Credit::of(held))]),
+            attribution: ["last_click", "first_click", "linear"]
+                .map(|model| (model, Credit::of(held, model)))
+                .into(),
             clickhouse: Clickhouse {
                 version: totals.version.clone(),
                 rows: totals.rows.clone(),
@@ -366,12 +368,11 @@ impl Money {
 }
 
 impl Credit {
-    fn of(held: &Held) -> Self {
+    fn of(held: &Held, model: &str) -> Self {
+        let credits = || held.credits.iter().filter(|credit| credit.model == model);
         // Shares are in units of 1e-9.
-        let shares: u64 = held.credits.iter().map(|credit| credit.share).sum();
-        let value = held
-            .credits
-            .iter()
+        let shares: u64 = credits().map(|credit| credit.share).sum();
+        let value = credits()
             .map(|credit| credit.value.get())
             .fold(0, i64::saturating_add);
         let micros = i64::try_from(shares / 1000).unwrap_or(i64::MAX);
