@@ -47,17 +47,6 @@ impl Journey {
         windows.weighed(&eligible, Looks::AtViewsLast).pop()
     }
 
-    /// Who is paid: whom the conversion names, else whoever sent the touch that is paid.
-    pub fn payee(&self, conversion: &Conversion, windows: &Windows) -> Option<String> {
-        if !conversion.payable() {
-            return None;
-        }
-        conversion.payee.clone().or_else(|| {
-            self.paying_touch(conversion, windows)
-                .map(|touch| touch.publisher.clone())
-        })
-    }
-
     /// The touches that a conversion may credit: none if a macro was left unexpanded.
     pub fn touches_of(&self, conversion: &Conversion, windows: &Windows) -> Vec<&Touch> {
         if conversion.invalid_macro {

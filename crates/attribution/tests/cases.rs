@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use attribution::{ConversionEvent, Journey, Touch, TouchKind, Views, WHOLE, Windows};
-use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
+use attribution::{
+    ConversionEvent, GoalRules, Journey, Pay, Rules, Touch, TouchKind, Views, WHOLE, Windows,
+};
+use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Ppm, Timestamp, VisitorId};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -131,7 +133,7 @@ fn a_change_restates_and_a_repetition_does_not() {
             .parts
             .is_empty()
     );
-    assert_eq!(journey.payee(conversion, &Windows::default()), None);
+    assert_eq!(Rules::default().payable(&journey, conversion), None);
 }
 
 #[test]
@@ -141,7 +143,8 @@ fn the_last_click_inside_thirty_days_gets_it_all() {
         let journey = journey(touches);
         let conversion = &journey.conversions()[0];
         let credits = journey.credits(conversion, &Windows::default());
-        let payee = journey.payee(conversion, &Windows::default());
+        let payee = Rules::default().payable(&journey, conversion);
+        let payee = payee.map(|payable| payable.payee);
         assert_eq!(credits[0].model, "last_click");
         (
             credits[0]
@@ -270,4 +273,49 @@ fn a_touch_that_is_too_young_is_not_credited() {
         touch(2, 40 * DAY - 9 * second),
     ];
     assert_eq!(shares(&touches, &windows)[0].1, all("p1"));
+}
+
+#[test]
+fn one_conversion_has_one_payee_who_gets_what_link_goal_or_lead_say() {
+    let goal = |pay| GoalRules {
+        pay: Some(pay),
+        hold: Duration::from_secs(5 * 86_400),
+        ..GoalRules::default()
+    };
+    let quarter = Pay::Share(Ppm::new(250_000).unwrap());
+    let mut rules = Rules {
+        goals: [(("auto-us".into(), "bound".into()), goal(quarter))].into(),
+        ..Rules::default()
+    };
+    let paid = |rules: &Rules, event: ConversionEvent| {
+        let journey = Journey::new([touch(1, 0), touch(2, DAY)], [event]);
+        let payable = rules.payable(&journey, &journey.conversions()[0])?;
+        Some((
+            payable.payee,
+            payable.payout.get(),
+            payable.due.as_micros() / DAY,
+        ))
+    };
+    let bound = event(9, 2 * DAY, Some(1), None);
+    let p2 = |payout, day| Some(("p2".to_owned(), payout, day));
+    assert_eq!(paid(&rules, bound.clone()), p2(2_500_000, 7));
+    let own = Pay::Fixed(Micros::new(3));
+    rules.links.insert(("l".into(), "bound".into()), own);
+    assert_eq!(paid(&rules, bound), p2(3, 7));
+    let lead = ConversionEvent {
+        goal: "lead_sold".into(),
+        payee: Some("poster".into()),
+        payout: Micros::new(8),
+        ..event(9, 2 * DAY, Some(1), None)
+    };
+    assert_eq!(
+        paid(&rules, lead.clone()),
+        Some(("poster".to_owned(), 8, 2))
+    );
+    rules
+        .click_owners
+        .insert(("auto-us".into(), "poster".into()));
+    assert_eq!(paid(&rules, lead), p2(8, 2));
+    let nobody = event(9, -DAY, Some(1), None);
+    assert_eq!(paid(&rules, nobody), None);
 }

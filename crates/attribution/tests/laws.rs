@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use attribution::{
-    Conversion, ConversionEvent, Credit, Journey, Touch, TouchKind, Views, WHOLE, Windows,
+    Conversion, ConversionEvent, Credit, Journey, Rules, Touch, TouchKind, Views, WHOLE, Windows,
 };
 use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Timestamp, VisitorId};
 use proptest::prelude::*;
@@ -87,7 +87,9 @@ fn all_credits(journey: &Journey) -> Vec<(Conversion, Vec<Credit<'_>>, Option<St
         (
             conversion.clone(),
             credits,
-            journey.payee(conversion, &windows()),
+            Rules::default()
+                .payable(journey, conversion)
+                .map(|payable| payable.payee),
         )
     };
     journey.conversions().iter().map(of).collect()

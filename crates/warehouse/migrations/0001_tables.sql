@@ -166,6 +166,7 @@ CREATE TABLE IF NOT EXISTS conversions (
     currency LowCardinality(String),
     payee LowCardinality(String),
     payout Decimal(18, 6),
+    due_at Nullable(DateTime64(6, 'UTC')),
     touches UInt32,
     restated UInt32,
     merged_into String,

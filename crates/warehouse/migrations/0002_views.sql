@@ -13,6 +13,16 @@ CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL;
 -- An order that was reported without a click first, and with one later, is the conversion of the click.
 CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL WHERE merged_into = '';
 
+-- Who is to be paid: one row a conversion. `state` is `due`, or what it waits for: the advertiser
+-- (`pending`), the end of the hold (`held`).
+CREATE OR REPLACE VIEW v_payables AS
+SELECT
+    conversion_id, campaign, goal, txid, lead_id, payee, payout, currency, due_at,
+    multiIf(status = 'pending', 'pending', status = 'held' AND due_at > now64(6), 'held', 'due') AS state,
+    ts, version
+FROM conversions FINAL
+WHERE merged_into = '' AND payee != '' AND status NOT IN ('rejected', 'reversed');
+
 -- One row per (conversion, model, touch).
 CREATE OR REPLACE VIEW v_credits AS
 SELECT

@@ -1,7 +1,7 @@
 //! Topic `events`: each event a row, the conversions of every journey it touched, and what identities
 //! tell each other.
 
-use attribution::Windows;
+use attribution::Rules;
 use proto::{EventRecord, Message as _, RecordError};
 use store::{Backend, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
@@ -15,7 +15,7 @@ use crate::{forward, journey, letter, rows};
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
     metrics: &Metrics,
-    windows: &Windows,
+    rules: &Rules,
     partition: u16,
     records: &[Record],
     batch: &mut Batch,
@@ -44,7 +44,7 @@ pub(crate) async fn apply<B: Backend>(
     let told: Vec<EventRecord> = tellings.map(journey::told).collect();
     forward::events(backend, &told).await?;
     for journey in applied.journeys {
-        let (conversions, credits) = rows::conversion::rows(&journey, windows)?;
+        let (conversions, credits) = rows::conversion::rows(&journey, rules)?;
         batch.conversions.extend(conversions);
         batch.credits.extend(credits);
     }

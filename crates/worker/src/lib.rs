@@ -26,6 +26,7 @@ mod sale;
 mod sink;
 mod worker;
 
+pub use attribution::{GoalRules, Pay, Rules, Windows};
 pub use options::Options;
 pub use progress::Progress;
 pub use sink::Sink;

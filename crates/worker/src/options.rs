@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use attribution::Windows;
+use attribution::Rules;
 
 /// The worker's limits and pauses.
 #[derive(Debug, Clone)]
@@ -23,8 +23,8 @@ pub struct Options {
     pub first_pause: Duration,
     /// The longest pause between two attempts.
     pub longest_pause: Duration,
-    /// How far conversions look back.
-    pub windows: Windows,
+    /// How far conversions look back, and what is paid for them.
+    pub rules: Rules,
 }
 
 impl Options {
@@ -39,7 +39,7 @@ impl Options {
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
-            windows: Windows::default(),
+            rules: Rules::default(),
         }
     }
 }

@@ -163,9 +163,8 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     tables::add(backend, metrics, partition, records, &mut batch).await?;
                 }
                 Topic::Events => {
-                    let windows = &options.windows;
-                    events::apply(backend, metrics, windows, partition, records, &mut batch)
-                        .await?;
+                    let rules = &options.rules;
+                    events::apply(backend, metrics, rules, partition, records, &mut batch).await?;
                 }
                 Topic::Catalog => {}
             }

@@ -6,6 +6,7 @@
 
 mod engine;
 mod generation;
+mod rules;
 mod runtimes;
 mod secrets;
 mod tables;
@@ -97,7 +98,10 @@ async fn serve(
         },
         Arc::clone(&clock),
         metrics.clone(),
-        worker::Options::new(instance),
+        worker::Options {
+            rules: rules::of(&snapshot, &backend),
+            ..worker::Options::new(instance)
+        },
     );
     let progress = worker.progress();
     let worker = runtimes.work.spawn(worker.run(end_worker.clone()));

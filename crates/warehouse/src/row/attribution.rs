@@ -22,6 +22,7 @@ pub struct ConversionRow {
     pub currency: String,
     pub payee: String,
     pub payout: Money,
+    pub due_at: Option<Time>,
     pub touches: u32,
     pub restated: u32,
     pub merged_into: String,

@@ -1,6 +1,6 @@
 //! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
 
-use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Windows};
+use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Rules};
 use domain::ConversionId;
 use proto::RecordError;
 use store::{Identity, Journey};
@@ -14,12 +14,13 @@ const EPOCH: u8 = 0;
 /// The rows of a journey. One without conversions has none.
 pub(crate) fn rows(
     journey: &Journey,
-    windows: &Windows,
+    rules: &Rules,
 ) -> Result<(Vec<ConversionRow>, Vec<CreditRow>), RecordError> {
     let read = journey::read(&journey.entries)?;
     let version = CreditVersion {
         epoch: EPOCH,
         rule: RULE,
+        rules: u16::try_from(rules.number).unwrap_or(u16::MAX),
         revision: journey.revision,
     }
     .pack();
@@ -33,16 +34,22 @@ pub(crate) fn rows(
         if journey.capped {
             row.flags.push("capped".to_owned());
         }
-        let mut split = read.credits(conversion, windows);
+        let mut split = read.credits(conversion, &rules.windows(conversion));
         match merged_into(journey, conversion) {
             Some(other) => {
                 row.merged_into = other.to_string();
                 split.iter_mut().for_each(|credit| credit.parts.clear());
             }
             None => {
-                let touches = read.touches_of(conversion, windows).len();
+                let touches = read
+                    .touches_of(conversion, &rules.windows(conversion))
+                    .len();
                 row.touches = u32::try_from(touches).unwrap_or(u32::MAX);
-                row.payee = read.payee(conversion, windows).unwrap_or_default();
+                if let Some(payable) = rules.payable(&read, conversion) {
+                    row.payee = payable.payee;
+                    row.payout = payable.payout.into();
+                    row.due_at = Some(payable.due.into());
+                }
             }
         }
         conversions.push(row);
@@ -97,7 +104,6 @@ fn conversion_row(conversion: &Conversion) -> ConversionRow {
         status: conversion.status.as_str().to_owned(),
         amount: conversion.amount.into(),
         currency: currency(conversion),
-        payout: conversion.payout.into(),
         restated: conversion.restated,
         flags,
         ts: conversion.at.into(),

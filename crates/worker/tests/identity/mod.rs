@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use attribution::{ConversionEvent, Journey, Touch, TouchKind, Windows, derive};
+use attribution::{ConversionEvent, Journey, Rules, Touch, TouchKind, Windows, derive};
 use domain::{ClickId, EventId, Micros, Timestamp, VisitorId};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -355,7 +355,7 @@ fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
                 "status": conversion.status.as_str(),
                 "amount": conversion.amount.get(),
                 "restated": conversion.restated,
-                "payee": journey.payee(conversion, &windows).unwrap_or_default(),
+                "payee": Rules::default().payable(&journey, conversion).map_or_else(String::new, |paid| paid.payee),
                 "touches": journey.touches_of(conversion, &windows).len(),
                 "credits": credits,
             }),
@@ -418,6 +418,7 @@ fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
         .unwrap();
     let mut runner = TestRunner::new(Config {
         cases: 64,
+        max_shrink_iters: 128,
         ..Config::default()
     });
     let result = runner.run(&history(), |history| {

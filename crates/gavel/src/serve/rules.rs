@@ -1,0 +1,58 @@
+//! What of the catalog enters credits and payouts.
+
+use std::time::Duration;
+
+use catalog::{Approval, GoalPayout, Payee, Snapshot};
+use store::{Backend, EventLog as _, Topic};
+use worker::{GoalRules, Pay, Rules, Windows};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The worker's rules of the generation that was recorded last. Their number is that generation's
+/// place in the log: what is computed by newer rules replaces what older ones gave.
+pub(super) fn of(snapshot: &Snapshot, backend: &impl Backend) -> Rules {
+    let generations: u64 = backend.log().ends(Topic::Catalog).iter().sum();
+    let mut rules = Rules {
+        number: u32::try_from(generations).unwrap_or(u32::MAX),
+        ..Rules::default()
+    };
+    for (name, campaign) in &snapshot.campaigns {
+        let campaign_name = name.to_string();
+        for (name, goal) in &campaign.goals {
+            let rule = GoalRules {
+                windows: Windows {
+                    click_through: goal.window,
+                    ..Windows::default()
+                },
+                pay: goal.payout.map(pay),
+                hold: match goal.approval {
+                    Approval::Hold { days } => DAY * u32::from(days),
+                    Approval::Auto | Approval::Manual => Duration::ZERO,
+                },
+            };
+            rules
+                .goals
+                .insert((campaign_name.clone(), name.to_string()), rule);
+        }
+        for (publisher, terms) in &campaign.publishers {
+            if terms.payee == Payee::ClickOwner {
+                let posted = (campaign_name.clone(), publisher.to_string());
+                rules.click_owners.insert(posted);
+            }
+        }
+    }
+    for (name, link) in &snapshot.links {
+        for (goal, payout) in &link.payouts {
+            let key = (name.to_string(), goal.to_string());
+            rules.links.insert(key, pay(*payout));
+        }
+    }
+    rules
+}
+
+fn pay(payout: GoalPayout) -> Pay {
+    match payout {
+        GoalPayout::Fixed(amount) => Pay::Fixed(amount),
+        GoalPayout::Share(share) => Pay::Share(share),
+    }
+}
