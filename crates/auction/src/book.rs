@@ -1,11 +1,14 @@
 //! A campaign's book: the standing orders of its contracts, compiled from a catalog generation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{BuyerName, CapWindow, ContractName, Currency, FieldName, Micros, Payout, Ppm, Zone};
+use domain::{BuyerName, ContractName, Currency, FieldName, Micros, Payout, Ppm, Zone};
 use filter::Filter;
 
-use crate::{Policy, Price, RankBy, Schedule, Sources, States, Zips};
+use crate::{
+    Account, Cap, Policy, Price, PublisherLimits, RankBy, Schedule, Sources, States, Zips,
+};
 
 /// All contracts of one campaign. A contract is known inside an auction by its [`Slot`].
 #[derive(Debug, Clone, Default)]
@@ -117,8 +120,12 @@ pub struct Terms {
     pub max_already_sold: u8,
     /// Whether it takes only leads with the consumer's consent.
     pub needs_consent: bool,
-    /// How many leads it takes; at most one cap per window.
+    /// How much it takes; at most one cap per window, unit and way to count.
     pub caps: Vec<Cap>,
+    /// How much it takes of any one publisher.
+    pub publisher_caps: Vec<Cap>,
+    /// What limits its buyer, over all of the buyer's contracts.
+    pub account: Arc<Account>,
     /// The zone of its schedule and its calendar windows.
     pub zone: Zone,
     /// No post starts with less time than this left.
@@ -148,6 +155,8 @@ impl Terms {
             max_already_sold: 0,
             needs_consent: false,
             caps: Vec::new(),
+            publisher_caps: Vec::new(),
+            account: Arc::default(),
             zone: Zone::utc(),
             min_post_time: Duration::from_secs(1),
             post_timeout: Duration::from_secs(30),
@@ -164,15 +173,6 @@ pub enum PingMode {
     Check,
     /// It is asked for a price.
     Bid,
-}
-
-/// A cap in leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cap {
-    /// Over which window.
-    pub window: CapWindow,
-    /// How many.
-    pub leads: i64,
 }
 
 /// What a campaign, for one publisher, lays down for its auctions.
@@ -202,6 +202,8 @@ pub struct Rules {
     pub quote_promise: Promise,
     /// What a direct post promises.
     pub direct_promise: Promise,
+    /// What limits the publisher here, whoever buys.
+    pub limits: Option<Arc<PublisherLimits>>,
 }
 
 impl Rules {
@@ -220,6 +222,7 @@ impl Rules {
             max_posts: 10,
             quote_promise: Promise::BreakEven,
             direct_promise: Promise::Reprice,
+            limits: None,
         }
     }
 }

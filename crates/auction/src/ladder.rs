@@ -22,10 +22,10 @@ use std::time::Duration;
 
 use domain::{
     BuyerKey, ContractReason, LeadReason, LeadStatus, LegState, Micros, Mono, Reservation,
-    Timestamp,
+    Timestamp, Usage,
 };
 
-use crate::{Book, Context, LeadView, Promise, Row, Rung, Slot, Terms, Waterfall, screen};
+use crate::{Book, Context, LeadView, Promise, Row, Rung, Slot, Terms, Waterfall, limits, screen};
 
 pub use words::{
     Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostReply, Sold,
@@ -69,7 +69,7 @@ pub struct PostLadder {
     /// Ended legs whose end is not in a record yet.
     replies: Vec<LegReply>,
     /// Reservations to give back once the record that carries their end is acknowledged.
-    to_release: Vec<Reservation>,
+    to_release: Vec<(Reservation, Usage)>,
     effects: VecDeque<LadderEffect>,
 }
 
@@ -109,8 +109,8 @@ impl PostLadder {
                 });
                 State::Pinning(at)
             }
-            (State::Holding(at), LadderInput::HoldFull(id, window)) if id == at.reservation.id => {
-                return self.pass(now, &at, ContractReason::Cap(window));
+            (State::Holding(at), LadderInput::HoldFull(id, limit)) if id == at.reservation.id => {
+                return self.pass(now, &at, limit.into());
             }
             (State::Holding(at), LadderInput::HoldFailed(id)) if id == at.reservation.id => {
                 return self.pass(now, &at, ContractReason::PostError);
@@ -123,8 +123,10 @@ impl PostLadder {
                 return self.pass(now, &at, ContractReason::NoTime);
             }
             (State::Pinning(at), LadderInput::PinFailed(id)) if id == at.reservation.id => {
-                self.effects
-                    .push_back(LadderEffect::Release(at.reservation.clone()));
+                self.effects.push_back(LadderEffect::Release(
+                    at.reservation.clone(),
+                    Usage::Nothing,
+                ));
                 return self.pass(now, &at, ContractReason::PostError);
             }
             (State::Pinning(_), LadderInput::ClaimLost) if !self.pinned => {
@@ -227,11 +229,7 @@ impl PostLadder {
         if self.posts >= climb.rules.max_posts || self.legs == u16::MAX {
             return Err(ContractReason::PostLimit);
         }
-        let context = Context {
-            wall: self.wall(now),
-            ..climb.context.clone()
-        };
-        screen::check(terms, &context, LeadView::Full(&climb.fields))?;
+        screen::check(terms, &self.context(now), LeadView::Full(&climb.fields))?;
         self.still_open(now, rung, terms)?;
         Ok((slot, terms, payout))
     }
@@ -291,9 +289,12 @@ impl PostLadder {
         payout: Micros,
     ) {
         self.legs += 1;
-        let wall = self.wall(now);
-        let reservation = screen::reservation(terms, self.climb.lead, self.legs, wall);
+        let context = self.context(now);
+        let wall = context.wall;
+        let of = (self.climb.lead, self.legs);
+        let reservation = limits::reservation(terms, &self.climb.rules, &context, of, price);
         self.effects.push_back(LadderEffect::Hold {
+            slot,
             reservation: reservation.clone(),
             until: wall.plus(HOLD),
         });
@@ -363,8 +364,9 @@ impl PostLadder {
             took: Duration::ZERO,
             reference: None,
             answered: None,
+            usage: Some(Usage::Nothing),
         });
-        self.to_release.push(at.reservation);
+        self.to_release.push((at.reservation, Usage::Nothing));
     }
 
     fn replied(&mut self, now: Mono, at: Attempt, reply: PostReply) {
@@ -375,6 +377,12 @@ impl PostLadder {
             PostReply::Throttled => (LegState::Rejected, ContractReason::Throttled),
             PostReply::NotSent => (LegState::Rejected, ContractReason::PostError),
             PostReply::Unclear | PostReply::Pending => (LegState::InDoubt, ContractReason::InDoubt),
+        };
+        let usage = match &reply {
+            PostReply::Accepted { .. } => Some(Usage::Sold),
+            PostReply::Rejected | PostReply::Duplicate | PostReply::Throttled => Some(Usage::Sent),
+            PostReply::NotSent => Some(Usage::Nothing),
+            PostReply::Unclear | PostReply::Pending => None,
         };
         self.set_reason(at.rung, reason.clone());
         let (reference, answered, redirect_url) = match reply {
@@ -393,6 +401,7 @@ impl PostLadder {
             took,
             reference,
             answered,
+            usage,
         });
         match state {
             LegState::Accepted => {
@@ -409,7 +418,8 @@ impl PostLadder {
                 self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None)
             }
             LegState::Rejected | LegState::Posting => {
-                self.to_release.push(at.reservation);
+                let usage = usage.unwrap_or(Usage::Sent);
+                self.to_release.push((at.reservation, usage));
                 self.step(now);
             }
         }
@@ -443,8 +453,11 @@ impl PostLadder {
     /// The ends that the acknowledged record carries are known for good: their units are free.
     fn settle_recorded(&mut self) {
         self.replies.clear();
-        self.effects
-            .extend(self.to_release.drain(..).map(LadderEffect::Release));
+        self.effects.extend(
+            self.to_release
+                .drain(..)
+                .map(|(of, usage)| LadderEffect::Release(of, usage)),
+        );
     }
 
     fn set_reason(&mut self, rung: usize, reason: ContractReason) {
@@ -478,6 +491,14 @@ impl PostLadder {
 
     fn terms(&self, slot: Slot) -> Option<&Terms> {
         self.climb.book.get(slot)
+    }
+
+    /// What the lead is checked by now.
+    fn context(&self, now: Mono) -> Context {
+        Context {
+            wall: self.wall(now),
+            ..self.climb.context.clone()
+        }
     }
 
     fn wall(&self, now: Mono) -> Timestamp {

@@ -15,6 +15,7 @@ mod eligible;
 mod explain;
 mod geo;
 mod ladder;
+mod limits;
 mod price;
 mod round;
 mod schedule;
@@ -24,7 +25,7 @@ mod sources;
 mod waterfall;
 
 pub use acceptance::{Acceptance, Tally};
-pub use book::{Book, Cap, PingMode, Promise, Rules, Slot, Terms};
+pub use book::{Book, PingMode, Promise, Rules, Slot, Terms};
 pub use eligible::{Check, Failed};
 pub use explain::{Explained, explain};
 pub use geo::{States, ZipError, Zips};
@@ -32,6 +33,7 @@ pub use ladder::{
     Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder, PostReply,
     Sold,
 };
+pub use limits::{Account, Cap, CapSize, Caps, PublisherLimits, publisher_counters};
 pub use price::{Named, Price, PriceRules};
 pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
 pub use schedule::{Schedule, ScheduleRow};

@@ -18,7 +18,7 @@ use domain::{ContractReason, Micros, Mono, Timestamp};
 use crate::select::order;
 use crate::{
     Bid, Book, Check, Context, Facts, Failed, History, Named, Passed, PingMode, PingResult,
-    PingRow, Price, Row, Rules, Rung, Screened, Slot, Terms, Waterfall, screen,
+    PingRow, Price, Row, Rules, Rung, Screened, Slot, Terms, Waterfall, limits,
 };
 
 /// What a round is for: a quote, or a post that goes straight on.
@@ -337,9 +337,19 @@ impl PingRound {
             PingReply::Bad => Err(ContractReason::BadResponse),
             PingReply::Error => Err(ContractReason::PingError),
         };
+        let offer = offer.and_then(|(price, bid_id, expires_in)| {
+            entry.row.price = Some(price);
+            let RoundOpening {
+                rules,
+                context,
+                facts,
+                ..
+            } = &self.opening;
+            limits::room(terms, rules, context, facts, price)?;
+            Ok((price, bid_id, expires_in))
+        });
         match offer {
             Ok((price, bid_id, expires_in)) => {
-                entry.row.price = Some(price);
                 let expires = expires_in.map(|span| wall.plus(span));
                 entry.state = State::Bid(Offer {
                     price,
@@ -489,7 +499,12 @@ pub(crate) fn may_enter(
             reason: ContractReason::BelowFloor,
         });
     }
-    screen::room(terms, context, facts).map_err(|reason| Failed {
+    // A bid of nothing is no bid.
+    let least = match (named, &terms.price) {
+        (None, Price::Bid { min, .. }) => (*min).max(Micros::new(1)),
+        _ => most,
+    };
+    limits::room(terms, rules, context, facts, least).map_err(|reason| Failed {
         check: Check::Limits,
         reason,
     })

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{
-    BuyerName, ContractName, ContractReason, CounterUse, FullLead, LeadId, PingFields,
-    PublisherName, Reservation, ReservationId, Timestamp,
+    BuyerName, ContractName, ContractReason, CounterKey, FullLead, PingFields, PublisherName,
+    Timestamp,
 };
 use filter::{Cell, Fields};
 
 use crate::eligible::{Locals, Place, judge, judge_one};
 use crate::price::Named;
-use crate::{Acceptance, Book, Slot, Terms};
+use crate::{Acceptance, Book, Rules, Slot, Terms, limits};
 
 /// The lead as far as it is known: a ping has less of it than a post.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +113,7 @@ impl Context {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     /// What is reserved of each counter asked for.
-    pub used: BTreeMap<String, i64>,
+    pub used: BTreeMap<CounterKey, i64>,
     /// What is remembered of contracts, in the order of their slots; nothing of who is not there.
     pub histories: Vec<(Slot, History)>,
 }
@@ -157,13 +157,17 @@ pub struct Passed {
 
 impl Screened {
     /// The counters whose use has to be looked up for [`Facts`].
-    pub fn counters(&self, book: &Book, context: &Context) -> Vec<String> {
-        self.passed
-            .iter()
-            .filter_map(|passed| book.get(passed.slot))
-            .flat_map(|terms| counters(terms, context.wall))
-            .map(|counter| counter.counter)
-            .collect()
+    pub fn counters(&self, book: &Book, rules: &Rules, context: &Context) -> Vec<CounterKey> {
+        let passed = self.passed.iter();
+        let passed = passed.filter_map(|passed| book.get(passed.slot));
+        let mut counters: Vec<CounterKey> = passed
+            .flat_map(|terms| limits::counters(terms, rules, context))
+            .map(|(counter, _)| counter)
+            .collect();
+        // Contracts of one buyer share its counters, and all share the publisher's.
+        counters.sort_unstable();
+        counters.dedup();
+        counters
     }
 }
 
@@ -206,33 +210,4 @@ pub(crate) fn check(
     lead: LeadView<'_>,
 ) -> Result<bool, ContractReason> {
     judge_one(terms, context, &lead).map_err(|failed| failed.reason)
-}
-
-/// Whether the facts leave room under all caps of a contract.
-pub(crate) fn room(terms: &Terms, context: &Context, facts: &Facts) -> Result<(), ContractReason> {
-    for counter in counters(terms, context.wall) {
-        let used = facts.used.get(&counter.counter).copied().unwrap_or(0);
-        if used.saturating_add(counter.amount) > counter.limit {
-            return Err(ContractReason::Cap(counter.window));
-        }
-    }
-    Ok(())
-}
-
-/// What one lead takes of each of a contract's counters, in the windows that `at` falls into.
-fn counters(terms: &Terms, at: Timestamp) -> impl Iterator<Item = CounterUse> {
-    terms.caps.iter().map(move |cap| CounterUse {
-        counter: format!("{}/{}", terms.contract, cap.window.period(at, &terms.zone)),
-        window: cap.window,
-        amount: 1,
-        limit: cap.leads,
-    })
-}
-
-/// The reservation of one leg under a contract.
-pub(crate) fn reservation(terms: &Terms, lead: LeadId, leg: u16, at: Timestamp) -> Reservation {
-    Reservation {
-        id: ReservationId { lead, leg },
-        counters: counters(terms, at).collect(),
-    }
 }

@@ -4,6 +4,7 @@
 mod campaign;
 mod consumers;
 mod contract;
+mod limits;
 mod link;
 mod partner;
 mod rules;

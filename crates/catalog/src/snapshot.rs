@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Book, Rules, Slot};
+use auction::{Account, Book, Rules, Slot};
 use buyer::NotTaken;
 use domain::{
     BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
@@ -188,6 +188,8 @@ pub struct Buyer {
     pub name: BuyerName,
     /// Whether it buys.
     pub on: bool,
+    /// What limits it over all of its contracts.
+    pub account: Arc<Account>,
     /// Connections to it.
     pub pool: Pool,
 }

@@ -400,10 +400,26 @@ fn contracts() {
     );
     change(
         "buyer = \"buy\"",
-        "buyer = \"buy\"\ncaps = { day = 0, hour = 5 }",
+        "buyer = \"buy\"\ncaps = { day = 60 }",
+        expect!["c:24: contracts.con.caps: expected a list, found a table"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\ncaps = [{ window = \"fortnight\", leads = 0 }, { window = \"day\" }, { window = \"day\", leads = 5, money = \"5\" }, { windows = \"day\", money = \"-5\", counts = \"send\" }]",
         expect![[r#"
-            c:24: contracts.con.caps.day: expected a number from 1 to 9223372036854775807, found 0
-            c:24: contracts.con.caps.hour: unknown member"#]],
+            c:24: contracts.con.caps[0].leads: expected a number from 1 to 9223372036854775807, found 0
+            c:24: contracts.con.caps[0].window: expected one of hour, day, week, month, total, found `fortnight`
+            c:24: contracts.con.caps[1]: expected either `leads` or `money`
+            c:24: contracts.con.caps[2]: expected either `leads` or `money`
+            c:24: contracts.con.caps[3]: `window` is missing
+            c:24: contracts.con.caps[3].counts: expected one of sold, sent, found `send`: did you mean `sent`?
+            c:24: contracts.con.caps[3].money: expected an amount as text: "12.50"
+            c:24: contracts.con.caps[3].windows: unknown member: did you mean `window`?"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\npublisher_caps = [{ window = \"day\", leads = 5 }, { window = \"day\", leads = 6 }, { window = \"day\", leads = 6, counts = \"sent\" }]",
+        expect!["c:24: contracts.con.publisher_caps[1]: there is another cap like this one above"],
     );
     change(
         "buyer = \"buy\"",

@@ -4,6 +4,7 @@
 //! [`Entropy`], which only the binary and the test kit implement.
 #![forbid(unsafe_code)]
 
+mod cap;
 mod consent;
 mod conversion;
 mod fields;
@@ -19,6 +20,10 @@ mod source;
 mod time;
 mod track;
 
+pub use cap::{
+    Calendar, CapScope, CapUnit, CapWindow, CounterKey, CounterKeyError, CounterOwner, Counts,
+    Limit, Meter,
+};
 pub use consent::Consent;
 pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
@@ -32,7 +37,7 @@ pub use name::{
 pub use pattern::{Pattern, PatternError};
 pub use payout::Payout;
 pub use reason::{ContractReason, LeadReason, LeadStatus, LegState, SettledBy, Settlement};
-pub use reservation::{CapWindow, CounterUse, Reservation, ReservationId};
+pub use reservation::{CounterUse, Reservation, ReservationId, Usage};
 pub use source::{Clock, Entropy};
 pub use time::{Mono, TimeError, Timestamp, Zone};
 pub use track::{ClickId, TrackError, TrackKey, VisitorId};

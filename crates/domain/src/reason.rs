@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::CapWindow;
-use crate::FieldName;
+use crate::{FieldName, Limit, Meter};
 
 /// How a lead ended, or that it has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,7 +187,7 @@ pub enum ContractReason {
     /// It does not buy from this source.
     SourceBlocked,
     /// This cap is full.
-    Cap(CapWindow),
+    Cap(Limit),
     /// The buyer's balance does not allow it.
     Balance,
     /// The contract or its buyer is switched off.
@@ -317,12 +316,22 @@ impl ContractReason {
     }
 }
 
+impl From<Limit> for ContractReason {
+    /// The reason of a contract that has no room under this limit.
+    fn from(limit: Limit) -> Self {
+        match limit.meter {
+            Meter::Cap { .. } => Self::Cap(limit),
+            Meter::Balance => Self::Balance,
+        }
+    }
+}
+
 impl fmt::Display for ContractReason {
-    /// The code with its argument: `filtered(zip)`, `cap(day)`.
+    /// The code with its argument: `filtered(zip)`, `cap(buyer month money)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Filtered(field) => write!(f, "filtered({field})"),
-            Self::Cap(window) => write!(f, "cap({})", window.as_str()),
+            Self::Cap(limit) => write!(f, "cap({limit})"),
             other => f.write_str(other.code()),
         }
     }
@@ -413,6 +422,11 @@ mod tests {
         }
         assert_eq!(LeadStatus::from_number(0), None);
         assert_eq!(LegState::from_number(4), Some(LegState::InDoubt));
-        assert_eq!(ContractReason::Cap(CapWindow::Day).to_string(), "cap(day)");
+        let reason = |counter: &str| {
+            let counter: crate::CounterKey = counter.parse().unwrap();
+            ContractReason::from(counter.limit()).to_string()
+        };
+        assert_eq!(reason("c:b/c/d1"), "cap(day)");
+        assert_eq!(reason("b:b/balance"), "balance");
     }
 }

@@ -1,49 +1,42 @@
-//! A reservation: one lead's claim on all counters of one contract, taken and ended as a whole.
+//! A reservation: one lead's claim on all counters that a contract counts in, taken and ended as a whole.
 //!
 //! `hold -> pin -> commit | release`; a hold expires, a pin never does (only settlement ends it).
 
 use std::fmt;
 
-use crate::{LeadId, Timestamp, Zone};
-
-/// The window over which a cap counts; the window's key is fixed when the hold is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CapWindow {
-    /// A calendar day in the contract's zone.
-    Day,
-    /// For ever.
-    Total,
-}
-
-impl CapWindow {
-    /// The window's name as in the catalog and in `cap(day)`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Total => "total",
-        }
-    }
-
-    /// The key of the window that `at` falls into: `d20261122`, `total`.
-    pub fn period(self, at: Timestamp, zone: &Zone) -> String {
-        match self {
-            Self::Day => format!("d{}", zone.day(at)),
-            Self::Total => "total".to_owned(),
-        }
-    }
-}
+use crate::{CapUnit, CounterKey, Counts, LeadId, Micros};
 
 /// One counter a reservation uses: `committed + pinned + held + amount <= limit` grants it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CounterUse {
-    /// The counter: `{contract}/{period}`.
-    pub counter: String,
-    /// Which cap this is, for the reason `cap(which)`.
-    pub window: CapWindow,
-    /// How much of the counter this reservation takes.
+    /// The counter.
+    pub key: CounterKey,
+    /// How much of the counter this reservation takes: leads, or micros.
     pub amount: i64,
     /// The cap in force when the hold was asked for.
     pub limit: i64,
+}
+
+impl CounterUse {
+    /// Whether a leg that came to this has used its units up.
+    pub fn is_used(&self, usage: Usage) -> bool {
+        match usage {
+            Usage::Sold => true,
+            Usage::Sent => self.key.meter.counts() == Counts::Sent,
+            Usage::Nothing => false,
+        }
+    }
+}
+
+/// What a leg has used of its reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Usage {
+    /// Everything: it was sold.
+    Sold,
+    /// What is used up by a post that left: it was sent, and not sold.
+    Sent,
+    /// Nothing: its post never left.
+    Nothing,
 }
 
 /// A reservation's id: the lead and the attempt number within it, so that asking twice is asking once.
@@ -61,11 +54,24 @@ impl fmt::Display for ReservationId {
     }
 }
 
-/// All counters of one contract for one leg of one lead.
+/// All counters that a contract counts one leg of one lead in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// Its id.
     pub id: ReservationId,
     /// The counters it takes from; empty for a contract without caps.
     pub counters: Vec<CounterUse>,
+}
+
+impl Reservation {
+    /// The same at another price: what it takes of money is this.
+    #[must_use]
+    pub fn at_price(mut self, price: Micros) -> Self {
+        for take in &mut self.counters {
+            if take.key.meter.unit() == CapUnit::Money {
+                take.amount = price.get();
+            }
+        }
+        self
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::civil::DateTime;
 use jiff::{SignedDuration, tz::TimeZone};
 
 /// Text is no RFC 3339 time, or a zone has no such name.
@@ -144,11 +145,16 @@ impl Zone {
 
     /// The calendar day of `at` in this zone, as `YYYYMMDD`.
     pub fn day(&self, at: Timestamp) -> u32 {
-        let date = at.to_jiff().to_zoned(self.0.clone()).date();
+        let date = self.civil(at).date();
         let year = u32::try_from(date.year()).unwrap_or(0);
         year * 10_000
             + u32::from(date.month().unsigned_abs()) * 100
             + u32::from(date.day().unsigned_abs())
+    }
+
+    /// What a clock in this zone shows at `at`.
+    pub(crate) fn civil(&self, at: Timestamp) -> DateTime {
+        self.0.to_datetime(at.to_jiff())
     }
 }
 

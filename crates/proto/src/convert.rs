@@ -1,8 +1,8 @@
 //! From the bytes and numbers of a record to domain values.
 
 use domain::{
-    AuctionId, CapWindow, ClickId, CounterUse, EventId, LeadId, LeadReason, LeadStatus, LegState,
-    Reservation, ReservationId, Timestamp, VisitorId,
+    AuctionId, ClickId, CounterUse, EventId, LeadId, LeadReason, LeadStatus, LegState, Micros,
+    Reservation, ReservationId, Timestamp, Usage, VisitorId,
 };
 
 use crate::{
@@ -109,9 +109,24 @@ impl Leg {
         u16::try_from(self.leg).map_err(|_| RecordError::Field("leg"))
     }
 
-    /// The reservation it holds.
+    /// The reservation it holds; of a leg that was sold, at the price it was sold for.
     pub fn reservation(&self, lead: LeadId) -> Result<Reservation, RecordError> {
-        reservation(lead, self.leg, &self.counters)
+        let held = reservation(lead, self.leg, &self.counters)?;
+        Ok(match self.leg_state()? {
+            LegState::Accepted => held.at_price(Micros::new(self.price_micros)),
+            LegState::Posting | LegState::Rejected | LegState::InDoubt => held,
+        })
+    }
+
+    /// What it has used of its reservation; none while that is open. Who was given up may have been
+    /// posted, so only its router can say that it was not.
+    pub fn usage(&self) -> Result<Option<Usage>, RecordError> {
+        Ok(match self.leg_state()? {
+            LegState::Accepted => Some(Usage::Sold),
+            LegState::Rejected if self.unsent => Some(Usage::Nothing),
+            LegState::Rejected => Some(Usage::Sent),
+            LegState::Posting | LegState::InDoubt => None,
+        })
     }
 }
 
@@ -137,8 +152,7 @@ fn reservation(lead: LeadId, leg: u32, counters: &[Counter]) -> Result<Reservati
 impl From<&CounterUse> for Counter {
     fn from(counter: &CounterUse) -> Self {
         Self {
-            counter: counter.counter.clone(),
-            window: counter.window.as_str().to_owned(),
+            counter: counter.key.to_string(),
             amount: counter.amount,
             limit: counter.limit,
         }
@@ -149,13 +163,9 @@ impl TryFrom<&Counter> for CounterUse {
     type Error = RecordError;
 
     fn try_from(counter: &Counter) -> Result<Self, RecordError> {
-        let window = [CapWindow::Day, CapWindow::Total]
-            .into_iter()
-            .find(|window| window.as_str() == counter.window)
-            .ok_or(RecordError::Field("window"))?;
+        let key = counter.counter.parse();
         Ok(Self {
-            counter: counter.counter.clone(),
-            window,
+            key: key.map_err(|_| RecordError::Field("counter"))?,
             amount: counter.amount,
             limit: counter.limit,
         })

@@ -10,9 +10,7 @@ use auction::{
 };
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
-use domain::{
-    BuyerKey, BuyerPingId, Consent, FullLead, LeadReason, Micros, ReservationId, Settlement,
-};
+use domain::{BuyerKey, BuyerPingId, Consent, FullLead, LeadReason, Micros, ReservationId, Usage};
 use proto::{LeadBody, Received};
 use store::{
     Backend, Caps, Claims, Held, LeadKey, LogError, Pinned, PostingClaim, SealError, StoreError,
@@ -131,11 +129,13 @@ impl<'a, B: Backend> Climber<'a, B> {
                 return Ok(Answer::Pending);
             };
             let input = match effect {
-                LadderEffect::Hold { reservation, until } => {
+                LadderEffect::Hold {
+                    reservation, until, ..
+                } => {
                     let id = reservation.id;
                     match self.caps().hold(&reservation, clock.wall(), until).await {
                         Ok(Held::Granted) => LadderInput::Held(id),
-                        Ok(Held::Full(window)) => LadderInput::HoldFull(id, window),
+                        Ok(Held::Full(limit)) => LadderInput::HoldFull(id, limit),
                         Ok(Held::ClockSkew) => LadderInput::HoldFailed(id),
                         Err(error) => {
                             tracing::warn!(lead = %self.job.lead, %error, "hold failed");
@@ -203,12 +203,12 @@ impl<'a, B: Backend> Climber<'a, B> {
                     input
                 }
                 LadderEffect::Commit(reservation) => {
-                    self.settled(self.caps().settle(&reservation, Settlement::Accepted).await);
+                    self.settled(self.caps().settle(&reservation, Usage::Sold).await);
                     continue;
                 }
-                LadderEffect::Release(reservation) => {
+                LadderEffect::Release(reservation, usage) => {
                     // Not `settle`: what the fold has settled meanwhile stays as it is.
-                    self.settled(self.caps().release(reservation.id).await);
+                    self.settled(self.caps().release(reservation.id, usage).await);
                     continue;
                 }
                 // Every wait of this loop is inside an effect, so there is nothing to be woken for.

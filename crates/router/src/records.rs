@@ -22,7 +22,7 @@ pub(crate) struct Statuses {
 /// The dynamic values that an auction used, with the names of the book for its slots.
 pub(crate) fn facts(facts: &Facts, book: &Book) -> proto::Facts {
     let caps = facts.used.iter().map(|(counter, used)| proto::CapFact {
-        counter: counter.clone(),
+        counter: counter.to_string(),
         used: *used,
     });
     let histories = facts.histories.iter().filter_map(|(slot, history)| {
@@ -99,6 +99,7 @@ fn replies(replies: &[LegReply], statuses: &Statuses) -> Vec<proto::LegReply> {
             .map_or(0, |status| (*status).into()),
         reference: reply.reference.clone().unwrap_or_default(),
         answered_micros: reply.answered.map_or(0, domain::Micros::get),
+        unsent: reply.usage == Some(domain::Usage::Nothing),
     };
     replies.iter().map(one).collect()
 }

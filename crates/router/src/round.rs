@@ -61,7 +61,7 @@ impl<B: Backend> Router<B> {
     ) -> Result<(Screened, Facts), StoreError> {
         let book = &order.stall.campaign.book;
         let screened = screen(book, &order.context, order.lead);
-        let counters = screened.counters(book, &order.context);
+        let counters = screened.counters(book, order.rules, &order.context);
         let mut facts = Facts::default();
         if !counters.is_empty() {
             let used = self.backend.caps().used(&counters).await?;

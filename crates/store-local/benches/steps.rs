@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{CapWindow, Clock, LeadId, Reservation, ReservationId, Settlement};
+use domain::{Clock, LeadId, Reservation, ReservationId, Usage};
 use store::{AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, Held, Pinned};
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -33,8 +33,8 @@ async fn caps(store: &Local, leads: &[LeadId], contracts: u64, now: domain::Time
                 leg: 1,
             },
             counters: vec![
-                records::unit(&format!("c{contract}/d1"), CapWindow::Day, i64::MAX),
-                records::unit(&format!("c{contract}/total"), CapWindow::Total, i64::MAX),
+                records::unit(&format!("c:b/c{contract}/d1"), i64::MAX),
+                records::unit(&format!("c:b/c{contract}/total"), i64::MAX),
             ],
         }
     });
@@ -46,7 +46,7 @@ async fn caps(store: &Local, leads: &[LeadId], contracts: u64, now: domain::Time
             let expires = now.plus(Duration::from_secs(30));
             assert_eq!(caps.hold(one, now, expires).await, Ok(Held::Granted));
             assert_eq!(caps.pin(one.id, now).await, Ok(Pinned::Pinned));
-            caps.settle(one, Settlement::Accepted).await.unwrap();
+            caps.settle(one, Usage::Sold).await.unwrap();
         }
     })
     .await;

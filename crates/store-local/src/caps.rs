@@ -3,7 +3,7 @@
 //! A reservation is `held -> pinned -> settled`. A held one ends by its expiry or a release, a pinned
 //! one by a release or a settlement. Settled ones are kept until their lead is forgotten, so that a
 //! settlement counts once however late it is repeated. Locks: one shard of the reservations (by
-//! lead), then the shards of the counters in order; a contract's counters share one.
+//! lead), then the shards of the counters in order; a buyer's counters share one.
 
 mod counter;
 mod table;
@@ -12,12 +12,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{CounterUse, LeadId, Reservation, ReservationId, Settlement, Timestamp};
+use domain::{CounterKey, CounterUse, LeadId, Reservation, ReservationId, Timestamp, Usage};
 use parking_lot::{Mutex, MutexGuard};
 use store::{Caps, Held, Pinned, StoreError};
 
 use crate::clock::StoreClock;
 use counter::Counter;
+pub(crate) use counter::kept;
 use table::Counters;
 
 /// A caller whose clock differs by more than this is not trusted with windows.
@@ -31,7 +32,7 @@ const SWEEP: usize = 2;
 enum Phase {
     Held { expires: Timestamp },
     Pinned,
-    Settled(Settlement),
+    Settled(Usage),
 }
 
 #[derive(Debug, Clone)]
@@ -73,20 +74,14 @@ impl LocalCaps {
     }
 
     /// Recovery: a counter's committed part.
-    pub(crate) fn restore_counter(
-        &self,
-        name: String,
-        window: domain::CapWindow,
-        committed: i64,
-        touched: Timestamp,
-    ) {
-        let mut counter = Counter::new(window, touched);
+    pub(crate) fn restore_counter(&self, key: CounterKey, committed: i64, touched: Timestamp) {
+        let mut counter = Counter::new(key.meter.window(), touched);
         counter.committed = committed;
-        self.0.counters.restore(name, counter);
+        self.0.counters.restore(key, counter);
     }
 
     /// Recovery: a reservation that is pinned, or settled and counted already.
-    pub(crate) fn restore(&self, reservation: &Reservation, settled: Option<Settlement>) {
+    pub(crate) fn restore(&self, reservation: &Reservation, settled: Option<Usage>) {
         let counters = merged(&reservation.counters);
         let phase = settled.map_or(Phase::Pinned, Phase::Settled);
         if phase == Phase::Pinned {
@@ -118,10 +113,7 @@ impl LocalCaps {
 fn merged(uses: &[CounterUse]) -> Arc<[CounterUse]> {
     let mut merged: Vec<CounterUse> = Vec::with_capacity(uses.len());
     for take in uses {
-        match merged
-            .iter_mut()
-            .find(|known| known.counter == take.counter)
-        {
+        match merged.iter_mut().find(|known| known.key == take.key) {
             Some(known) => {
                 known.amount = known.amount.saturating_add(take.amount);
                 known.limit = known.limit.min(take.limit);
@@ -149,12 +141,14 @@ impl Inner {
         self.sweep(&mut shard, store_now);
         let uses = merged(&reservation.counters);
         match shard.entries.get(&id) {
-            Some(entry) if entry.is_expired(store_now) => self.give_back(&mut shard, id),
+            Some(entry) if entry.is_expired(store_now) => {
+                self.give_back(&mut shard, id, Usage::Nothing);
+            }
             Some(entry) if matches!(entry.phase, Phase::Held { .. }) && entry.counters != uses => {
                 // Another router's, from whom this one took the lead over: it may still pin it.
                 return uses
                     .first()
-                    .map_or(Held::Granted, |take| Held::Full(take.window));
+                    .map_or(Held::Granted, |take| Held::Full(take.key.limit()));
             }
             Some(_) => return Held::Granted,
             None => {}
@@ -165,7 +159,7 @@ impl Inner {
                 .entry(take, store_now)
                 .fits(take.amount, take.limit, store_now)
             {
-                return Held::Full(take.window);
+                return Held::Full(take.key.limit());
             }
         }
         for take in uses.iter() {
@@ -218,32 +212,37 @@ impl Inner {
         }
     }
 
-    /// Ends a hold or a pin without counting it. A settled reservation stays as it is.
-    fn give_back(&self, shard: &mut Shard, id: ReservationId) {
+    /// Ends a hold, or a pin of which this much is used. A settled reservation stays as it is.
+    fn give_back(&self, shard: &mut Shard, id: ReservationId, usage: Usage) {
         let now = self.clock.now();
-        let Some(entry) = shard.entries.get(&id) else {
+        let Some(entry) = shard.entries.get_mut(&id) else {
             return;
         };
         let mut table = self.counters.lock(entry.counters.iter());
         match entry.phase {
-            Phase::Settled(_) => return,
+            Phase::Settled(_) => {}
             Phase::Pinned => {
                 for take in entry.counters.iter() {
-                    table.entry(take, now).pinned -= take.amount;
+                    let counter = table.entry(take, now);
+                    counter.pinned -= take.amount;
+                    if take.is_used(usage) {
+                        counter.committed += take.amount;
+                    }
                 }
+                entry.phase = Phase::Settled(usage);
             }
             Phase::Held { expires } => {
                 for take in entry.counters.iter() {
                     table.entry(take, now).drop_hold(id, expires);
                 }
                 shard.expiring.remove(&(expires, id));
+                drop(table);
+                shard.entries.remove(&id);
             }
         }
-        drop(table);
-        shard.entries.remove(&id);
     }
 
-    fn settled(&self, reservation: &Reservation, settlement: Settlement) {
+    fn settled(&self, reservation: &Reservation, usage: Usage) {
         let now = self.clock.now();
         let id = reservation.id;
         let mut shard = self.shard(id.lead);
@@ -266,17 +265,17 @@ impl Inner {
             match phase {
                 Some(Phase::Held { expires }) => counter.drop_hold(id, expires),
                 Some(Phase::Pinned) => counter.pinned -= take.amount,
-                Some(Phase::Settled(Settlement::Accepted)) => counter.committed -= take.amount,
-                Some(Phase::Settled(Settlement::Rejected)) | None => {}
+                Some(Phase::Settled(usage)) if take.is_used(usage) => {
+                    counter.committed -= take.amount;
+                }
+                Some(Phase::Settled(_)) | None => {}
             }
         }
-        if settlement == Settlement::Accepted {
-            for take in counters.iter() {
-                table.entry(take, now).committed += take.amount;
-            }
+        for take in counters.iter().filter(|take| take.is_used(usage)) {
+            table.entry(take, now).committed += take.amount;
         }
         drop(table);
-        let phase = Phase::Settled(settlement);
+        let phase = Phase::Settled(usage);
         shard.entries.insert(id, Entry { phase, counters });
     }
 
@@ -284,7 +283,9 @@ impl Inner {
     fn sweep(&self, shard: &mut Shard, now: Timestamp) {
         for _ in 0..SWEEP {
             match shard.expiring.first() {
-                Some(&(expires, id)) if expires <= now => self.give_back(shard, id),
+                Some(&(expires, id)) if expires <= now => {
+                    self.give_back(shard, id, Usage::Nothing);
+                }
                 _ => return,
             }
         }
@@ -308,26 +309,22 @@ impl Caps for LocalCaps {
         Ok(self.0.pinned(id, now))
     }
 
-    async fn release(&self, id: ReservationId) -> Result<(), StoreError> {
+    async fn release(&self, id: ReservationId, usage: Usage) -> Result<(), StoreError> {
         let mut shard = self.0.shard(id.lead);
-        self.0.give_back(&mut shard, id);
+        self.0.give_back(&mut shard, id, usage);
         Ok(())
     }
 
-    async fn settle(
-        &self,
-        reservation: &Reservation,
-        settlement: Settlement,
-    ) -> Result<(), StoreError> {
-        self.0.settled(reservation, settlement);
+    async fn settle(&self, reservation: &Reservation, usage: Usage) -> Result<(), StoreError> {
+        self.0.settled(reservation, usage);
         Ok(())
     }
 
-    async fn used(&self, counters: &[String]) -> Result<Vec<i64>, StoreError> {
+    async fn used(&self, counters: &[CounterKey]) -> Result<Vec<i64>, StoreError> {
         let now = self.0.clock.now();
         Ok(counters
             .iter()
-            .map(|name| self.0.counters.reserved(name, now))
+            .map(|key| self.0.counters.reserved(key, now))
             .collect())
     }
 }

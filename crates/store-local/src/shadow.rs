@@ -7,19 +7,16 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use domain::{CapWindow, LeadId, LegState, Settlement, Timestamp};
+use domain::{CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
 use store::{ClaimKey, Earlier, Standing, StoreError, key};
 
-use crate::caps::LocalCaps;
+use crate::caps::{self, LocalCaps};
 use crate::claims::{KEPT, LocalClaims, has_ended};
 use crate::floor::Floor;
 use crate::snapshot::Content;
-
-/// How long a counter of a past day is kept after its last use.
-const DAY_KEPT_US: i64 = 48 * 3600 * 1_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
@@ -30,12 +27,19 @@ pub(crate) struct Shadow {
     leads: HashMap<LeadId, Bytes>,
     /// Leads by the time they ended.
     ended: VecDeque<(i64, LeadId)>,
-    counters: HashMap<String, CounterItem>,
+    counters: HashMap<CounterKey, Committed>,
     /// Of leads that are forgotten.
     consumers: Vec<ConsumerItem>,
     quotes: VecDeque<QuoteItem>,
     quote_bytes: usize,
     most_quote_bytes: usize,
+}
+
+/// What is committed of a counter, and when it was last used.
+#[derive(Debug, Default)]
+struct Committed {
+    amount: i64,
+    touched: Timestamp,
 }
 
 /// One thing of a snapshot.
@@ -134,8 +138,6 @@ struct QuoteItem {
 struct CounterItem {
     #[prost(string, tag = "1")]
     name: String,
-    #[prost(bool, tag = "2")]
-    total: bool,
     #[prost(int64, tag = "3")]
     committed: i64,
     #[prost(int64, tag = "4")]
@@ -174,8 +176,12 @@ impl Shadow {
                 }
                 Some(Body::Quote(quote)) => shadow.push_quote(quote),
                 Some(Body::Counter(counter)) => {
-                    shadow.saw(Timestamp::from_micros(counter.touched_us));
-                    shadow.counters.insert(counter.name.clone(), counter);
+                    let touched = Timestamp::from_micros(counter.touched_us);
+                    shadow.saw(touched);
+                    let key = counter.name.parse();
+                    let key = key.map_err(|_| RecordError::Field("counter of a snapshot"))?;
+                    let amount = counter.committed;
+                    shadow.counters.insert(key, Committed { amount, touched });
                 }
                 Some(Body::Consumer(consumer)) => shadow.consumers.push(consumer),
                 None => return Err(RecordError::Field("item of a snapshot")),
@@ -189,7 +195,13 @@ impl Shadow {
     pub(crate) fn content(&self) -> Content {
         let leads = self.leads.values().cloned().map(Body::Lead);
         let quotes = self.quotes.iter().cloned().map(Body::Quote);
-        let counters = self.counters.values().cloned().map(Body::Counter);
+        let counters = self.counters.iter().map(|(key, counter)| {
+            Body::Counter(CounterItem {
+                name: key.to_string(),
+                committed: counter.amount,
+                touched_us: counter.touched.as_micros(),
+            })
+        });
         let consumers = self.consumers.iter().cloned().map(Body::Consumer);
         let all = leads.chain(quotes).chain(counters).chain(consumers);
         let items = all.map(|body| {
@@ -237,8 +249,8 @@ impl Shadow {
             return Ok(());
         }
         for change in changes {
-            if let Change::LegEnded(number, Settlement::Accepted) = change {
-                self.commit(&state, number, record.at_us);
+            if let Change::LegEnded(number, _) = change {
+                self.commit(&state, number, record.at())?;
             }
         }
         if has_ended(&state) && !was_over {
@@ -248,21 +260,24 @@ impl Shadow {
         Ok(())
     }
 
-    /// Counts a leg that was accepted.
-    fn commit(&mut self, state: &LeadState, number: u16, at_us: i64) {
-        let leg = state.legs.iter().find(|leg| leg.leg == u32::from(number));
-        for take in leg.into_iter().flat_map(|leg| &leg.counters) {
-            let counter = self
-                .counters
-                .entry(take.counter.clone())
-                .or_insert_with(|| CounterItem {
-                    name: take.counter.clone(),
-                    total: take.window == CapWindow::Total.as_str(),
-                    ..CounterItem::default()
-                });
-            counter.committed = counter.committed.saturating_add(take.amount);
-            counter.touched_us = counter.touched_us.max(at_us);
+    /// Counts what a leg has used.
+    fn commit(&mut self, state: &LeadState, number: u16, at: Timestamp) -> Result<(), RecordError> {
+        let ended = state.legs.iter().find(|leg| leg.leg == u32::from(number));
+        let Some(leg) = ended else {
+            return Ok(());
+        };
+        let Some(usage) = leg.usage()? else {
+            return Ok(());
+        };
+        let reservation = leg.reservation(state.lead_id()?)?;
+        for take in reservation.counters {
+            if take.is_used(usage) {
+                let counter = self.counters.entry(take.key).or_default();
+                counter.amount = counter.amount.saturating_add(take.amount);
+                counter.touched = counter.touched.max(at);
+            }
         }
+        Ok(())
     }
 
     fn quote(&mut self, quoted: Quoted, at_us: i64) {
@@ -323,22 +338,18 @@ impl Shadow {
         for ended in later.into_iter().rev() {
             self.ended.push_front(ended);
         }
-        let now = self.clock.as_micros();
-        self.consumers.retain(|consumer| consumer.until_us > now);
-        let before = self.clock.as_micros().saturating_sub(DAY_KEPT_US);
-        self.counters
-            .retain(|_, counter| counter.total || counter.touched_us >= before);
+        let now = self.clock;
+        let now_us = now.as_micros();
+        self.consumers.retain(|consumer| consumer.until_us > now_us);
+        self.counters.retain(|key, counter| {
+            caps::kept(key.meter.window()).is_none_or(|kept| counter.touched.plus(kept) >= now)
+        });
     }
 
     /// Builds the live state of a process that starts.
     pub(crate) fn revive(&self, claims: &LocalClaims, caps: &LocalCaps) -> Result<(), StoreError> {
-        for counter in self.counters.values() {
-            let window = match counter.total {
-                true => CapWindow::Total,
-                false => CapWindow::Day,
-            };
-            let touched = Timestamp::from_micros(counter.touched_us);
-            caps.restore_counter(counter.name.clone(), window, counter.committed, touched);
+        for (key, counter) in &self.counters {
+            caps.restore_counter(key.clone(), counter.amount, counter.touched);
         }
         for quote in &self.quotes {
             let digest = quote.digest.as_slice().try_into();
@@ -358,12 +369,7 @@ impl Shadow {
         for state in states {
             let lead = state.lead_id()?;
             for leg in &state.legs {
-                let settled = match leg.leg_state()? {
-                    LegState::Posting | LegState::InDoubt => None,
-                    LegState::Accepted => Some(Settlement::Accepted),
-                    LegState::Rejected => Some(Settlement::Rejected),
-                };
-                caps.restore(&leg.reservation(lead)?, settled);
+                caps.restore(&leg.reservation(lead)?, leg.usage()?);
             }
             claims.restore(state)?;
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    CapWindow, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Settlement,
-    Timestamp, TrackKey, VisitorId,
+    Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Timestamp, TrackKey, Usage,
+    VisitorId,
 };
 use proto::{JourneyEntry, LeadBody};
 use store::{
@@ -71,8 +71,8 @@ impl World {
         let one = Reservation {
             id: ReservationId { lead, leg: 1 },
             counters: vec![
-                records::unit("c/d1", CapWindow::Day, 1000),
-                records::unit("c/total", CapWindow::Total, 1000),
+                records::unit("c:b/c/d1", 1000),
+                records::unit("c:b/c/total", 1000),
             ],
         };
         store.claims().posting(lead).await.unwrap();
@@ -119,10 +119,11 @@ impl World {
                 let decoded = proto::LeadRecord::decode(record.payload.clone()).unwrap();
                 let folded = store.claims().fold(record.offset, &decoded).await.unwrap();
                 for change in folded.changes {
-                    if let Change::LegEnded(_, settlement) = change {
+                    if let Change::LegEnded(..) = change {
                         let lead = folded.state.lead_id().unwrap();
-                        let one = folded.state.legs[0].reservation(lead).unwrap();
-                        store.caps().settle(&one, settlement).await.unwrap();
+                        let leg = &folded.state.legs[0];
+                        let (one, usage) = (leg.reservation(lead).unwrap(), leg.usage().unwrap());
+                        store.caps().settle(&one, usage.unwrap()).await.unwrap();
                     }
                 }
             }
@@ -151,8 +152,8 @@ impl World {
     }
 
     async fn used(&self, store: &Local) -> Vec<i64> {
-        let names = ["c/d1".to_owned(), "c/total".to_owned()];
-        store.caps().used(&names).await.unwrap()
+        let counters = ["c:b/c/d1", "c:b/c/total"].map(|name| name.parse().unwrap());
+        store.caps().used(&counters).await.unwrap()
     }
 }
 
@@ -231,11 +232,7 @@ async fn a_window_of_the_past_is_forgotten_and_a_total_never() {
     let world = World::new();
     let store = world.open();
     let (_, one) = world.sell(&store, 1).await;
-    store
-        .caps()
-        .settle(&one, Settlement::Accepted)
-        .await
-        .unwrap();
+    store.caps().settle(&one, Usage::Sold).await.unwrap();
     assert_eq!(world.used(&store).await, [1, 1]);
     for _ in 0..2 {
         world.clock.advance(HOUR * 49);
@@ -246,8 +243,7 @@ async fn a_window_of_the_past_is_forgotten_and_a_total_never() {
                 leg: 1,
             },
             counters: vec![records::unit(
-                &format!("c/d{}", world.clock.wall().as_millis()),
-                CapWindow::Day,
+                &format!("c:b/c/d{}", world.clock.wall().as_millis()),
                 9,
             )],
         };
@@ -387,7 +383,7 @@ async fn the_stores_clock_never_goes_back() {
     let lead = LeadId::from_bytes([1; 16]);
     let one = Reservation {
         id: ReservationId { lead, leg: 1 },
-        counters: vec![records::unit("c/total", CapWindow::Total, 1)],
+        counters: vec![records::unit("c:b/c/total", 1)],
     };
     let caps = Arc::new(store.caps().clone());
     caps.hold(&one, now, now.plus(HOUR)).await.unwrap();

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use domain::{CapWindow, Reservation, ReservationId, Settlement, Timestamp};
+use domain::{CounterKey, Limit, Reservation, ReservationId, Timestamp, Usage};
 
 use crate::StoreError;
 
@@ -13,8 +13,8 @@ use crate::StoreError;
 pub enum Held {
     /// All counters are reserved until the expiry.
     Granted,
-    /// This cap is full; nothing is reserved.
-    Full(CapWindow),
+    /// This cap is full, or the balance is spent; nothing is reserved.
+    Full(Limit),
     /// The caller's clock is more than 2 s off the store's: its windows cannot be trusted.
     ClockSkew,
 }
@@ -30,7 +30,7 @@ pub enum Pinned {
 
 /// Caps. Every call is idempotent by the reservation's id.
 pub trait Caps: Send + Sync + 'static {
-    /// Reserves all counters of one contract in one step, until `expires`.
+    /// Reserves all counters of one reservation in one step, until `expires`.
     fn hold(
         &self,
         reservation: &Reservation,
@@ -45,21 +45,25 @@ pub trait Caps: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Pinned, StoreError>> + Send;
 
-    /// Gives back a hold or a pin whose post never left.
-    fn release(&self, id: ReservationId) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Gives back what a hold, or a pin, has not used. What is settled stays as it is.
+    fn release(
+        &self,
+        id: ReservationId,
+        usage: Usage,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Ends a pin: committed or released. The router's call is provisional until the outcome is
+    /// Ends a pin: what is used is committed, the rest released. The router's call is provisional until the outcome is
     /// acknowledged; the fold's call sets the final state whatever was set before, and carries the
     /// reservation so that a store that never saw it can count it.
     fn settle(
         &self,
         reservation: &Reservation,
-        settlement: Settlement,
+        usage: Usage,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// What is reserved of each counter: a hint for eligibility, read in one call.
     fn used(
         &self,
-        counters: &[String],
+        counters: &[CounterKey],
     ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
 }

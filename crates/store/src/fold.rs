@@ -210,6 +210,7 @@ fn fold_replies(
                 leg.took_us = reply.took_us;
                 leg.http_status = reply.http_status;
                 leg.reference.clone_from(&reply.reference);
+                leg.unsent = reply.unsent;
                 leg.ended_at_us = record.at_us;
                 match said {
                     LegState::Accepted => {

@@ -1,7 +1,7 @@
 //! Records of topic `leads` as a router writes them, with what a test does not care about filled in.
 
 use bytes::Bytes;
-use domain::{CapWindow, CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
+use domain::{CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
 use proto::{
     Claim, Counter, Interrupted, Lapsed, LeadBody, LeadRecord, LegReply, Message, Outcome, Posting,
     Received, Settled,
@@ -99,12 +99,22 @@ pub fn interrupted() -> LeadBody {
     LeadBody::Interrupted(Interrupted {})
 }
 
-/// One unit of a counter.
-pub fn unit(counter: &str, window: CapWindow, limit: i64) -> CounterUse {
-    CounterUse {
-        counter: counter.to_owned(),
-        window,
-        amount: 1,
-        limit,
-    }
+/// One lead of a counter, by the counter's name.
+///
+/// # Panics
+/// No counter has this name.
+pub fn unit(counter: &str, limit: i64) -> CounterUse {
+    taking(counter, 1, limit)
+}
+
+/// So much of a counter, by the counter's name.
+///
+/// # Panics
+/// No counter has this name.
+#[expect(clippy::panic, reason = "a test names its own counters")]
+pub fn taking(counter: &str, amount: i64, limit: i64) -> CounterUse {
+    let Ok(key) = counter.parse() else {
+        panic!("no counter is called {counter:?}");
+    };
+    CounterUse { key, amount, limit }
 }

@@ -123,8 +123,7 @@ fn posting(leg: u32, replies: Vec<LegReply>) -> LeadBody {
         payout_micros: 8_000_000,
         currency: "USD".into(),
         counters: vec![Counter {
-            counter: format!("ct{leg}/total"),
-            window: "total".into(),
+            counter: format!("c:by{leg}/ct{leg}/total"),
             amount: 1,
             limit: 1000,
         }],
@@ -302,7 +301,7 @@ fn any_order_duplication_split_failure_and_crash_give_the_same_tables() {
             for key in expected.keys().chain(got.keys()) {
                 prop_assert_eq!(got.get(key), expected.get(key), "{:?}", key);
             }
-            let counters = ["ct1/total".to_owned(), "ct2/total".to_owned()];
+            let counters = ["c:by1/ct1/total", "c:by2/ct2/total"].map(|name| name.parse().unwrap());
             let used = rough.local.caps().used(&counters).await.unwrap();
             let sold = |contract: &str| {
                 let posts = rough.tables.of("posts").into_iter();

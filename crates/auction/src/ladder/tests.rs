@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{CapWindow, Currency, FullLead, LeadId, Payout, ReservationId};
+use domain::{CapScope, CapWindow, Currency, FullLead, LeadId, Limit, Payout, ReservationId};
 
 use super::*;
 use crate::{Cap, Price, Rules};
@@ -19,13 +19,17 @@ fn id(leg: u16) -> ReservationId {
     ReservationId { lead: LEAD, leg }
 }
 
+fn day() -> Limit {
+    Limit {
+        scope: CapScope::Contract,
+        meter: Cap::leads(CapWindow::Day, 5).meter(),
+    }
+}
+
 fn terms(name: &str) -> Terms {
     Terms {
         price: Price::Fixed(Micros::new(10_000_000)),
-        caps: vec![Cap {
-            window: CapWindow::Day,
-            leads: 5,
-        }],
+        caps: vec![Cap::leads(CapWindow::Day, 5)],
         ..Terms::new(name.parse().unwrap(), "b".parse().unwrap())
     }
 }
@@ -92,7 +96,7 @@ fn steps() -> Vec<LadderInput> {
 fn what_does_not_belong_to_a_step_changes_nothing() {
     let mut ladder = ladder();
     let strays = steps().into_iter().chain([
-        LadderInput::HoldFull(id(3), CapWindow::Day),
+        LadderInput::HoldFull(id(3), day()),
         LadderInput::HoldFailed(id(3)),
         LadderInput::PinExpired(id(3)),
         LadderInput::PinFailed(id(3)),
@@ -153,7 +157,7 @@ fn a_post_is_given_up_at_its_time_and_not_before() {
 #[test]
 fn legs_that_were_never_held_use_up_their_numbers() {
     let mut ladder = ladder();
-    ladder.on(ms(1), LadderInput::HoldFull(id(1), CapWindow::Day));
+    ladder.on(ms(1), LadderInput::HoldFull(id(1), day()));
     let holds = effects(&mut ladder)
         .into_iter()
         .filter_map(|effect| match effect {

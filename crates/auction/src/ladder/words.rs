@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    BuyerKey, CapWindow, ContractReason, FullLead, LeadId, LeadReason, LeadStatus, LegState,
-    Micros, Mono, Reservation, ReservationId, Timestamp,
+    BuyerKey, ContractReason, FullLead, LeadId, LeadReason, LeadStatus, LegState, Limit, Micros,
+    Mono, Reservation, ReservationId, Timestamp, Usage,
 };
 
 use crate::{Book, Context, Rules, Rung, Slot, Waterfall};
@@ -42,8 +42,8 @@ pub struct Climb {
 pub enum LadderInput {
     /// The hold was granted.
     Held(ReservationId),
-    /// This cap is full.
-    HoldFull(ReservationId, CapWindow),
+    /// This cap is full, or the balance is spent.
+    HoldFull(ReservationId, Limit),
     /// The store could not say, or does not trust our clock.
     HoldFailed(ReservationId),
     /// The pin stands, and the claim is ours to post.
@@ -110,6 +110,8 @@ pub struct LegReply {
     pub reference: Option<String>,
     /// What the buyer said it pays.
     pub answered: Option<Micros>,
+    /// What it has used of its reservation; none while that is open.
+    pub usage: Option<Usage>,
 }
 
 /// What has to be in the log before the next effect.
@@ -189,6 +191,8 @@ pub enum Fate {
 pub enum LadderEffect {
     /// Reserve, until the expiry.
     Hold {
+        /// For a post to this contract.
+        slot: Slot,
         /// What.
         reservation: Reservation,
         /// Until when.
@@ -225,8 +229,8 @@ pub enum LadderEffect {
     },
     /// The leg is sold for good.
     Commit(Reservation),
-    /// The leg took nothing.
-    Release(Reservation),
+    /// The leg was not sold: give back what it has not used.
+    Release(Reservation, Usage),
     /// Send a tick then.
     WakeAt(Mono),
     /// Over.

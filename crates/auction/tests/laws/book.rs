@@ -87,18 +87,15 @@ fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
             Happened::Told(LadderInput::Reply { leg, reply }) => {
                 replies.entry(*leg).or_insert_with(|| reason(reply));
             }
-            Happened::Told(LadderInput::HoldFull(id, window)) => {
-                let holds = life.effects().find_map(|(_, effect)| match effect {
-                    LadderEffect::Hold { reservation, .. } if reservation.id == *id => {
-                        reservation.counters.first()
-                    }
+            Happened::Told(LadderInput::HoldFull(id, limit)) => {
+                let held = life.effects().find_map(|(_, effect)| match effect {
+                    LadderEffect::Hold {
+                        slot, reservation, ..
+                    } if reservation.id == *id => Some(*slot),
                     _ => None,
                 });
-                let contract = holds.and_then(|unit| unit.counter.split('/').next());
-                met.insert(
-                    contract.unwrap().parse().unwrap(),
-                    ContractReason::Cap(*window),
-                );
+                let contract = life.contract(held.unwrap()).clone();
+                met.insert(contract, (*limit).into());
             }
             Happened::Told(LadderInput::Tick) => {
                 let unanswered = life.posts().into_iter().find(|post| post.until == *at);

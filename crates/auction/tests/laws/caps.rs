@@ -2,14 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use domain::{CapWindow, Reservation, ReservationId, Timestamp};
+use domain::{CounterKey, CounterUse, Limit, Reservation, ReservationId, Timestamp, Usage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
     Held,
     Pinned,
     Committed,
+    /// Given back, but for what counts posts.
+    Sent,
     Released,
+}
+
+impl Standing {
+    /// Whether a unit is taken.
+    fn takes(self, unit: &CounterUse) -> bool {
+        match self {
+            Self::Held | Self::Pinned | Self::Committed => true,
+            Self::Sent => unit.is_used(Usage::Sent),
+            Self::Released => false,
+        }
+    }
 }
 
 struct Entry {
@@ -29,26 +42,18 @@ pub(crate) struct Caps {
 
 impl Caps {
     /// What is taken of a counter now.
-    pub(crate) fn used(&self, counter: &str) -> i64 {
-        let taken = self
-            .entries
-            .values()
-            .filter(|entry| entry.standing != Standing::Released);
-        let units = taken.flat_map(|entry| &entry.reservation.counters);
-        units
-            .filter(|unit| unit.counter == counter)
-            .map(|unit| unit.amount)
-            .sum()
+    pub(crate) fn used(&self, counter: &CounterKey) -> i64 {
+        let taken = self.entries.values().flat_map(|entry| {
+            let units = entry.reservation.counters.iter();
+            units.filter(|unit| unit.key == *counter && entry.standing.takes(unit))
+        });
+        taken.map(|unit| unit.amount).sum()
     }
 
-    pub(crate) fn hold(
-        &mut self,
-        reservation: &Reservation,
-        until: Timestamp,
-    ) -> Option<CapWindow> {
+    pub(crate) fn hold(&mut self, reservation: &Reservation, until: Timestamp) -> Option<Limit> {
         for unit in &reservation.counters {
-            if self.used(&unit.counter) + unit.amount > unit.limit {
-                return Some(unit.window);
+            if self.used(&unit.key) + unit.amount > unit.limit {
+                return Some(unit.key.limit());
             }
         }
         let units = units(reservation);
@@ -79,10 +84,19 @@ impl Caps {
         self.settle(reservation, &[Standing::Pinned], Standing::Committed);
     }
 
-    pub(crate) fn release(&mut self, reservation: &Reservation) {
+    pub(crate) fn release(&mut self, reservation: &Reservation, usage: Usage) {
+        let to = match usage {
+            Usage::Nothing => Standing::Released,
+            Usage::Sent => Standing::Sent,
+            Usage::Sold => {
+                let fault = format!("{} released as sold", reservation.id);
+                return self.faults.push(fault);
+            }
+        };
         // A hold may have expired meanwhile, and giving back twice is giving back once.
-        let from = [Standing::Held, Standing::Pinned, Standing::Released];
-        self.settle(reservation, &from, Standing::Released);
+        let from = [Standing::Held, Standing::Pinned, to];
+        let sent = to == Standing::Sent;
+        self.settle(reservation, &from[usize::from(sent)..], to);
     }
 
     fn settle(&mut self, reservation: &Reservation, from: &[Standing], to: Standing) {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, Book, Cap, History, Kind, PingMode, Policy, Price, PriceRules, Promise, RankBy,
-    Rules, Schedule, ScheduleRow, Screened, Slot, SourceList, Sources, States, Subs, Terms, Zips,
+    Acceptance, Account, Book, Cap, CapSize, Caps, History, Kind, PingMode, Policy, Price,
+    PriceRules, Promise, PublisherLimits, RankBy, Rules, Schedule, ScheduleRow, Screened, Slot,
+    SourceList, Sources, States, Subs, Terms, Zips,
 };
 use domain::{
-    BuyerName, CalendarDate, CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue,
-    FullLead, Micros, Payout, Ppm, PublisherName, Weekday,
+    BuyerName, CalendarDate, CapWindow, ContractName, Counts, Currency, FieldClass, FieldName,
+    FieldValue, FullLead, Micros, Payout, Ppm, PublisherName, Weekday,
 };
 use filter::{FieldType, FieldTypes, Filter};
 
@@ -265,6 +266,15 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         max_posts: 1 + u16::try_from(draw.below(5)).unwrap(),
         quote_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
         direct_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
+        limits: draw.chance(30).then(|| {
+            Arc::new(PublisherLimits {
+                campaign: "auto".parse().unwrap(),
+                caps: Caps {
+                    caps: caps(draw, 40),
+                    ..Caps::default()
+                },
+            })
+        }),
         ..Rules::new(Currency::USD, payout)
     }
 }
@@ -292,8 +302,12 @@ pub(crate) fn books(draw: &mut Draw) -> (Arc<Book>, Arc<Book>, BTreeMap<Contract
     let size = 1 + draw.below(9);
     let mut wishes = BTreeMap::new();
     let mut before = Vec::new();
+    let mut buyer = Arc::default();
     for number in 0..size {
-        let (terms, wants) = contract(draw, number);
+        if number % 2 == 0 {
+            buyer = account(draw);
+        }
+        let (terms, wants) = contract(draw, number, &buyer);
         wishes.insert(terms.contract.clone(), wants);
         before.push(terms);
     }
@@ -336,7 +350,40 @@ fn wants(draw: &mut Draw) -> Wants {
     }
 }
 
-fn contract(draw: &mut Draw, number: u64) -> (Terms, Wants) {
+/// A few caps, each different from the others.
+fn caps(draw: &mut Draw, percent: u64) -> Vec<Cap> {
+    let mut caps: Vec<Cap> = Vec::new();
+    for _ in 0..3 {
+        let leads = i64::try_from(draw.below(4)).unwrap();
+        let size = if draw.chance(60) {
+            CapSize::Leads(leads)
+        } else {
+            CapSize::Money(draw.amount(30))
+        };
+        let cap = Cap {
+            window: draw.pick(&CapWindow::ALL),
+            counts: draw.pick(&[Counts::Sold, Counts::Sold, Counts::Sent]),
+            size,
+        };
+        if draw.chance(percent) && caps.iter().all(|known| known.meter() != cap.meter()) {
+            caps.push(cap);
+        }
+    }
+    caps
+}
+
+fn account(draw: &mut Draw) -> Arc<Account> {
+    Arc::new(Account {
+        caps: Caps {
+            caps: caps(draw, 12),
+            ..Caps::default()
+        },
+        balance: draw.chance(25).then(|| draw.amount(40)),
+        ..Account::default()
+    })
+}
+
+fn contract(draw: &mut Draw, number: u64, account: &Arc<Account>) -> (Terms, Wants) {
     let wants = wants(draw);
     let pinged = draw.chance(75);
     let (ping, price) = match wants.rules {
@@ -357,10 +404,6 @@ fn contract(draw: &mut Draw, number: u64) -> (Terms, Wants) {
         None if pinged => (PingMode::Check, Price::Fixed(draw.amount(12))),
         None => (PingMode::None, Price::Fixed(draw.amount(12))),
     };
-    let caps = [CapWindow::Day, CapWindow::Total].map(|window| {
-        let leads = i64::try_from(draw.below(4)).unwrap();
-        draw.chance(35).then_some(Cap { window, leads })
-    });
     let mut texas = States::default();
     texas.add("TX");
     let terms = Terms {
@@ -379,7 +422,9 @@ fn contract(draw: &mut Draw, number: u64) -> (Terms, Wants) {
         states: wants.texas_only.then_some(texas),
         zips: wants.zips_below.map(|end| Zips::new(vec![(0, end - 1)])),
         max_already_sold: wants.already_sold,
-        caps: caps.into_iter().flatten().collect(),
+        caps: caps(draw, 35),
+        publisher_caps: caps(draw, 10),
+        account: Arc::clone(account),
         min_post_time: draw.millis(700),
         post_timeout: Duration::from_millis(100) + draw.millis(2_500),
         ..Terms::new(

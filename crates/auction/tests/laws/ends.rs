@@ -60,7 +60,7 @@ fn a_lead_has_one_outcome() {
 fn an_exclusive_lead_has_at_most_one_billed_sale() {
     after_every_world(|world| {
         for life in &world.lives {
-            let took: Vec<_> = life.took().collect();
+            let took: Vec<_> = life.took().map(|(contract, _)| contract).collect();
             assert!(took.len() <= 1, "{} is with {took:?}", life.lead);
             let ends = life.ended_legs(life.history.len());
             let accepted = ends.values().filter(|end| **end == LegState::Accepted);
@@ -84,7 +84,7 @@ fn every_leg_ends_in_the_log_before_its_unit_is_free() {
             });
             let recorded: BTreeSet<u16> = recorded.collect();
             for (at, (_, what)) in life.history.iter().enumerate() {
-                if let Happened::Ladder(LadderEffect::Release(freed)) = what
+                if let Happened::Ladder(LadderEffect::Release(freed, _)) = what
                     && recorded.contains(&freed.id.leg)
                 {
                     let end = life.ended_legs(at).remove(&freed.id.leg);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use auction::{
     Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, LeadView, PingEffect,
-    PingInput, PingRound, PostLadder, Round, Slot,
+    PingInput, PingRound, PostLadder, PostReply, Round, Slot,
 };
 use domain::{ContractName, FullLead, LeadId, LegState, Micros, Mono};
 
@@ -18,8 +18,8 @@ pub(crate) enum Happened {
     Answered(PingInput),
     Ladder(LadderEffect),
     Told(LadderInput),
-    /// The buyer has the lead, whatever we hear of it.
-    Took(ContractName),
+    /// The buyer has the lead at this price, whatever we hear of it.
+    Took(ContractName, Micros),
 }
 
 /// A post that left.
@@ -30,6 +30,7 @@ pub(crate) struct Posted {
     pub(crate) leg: u16,
     pub(crate) slot: Slot,
     pub(crate) contract: ContractName,
+    pub(crate) price: Micros,
     pub(crate) until: Mono,
 }
 
@@ -91,9 +92,9 @@ impl Life {
         fates.collect()
     }
 
-    pub(crate) fn took(&self) -> impl Iterator<Item = &ContractName> {
+    pub(crate) fn took(&self) -> impl Iterator<Item = (&ContractName, Micros)> {
         self.history.iter().filter_map(|(_, what)| match what {
-            Happened::Took(contract) => Some(contract),
+            Happened::Took(contract, price) => Some((contract, *price)),
             _ => None,
         })
     }
@@ -137,8 +138,13 @@ impl Life {
         let history = self.history.iter().enumerate();
         let posts = history.filter_map(|(index, (at, what))| match what {
             Happened::Ladder(LadderEffect::Post {
-                leg, slot, until, ..
+                leg,
+                slot,
+                price,
+                until,
+                ..
             }) => Some(Posted {
+                price: *price,
                 index,
                 at: *at,
                 leg: *leg,
@@ -149,6 +155,19 @@ impl Life {
             _ => None,
         });
         posts.collect()
+    }
+
+    /// Whether the post of a leg left: nobody told the ladder by then that nothing was sent.
+    pub(crate) fn left(&self, leg: u16, until: usize) -> bool {
+        let unsent = Happened::Told(LadderInput::Reply {
+            leg,
+            reply: PostReply::NotSent,
+        });
+        let posted = self.posts().iter().any(|post| post.leg == leg);
+        posted
+            && self.history[..until]
+                .iter()
+                .all(|(_, what)| *what != unsent)
     }
 
     pub(crate) fn contract(&self, slot: Slot) -> &ContractName {

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use auction::{
-    Facts, History, Kind, PingEffect, PingInput, PingMode, PingReply, Policy, Price, RankBy, Rules,
-    Slot, Terms,
+    Cap, CapSize, Facts, History, Kind, PingEffect, PingInput, PingMode, PingReply, Policy, Price,
+    RankBy, Rules, Slot, Terms,
 };
-use domain::{ContractName, ContractReason, Micros, Mono, Payout, Timestamp};
+use domain::{
+    BuyerName, CapWindow, ContractName, ContractReason, CounterKey, CounterOwner, Counts, Micros,
+    Mono, Payout, PublisherName, Timestamp,
+};
 
 use crate::draw::{FULL_MINUTE, From, Order, Wants, When, Wish};
 use crate::life::{Happened, Life};
@@ -202,16 +205,11 @@ fn price(
     if !pays(most) {
         return Err(ContractReason::BelowFloor);
     }
-    for cap in &terms.caps {
-        let prefix = format!("{}/{}", terms.contract, &cap.window.as_str()[..1]);
-        let used = facts
-            .used
-            .iter()
-            .find(|(name, _)| name.starts_with(&prefix));
-        if used.is_some_and(|(_, used)| *used >= cap.leads) || cap.leads == 0 {
-            return Err(ContractReason::Cap(cap.window));
-        }
-    }
+    let full = |price: Micros| full(terms, rules, order, facts, price).map_or(Ok(()), Err);
+    full(match terms.price {
+        Price::Bid { min, .. } => min.max(Micros::new(1)),
+        Price::Fixed(_) | Price::Rules(_) => most,
+    })?;
     let bid = match (terms.ping, answer) {
         (PingMode::None, _) => most,
         (_, _) if window(rules, order).is_zero() => return Err(ContractReason::NoTime),
@@ -221,14 +219,20 @@ fn price(
         }
         (_, Some((PingReply::Accept { .. }, false))) => return Err(ContractReason::BidExpired),
         (_, Some((PingReply::Accept { .. }, true))) => most,
-        (_, Some((PingReply::Bid { price, .. }, stands))) => match terms.price {
-            Price::Bid { min, .. } if *price < min || price.get() <= 0 => {
-                return Err(ContractReason::BelowFloor);
+        (_, Some((PingReply::Bid { price, .. }, stands))) => {
+            let price = match terms.price {
+                Price::Bid { min, .. } if *price < min || price.get() <= 0 => {
+                    return Err(ContractReason::BelowFloor);
+                }
+                Price::Bid { max, .. } => (*price).min(max),
+                Price::Fixed(_) | Price::Rules(_) => most,
+            };
+            full(price)?;
+            if !stands {
+                return Err(ContractReason::BidExpired);
             }
-            _ if !stands => return Err(ContractReason::BidExpired),
-            Price::Bid { max, .. } => (*price).min(max),
-            Price::Fixed(_) | Price::Rules(_) => most,
-        },
+            price
+        }
         (_, Some((PingReply::NoBid, _))) => return Err(ContractReason::NoBid),
         (_, Some((PingReply::Throttled, _))) => return Err(ContractReason::Throttled),
         (_, Some((PingReply::Bad, _))) => return Err(ContractReason::BadResponse),
@@ -241,7 +245,129 @@ fn price(
     }
 }
 
+/// A cap or a balance, and whose leads it counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    buyer: Option<BuyerName>,
+    contract: Option<ContractName>,
+    publisher: Option<PublisherName>,
+    pub(crate) counts: Counts,
+    pub(crate) size: CapSize,
+    reason: String,
+}
+
+impl Limit {
+    pub(crate) fn counts(
+        &self,
+        contract: &ContractName,
+        buyer: &BuyerName,
+        publisher: &PublisherName,
+    ) -> bool {
+        fn all<T: PartialEq>(wanted: &Option<T>, given: &T) -> bool {
+            wanted.as_ref().is_none_or(|wanted| wanted == given)
+        }
+        all(&self.contract, contract) && all(&self.buyer, buyer) && all(&self.publisher, publisher)
+    }
+}
+
+/// All limits of a contract and a publisher, in the order in which they are asked.
+fn limits(terms: &Terms, rules: &Rules, publisher: &PublisherName) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    let of = |scope: &str, cap: &Cap| {
+        let money = match cap.size {
+            CapSize::Money(_) => " money",
+            CapSize::Leads(_) => "",
+        };
+        let sent = match cap.counts {
+            Counts::Sent => " sent",
+            Counts::Sold => "",
+        };
+        Limit {
+            buyer: Some(terms.buyer.clone()),
+            contract: None,
+            publisher: None,
+            counts: cap.counts,
+            size: cap.size,
+            reason: format!("cap({scope}{}{money}{sent})", cap.window.as_str()),
+        }
+    };
+    if let Some(balance) = terms.account.balance {
+        limits.push(Limit {
+            reason: "balance".to_owned(),
+            ..of("", &Cap::money(CapWindow::Total, balance))
+        });
+    }
+    for cap in &terms.caps {
+        limits.push(Limit {
+            contract: Some(terms.contract.clone()),
+            ..of("", cap)
+        });
+    }
+    for cap in &terms.publisher_caps {
+        limits.push(Limit {
+            contract: Some(terms.contract.clone()),
+            publisher: Some(publisher.clone()),
+            ..of("publisher ", cap)
+        });
+    }
+    for cap in &terms.account.caps.caps {
+        limits.push(of("buyer ", cap));
+    }
+    for cap in rules.limits.iter().flat_map(|limits| &limits.caps.caps) {
+        limits.push(Limit {
+            buyer: None,
+            publisher: Some(publisher.clone()),
+            ..of("campaign ", cap)
+        });
+    }
+    limits
+}
+
+/// The first limit that has no room for this price, by what was read of the counters.
+fn full(
+    terms: &Terms,
+    rules: &Rules,
+    order: &Order,
+    facts: &Facts,
+    price: Micros,
+) -> Option<ContractReason> {
+    let limits = limits(terms, rules, &order.publisher).into_iter();
+    let mut full = limits.filter_map(|limit| {
+        let mine = |key: &CounterKey| match &key.owner {
+            CounterOwner::Contract(_, contract) | CounterOwner::Publisher(_, contract, _) => {
+                limit.contract.as_ref() == Some(contract)
+            }
+            CounterOwner::Buyer(buyer) => {
+                limit.contract.is_none() && limit.buyer.as_ref() == Some(buyer)
+            }
+            CounterOwner::Campaign(..) => limit.buyer.is_none(),
+        };
+        let reason = |key: &CounterKey| ContractReason::from(key.limit());
+        let mut read = facts.used.iter();
+        let (key, used) =
+            read.find(|(key, _)| mine(key) && reason(key).to_string() == limit.reason)?;
+        let (take, most) = match limit.size {
+            CapSize::Leads(most) => (1, most),
+            CapSize::Money(most) => (price.get(), most.get()),
+        };
+        (used + take > most).then(|| reason(key))
+    });
+    full.next()
+}
+
 impl World {
+    /// Every limit there is, for every publisher.
+    pub(crate) fn limits(&self) -> Vec<Limit> {
+        let publishers = ["acme", "zeta"].map(|name| name.parse().unwrap());
+        let mut all = Vec::new();
+        for terms in self.book.terms() {
+            for publisher in &publishers {
+                all.extend(limits(terms, &self.rules, publisher));
+            }
+        }
+        all
+    }
+
     /// What the slow reader makes of a life's round.
     pub(crate) fn expected(&self, life: &Life) -> Expected {
         round(self, life, &self.answers(life))

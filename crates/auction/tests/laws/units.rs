@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use auction::{LadderEffect, Promise};
-use domain::{LegState, ReservationId};
+use auction::{CapSize, LadderEffect, Promise};
+use domain::{ContractName, Counts, LegState, ReservationId, Usage};
 
 use crate::caps::Standing;
 use crate::life::{Happened, Life};
@@ -25,20 +25,60 @@ fn reserved_is_committed_released_pinned_and_held() {
     });
 }
 
-/// Counted at the buyers: no book-keeping of ours is believed.
+/// Counted at the buyers: no book-keeping of ours is believed. Every cap and balance is of one window
+/// here, as a world lasts a few seconds.
 #[test]
 fn committed_never_passes_a_cap() {
     after_every_world(|world| {
-        for terms in world.book.terms() {
-            let took = world.lives.iter().flat_map(Life::took);
-            let took = took.filter(|contract| **contract == terms.contract);
-            let took = i64::try_from(took.count()).unwrap();
-            for cap in &terms.caps {
-                assert!(
-                    took <= cap.leads,
-                    "{} has {took} of {cap:?}",
-                    terms.contract
-                );
+        for limit in world.limits() {
+            let mine = |life: &Life, contract: &ContractName| {
+                let terms = world
+                    .book
+                    .find(contract)
+                    .and_then(|slot| world.book.get(slot));
+                let buyer = &terms.unwrap().buyer;
+                limit.counts(contract, buyer, &life.order.publisher)
+            };
+            let (mut leads, mut money) = (0, 0);
+            for life in &world.lives {
+                let left = |leg| life.left(leg, life.history.len());
+                let posts = life.posts().into_iter().filter(|post| left(post.leg));
+                let posts = posts.map(|post| (post.contract, post.price));
+                let took = life
+                    .took()
+                    .map(|(contract, price)| (contract.clone(), price));
+                let used: Vec<_> = match limit.counts {
+                    Counts::Sold => took.collect(),
+                    Counts::Sent => posts.collect(),
+                };
+                for (contract, price) in used {
+                    leads += i64::from(mine(life, &contract));
+                    money += i64::from(mine(life, &contract)) * price.get();
+                }
+            }
+            let used = match limit.size {
+                CapSize::Leads(most) => leads <= most,
+                CapSize::Money(most) => money <= most.get(),
+            };
+            assert!(used, "{leads} leads and {money} micros under {limit:?}");
+        }
+    });
+}
+
+/// What a post that was refused has used up is what counts posts, and of an unsent one nothing is.
+#[test]
+fn a_refused_post_uses_up_what_counts_posts() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            for (at, (_, what)) in life.history.iter().enumerate() {
+                let Happened::Ladder(LadderEffect::Release(of, usage)) = what else {
+                    continue;
+                };
+                let expected = match life.left(of.id.leg, at) {
+                    true => Usage::Sent,
+                    false => Usage::Nothing,
+                };
+                assert_eq!(*usage, expected, "{}", of.id);
             }
         }
     });

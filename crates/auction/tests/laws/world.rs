@@ -9,7 +9,7 @@ use auction::{
     Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingReply,
     PingRound, PostLadder, PostReply, RoundOpening, Rules, Slot, Waterfall, screen,
 };
-use domain::{ContractName, LeadId, Mono, Timestamp};
+use domain::{ContractName, LeadId, Micros, Mono, Timestamp};
 
 use crate::caps::Caps;
 use crate::draw::{self, Draw, Order, Wants};
@@ -169,7 +169,7 @@ impl World {
         let life = &self.lives[of];
         let context = self.context(&self.lives[of], self.now);
         let screened = screen(&self.book, &context, life.view());
-        let counters = screened.counters(&self.book, &context);
+        let counters = screened.counters(&self.book, &self.rules, &context);
         let used = counters.into_iter().map(|counter| {
             let used = self.caps.used(&counter);
             (counter, used)
@@ -289,7 +289,9 @@ impl World {
         while let Some(effect) = self.lives[of].ladder.as_mut().and_then(PostLadder::poll) {
             self.note(of, Happened::Ladder(effect.clone()));
             match effect {
-                LadderEffect::Hold { reservation, until } => {
+                LadderEffect::Hold {
+                    reservation, until, ..
+                } => {
                     let id = reservation.id;
                     let full = self.caps.hold(&reservation, until);
                     let input = match full {
@@ -325,9 +327,11 @@ impl World {
                     };
                     self.replies(of, input);
                 }
-                LadderEffect::Post { leg, slot, .. } => self.bought(of, leg, slot),
+                LadderEffect::Post {
+                    leg, slot, price, ..
+                } => self.bought(of, leg, slot, price),
                 LadderEffect::Commit(reservation) => self.caps.commit(&reservation),
-                LadderEffect::Release(reservation) => self.caps.release(&reservation),
+                LadderEffect::Release(reservation, usage) => self.caps.release(&reservation, usage),
                 LadderEffect::WakeAt(at) => self.at(at, of, Event::Tell(LadderInput::Tick)),
                 LadderEffect::Done(_) => {}
             }
@@ -335,7 +339,7 @@ impl World {
     }
 
     /// The buyer decides; what we hear of it is another matter.
-    fn bought(&mut self, of: usize, leg: u16, slot: Slot) {
+    fn bought(&mut self, of: usize, leg: u16, slot: Slot, price: Micros) {
         let accepted = PostReply::Accepted {
             reference: None,
             price: None,
@@ -353,7 +357,7 @@ impl World {
         };
         if took {
             let contract = self.lives[of].contract(slot).clone();
-            self.note(of, Happened::Took(contract));
+            self.note(of, Happened::Took(contract, price));
         }
         if let Some(reply) = reply {
             let slow = self.draw.chance(10);

@@ -9,6 +9,7 @@
     reason = "a scenario that does not read stops its test"
 )]
 
+mod limits;
 mod play;
 mod scenario;
 mod words;

@@ -9,7 +9,7 @@ use auction::{
     LeadView, PingEffect, PingInput, PingRound, PostLadder, Round, RoundOpening, Slot, Waterfall,
     screen,
 };
-use domain::{ContractName, LeadId, Mono, Reservation, Timestamp};
+use domain::{ContractName, CounterUse, LeadId, Mono, Reservation, Timestamp, Usage};
 
 use crate::scenario::{Does, Scenario, Trouble};
 use crate::words;
@@ -109,8 +109,9 @@ impl Play {
         };
         let screened = screen(&self.book, &context, view);
         let mut facts = Facts::default();
-        for counter in screened.counters(&self.book, &context) {
-            facts.used.insert(counter.clone(), self.used(&counter, 0));
+        for counter in screened.counters(&self.book, &self.scenario.rules, &context) {
+            let used = self.scenario.used.of(&counter, 0);
+            facts.used.insert(counter, used);
         }
         for (slot, terms) in self.book.iter() {
             let history = self.scenario.histories.get(&terms.contract);
@@ -185,14 +186,6 @@ impl Play {
             terms.on &= !paused.contains(&terms.contract);
         }
         self.book = Arc::new(Book::new(terms));
-    }
-
-    fn used(&self, counter: &str, when: usize) -> i64 {
-        let used = self.scenario.used.iter().find(|((contract, window), _)| {
-            let prefix = format!("{contract}/{}", &window.as_str()[..1]);
-            counter.starts_with(&prefix)
-        });
-        used.map_or(0, |(_, used)| used[when])
     }
 
     fn ladder(&mut self, round: Round, quoted: bool, deadline: Mono) {
@@ -323,8 +316,18 @@ impl Play {
             LadderEffect::Commit(reservation) => {
                 self.line(format!("commit leg {}", reservation.id.leg));
             }
-            LadderEffect::Release(reservation) => {
-                self.line(format!("release leg {}", reservation.id.leg));
+            LadderEffect::Release(reservation, usage) => {
+                let but = match usage {
+                    Usage::Sent => " but for what counts posts",
+                    Usage::Sold | Usage::Nothing => "",
+                };
+                let sent = |unit: &CounterUse| unit.is_used(usage);
+                let but = if reservation.counters.iter().any(sent) {
+                    but
+                } else {
+                    ""
+                };
+                self.line(format!("release leg {}{but}", reservation.id.leg));
             }
             LadderEffect::WakeAt(at) => self.at(at, Event::Ladder(LadderInput::Tick)),
             LadderEffect::Done(_) => {}
@@ -349,9 +352,10 @@ impl Play {
 
     fn hold(&self, reservation: &Reservation) -> LadderInput {
         let mut units = reservation.counters.iter();
-        let full = units.find(|unit| self.used(&unit.counter, 1) + unit.amount > unit.limit);
+        let full =
+            units.find(|unit| self.scenario.used.of(&unit.key, 1) + unit.amount > unit.limit);
         match full {
-            Some(unit) => LadderInput::HoldFull(reservation.id, unit.window),
+            Some(unit) => LadderInput::HoldFull(reservation.id, unit.key.limit()),
             None => LadderInput::Held(reservation.id),
         }
     }

@@ -12,19 +12,22 @@
 //! ```
 //! A `direct:` line instead of `ping:` and `post:` is a post without a quote. Lines of a contract's
 //! name say what its buyer does, once at its ping and once at its post; who has none stays silent.
+//! Caps and balances are read by [`crate::limits`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, Cap, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise, RankBy,
+    Acceptance, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise, RankBy,
     Rules, SourceList, Sources, Subs, Terms,
 };
 use domain::{
-    CapWindow, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout,
-    Ppm, PublisherName,
+    ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout, Ppm,
+    PublisherName,
 };
 use filter::FieldType;
+
+use crate::limits::{self, Used};
 
 /// What is posted, and how long the publisher waits.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ pub(crate) struct Scenario {
     pub(crate) rules: Rules,
     pub(crate) book: Vec<Terms>,
     /// What is used of each cap: when the facts are read, and when a hold is asked for.
-    pub(crate) used: BTreeMap<(ContractName, CapWindow), [i64; 2]>,
+    pub(crate) used: Used,
     pub(crate) order: Order,
     pub(crate) histories: BTreeMap<ContractName, History>,
     /// Contracts that are no longer in the book, or paused, when the quote is posted.
@@ -76,7 +79,7 @@ impl Scenario {
         let mut scenario = Self {
             rules: Rules::new(Currency::USD, Payout::Margin(Ppm::new(200_000).unwrap())),
             book: Vec::new(),
-            used: BTreeMap::new(),
+            used: Used::default(),
             order: Order {
                 kind: Kind::Direct,
                 publisher: "acme".parse().unwrap(),
@@ -145,7 +148,7 @@ impl Scenario {
             ["rank_by", "payout"] => rules.rank_by = RankBy::Payout,
             ["rank_by", "margin"] => rules.rank_by = RankBy::Margin,
             ["no", "penalty"] => rules.penalty = false,
-            _ => return None,
+            _ => limits::campaign(rules, &mut self.used, words)?,
         }
         Some(())
     }
@@ -188,27 +191,9 @@ impl Scenario {
                 let filter = filter::compile(clause.strip_prefix("takes")?, &types.collect());
                 terms.filter = filter.ok()?;
             }
-            [window, "cap", leads, ref used @ ..] => {
-                let window = match window {
-                    "day" => CapWindow::Day,
-                    "total" => CapWindow::Total,
-                    _ => return None,
-                };
-                let leads = leads.trim_end_matches(',').parse().ok()?;
-                terms.caps.push(Cap { window, leads });
-                let used = match used {
-                    [] => [0, 0],
-                    [used, "used"] => [used.parse().ok()?; 2],
-                    [used, "used,", then, "at", "the", "hold"] => {
-                        [used.parse().ok()?, then.parse().ok()?]
-                    }
-                    _ => return None,
-                };
-                self.used.insert((terms.contract.clone(), window), used);
-            }
             ["min_post_time", time] => terms.min_post_time = span(time)?,
             ["post_timeout", time] => terms.post_timeout = span(time)?,
-            _ => return None,
+            _ => limits::contract(&mut self.book, &mut self.used, words)?,
         }
         Some(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auction::{
     Ended, LadderInput, LadderRecord, LegReply, PingReply, PostReply, Rung, Slot, Waterfall,
 };
-use domain::{ContractName, ContractReason, LegState, Mono, Reservation};
+use domain::{CapUnit, ContractName, ContractReason, LegState, Meter, Micros, Mono, Reservation};
 
 /// A span as one would say it: `2 s`, `350 ms`.
 pub(crate) fn span(span: Duration) -> String {
@@ -45,7 +45,13 @@ pub(crate) fn rung(rung: &Rung) -> String {
 pub(crate) fn units(reservation: &Reservation) -> String {
     let units = reservation.counters.iter();
     let units: Vec<String> = units
-        .map(|unit| format!("{} (at most {})", unit.counter, unit.limit))
+        .map(|unit| match unit.key.meter.unit() {
+            CapUnit::Leads => format!("{} (at most {})", unit.key, unit.limit),
+            CapUnit::Money => {
+                let [amount, limit] = [unit.amount, unit.limit].map(Micros::new);
+                format!("{amount} of {} (at most {limit})", unit.key)
+            }
+        })
         .collect();
     if units.is_empty() {
         "no caps".to_owned()
@@ -57,9 +63,10 @@ pub(crate) fn units(reservation: &Reservation) -> String {
 /// What the ladder is told, where it is not the plain success that the next effect shows.
 pub(crate) fn told(input: &LadderInput) -> Option<String> {
     let told = match input {
-        LadderInput::HoldFull(id, window) => {
-            format!("leg {}: the {} cap is full", id.leg, window.as_str())
+        LadderInput::HoldFull(id, limit) if limit.meter == Meter::Balance => {
+            format!("leg {}: the balance is spent", id.leg)
         }
+        LadderInput::HoldFull(id, limit) => format!("leg {}: the {limit} cap is full", id.leg),
         LadderInput::HoldFailed(id) => format!("leg {}: the store cannot hold", id.leg),
         LadderInput::PinExpired(id) => format!("leg {}: the hold had expired", id.leg),
         LadderInput::PinFailed(id) => format!("leg {}: the store cannot pin", id.leg),

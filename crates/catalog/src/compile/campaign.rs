@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Book, Rules};
-use domain::{CampaignName, ContractName, Payout, PublisherName};
+use auction::{Book, Caps, PublisherLimits, Rules, Terms};
+use domain::{CampaignName, ContractName, Currency, Payout, PublisherName, Zone};
 
 use intake::{ConsentRule, Form, Kind, Unknown};
 
 use super::consumers::{self, Lists};
 use super::contract::Contract;
+use super::limits;
 use super::schema::Fields;
 use super::{Names, Section, by_name, reference, rules, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
@@ -77,6 +78,7 @@ pub(super) fn campaign(
         let postback = table.section("postback", tracking::postback);
         let origins = table.or("origins", Origins::new(), |c| tracking::origins(&c));
         let rules = rules::rules(table);
+        let zone = limits::zone(table);
         let publishers = table
             .get("publishers")
             .map_or_else(Vec::new, |c| c.entries());
@@ -84,13 +86,17 @@ pub(super) fn campaign(
             if !context.known.publishers.contains(publisher.as_str()) {
                 return c.complain(format!("there is no publisher `{publisher}`"));
             }
-            c.read_table(|table| publisher_terms(table, rules.clone()))
+            c.read_table(|table| publisher_terms(table, name, &zone, rules.clone()))
         });
 
-        let (terms, deliveries) = context
-            .contracts
-            .values()
-            .filter(|contract| contract.campaign == *name)
+        let contracts = context.contracts.values();
+        let contracts = contracts.filter(|contract| contract.campaign == *name);
+        if let Some(rules) = &rules {
+            for contract in contracts.clone() {
+                one_currency(table, &contract.terms, rules.currency);
+            }
+        }
+        let (terms, deliveries) = contracts
             .map(|contract| (contract.terms.clone(), contract.delivery.clone()))
             .unzip();
         let contracts = context.contracts.values();
@@ -128,6 +134,18 @@ pub(super) fn campaign(
     })
 }
 
+/// A buyer's money is counted over all of its contracts: they have to be in one currency.
+fn one_currency(table: &Table<'_>, terms: &Terms, currency: Currency) {
+    let account = &terms.account;
+    if limits::counts_money(account) && account.currency != currency {
+        let (contract, buyer) = (&terms.contract, &terms.buyer);
+        table.complain::<()>(format!(
+            "contract `{contract}` is in {currency}, and money of buyer `{buyer}` is counted in {}",
+            account.currency
+        ));
+    }
+}
+
 /// `tmax` where the publisher names none, `tmax_ceiling` for those that do.
 fn tmax(table: &mut Table<'_>) -> Option<Tmax> {
     let (ten, thirty) = (Duration::from_secs(10), Duration::from_secs(30));
@@ -141,7 +159,12 @@ fn tmax(table: &mut Table<'_>) -> Option<Tmax> {
 }
 
 /// `margin = "20%"`: what the service keeps; or `payout = "10.00"`: what the publisher gets.
-fn publisher_terms(table: &mut Table<'_>, rules: Option<Rules>) -> Option<PublisherTerms> {
+fn publisher_terms(
+    table: &mut Table<'_>,
+    campaign: &CampaignName,
+    zone: &Option<Zone>,
+    rules: Option<Rules>,
+) -> Option<PublisherTerms> {
     let payees = [
         ("poster", Payee::Poster),
         ("click_owner", Payee::ClickOwner),
@@ -149,13 +172,28 @@ fn publisher_terms(table: &mut Table<'_>, rules: Option<Rules>) -> Option<Publis
     let payee = table.or("payee", Payee::Poster, |c| c.word(&payees));
     let margin = table.optional("margin", |c| c.with(units::percent));
     let fixed = table.optional("payout", tracking::amount);
+    let caps = limits::caps(table, "caps");
     let payout = match (margin?, fixed?) {
         (Some(margin), None) => Payout::Margin(margin),
         (None, Some(fixed)) => Payout::Fixed(fixed),
         _ => return table.complain("expected either `margin` or `payout`"),
     };
+    let caps = Caps {
+        zone: zone.clone()?,
+        caps: caps?,
+    };
+    let limits = (!caps.caps.is_empty()).then(|| {
+        Arc::new(PublisherLimits {
+            campaign: campaign.clone(),
+            caps,
+        })
+    });
     Some(PublisherTerms {
-        rules: Rules { payout, ..rules? },
+        rules: Rules {
+            payout,
+            limits,
+            ..rules?
+        },
         payee: payee?,
     })
 }

@@ -1,6 +1,5 @@
 //! Contracts: what the auction has to know of one, and how it is reached. One file per concern.
 
-mod caps;
 mod delivery;
 mod filter;
 mod place;
@@ -9,14 +8,14 @@ mod schedule;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::filter::Filter;
 use auction::{Sources, Terms};
 use buyer::NotTaken;
-use domain::{BuyerName, CampaignName, ContractName, Zone};
+use domain::{BuyerName, CampaignName, ContractName};
 
-use self::caps::caps;
 use self::delivery::{headers, not_taken, sensitive, urls};
 use self::filter::filter;
 use self::place::{states, zips};
@@ -25,7 +24,7 @@ use self::schedule::schedule;
 use self::sources::sources;
 use super::consumers::{self, Lists};
 use super::schema::Fields;
-use super::{Names, reference};
+use super::{Names, limits, reference};
 use crate::reader::Cursor;
 use crate::{Buyer, Delivery, Wary, units};
 
@@ -78,10 +77,9 @@ pub(super) fn contract(
         let states = table.optional("states", |c| states(&c, fields));
         let zips = table.optional("zips", |c| zips(&c, fields));
         let max_already_sold = table.or("max_already_sold", 0, |c| c.int(0, 100));
-        let caps = table.section("caps", caps);
-        let zone = table.or("zone", Zone::utc(), |c| {
-            c.with(|text| Zone::parse(text).map_err(|error| error.to_string()))
-        });
+        let caps = limits::caps(table, "caps");
+        let publisher_caps = limits::caps(table, "publisher_caps");
+        let zone = limits::zone(table);
         let needs_consent = table.or("needs_consent", false, |c| c.flag());
         let window = table.optional("duplicate_window", |c| consumers::window(&c));
         let suppress = consumers::suppress(table, context.lists);
@@ -124,6 +122,8 @@ pub(super) fn contract(
                 max_already_sold: u8::try_from(max_already_sold?).ok()?,
                 needs_consent: needs_consent?,
                 caps: caps?,
+                publisher_caps: publisher_caps?,
+                account: Arc::clone(&partner.account),
                 zone: zone?,
                 min_post_time: min_post_time?,
                 post_timeout: post_timeout?,

@@ -1,10 +1,12 @@
 //! Publishers and buyers, with their keys.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{BuyerName, PublisherName};
 
+use super::limits;
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::Cursor;
 use crate::{Buyer, Pool, Publisher, units};
@@ -40,9 +42,11 @@ pub(super) fn buyer(name: &BuyerName, cursor: &Cursor<'_>, keys: &mut Keys) -> O
         let connect_timeout = table.or("connect_timeout", half, |c| c.with(units::duration));
         let idle_timeout = table.or("idle_timeout", ten, |c| c.with(units::duration));
         let answer = table.or("answer_limit", 64 << 10, |c| c.with(units::size));
+        let account = limits::account(table);
         Some(Buyer {
             name: name.clone(),
             on: on?,
+            account: Arc::new(account?),
             pool: Pool {
                 connections: usize::try_from(connections?).ok()?,
                 connect_timeout: connect_timeout?,

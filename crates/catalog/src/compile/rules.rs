@@ -54,5 +54,6 @@ pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
         max_posts: u16::try_from(max_posts?).ok()?,
         quote_promise: quote_promise?,
         direct_promise: direct_promise?,
+        limits: None,
     })
 }

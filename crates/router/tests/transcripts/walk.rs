@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use auction::Promise;
-use domain::{CapWindow, ContractReason, FieldName, LeadReason, LeadStatus};
+use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
 
 /// What no transcript shows yet.
 const NOT_YET: &[&str] = &[
@@ -55,7 +55,7 @@ fn contract_reasons() -> Vec<ContractReason> {
         R::Filtered(zip),
         R::Schedule,
         R::SourceBlocked,
-        R::Cap(CapWindow::Day),
+        R::Cap("c:b/c/d1".parse::<CounterKey>().unwrap().limit()),
         R::Balance,
         R::Paused,
         R::Suppressed,

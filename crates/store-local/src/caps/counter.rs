@@ -1,8 +1,24 @@
 //! One counter: what is committed, what is pinned, and the holds that may expire.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::{CapWindow, ReservationId, Timestamp};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a counter is kept after its last use: longer than its window, so that nobody can ask for
+/// it any more. None: for ever.
+pub(crate) const fn kept(window: CapWindow) -> Option<Duration> {
+    match window {
+        CapWindow::Hour => Some(HOUR.saturating_mul(3)),
+        CapWindow::Day => Some(DAY.saturating_mul(2)),
+        CapWindow::Week => Some(DAY.saturating_mul(9)),
+        CapWindow::Month => Some(DAY.saturating_mul(33)),
+        CapWindow::Total => None,
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Counter {
@@ -73,11 +89,13 @@ impl Counter {
         }
     }
 
+    /// When to look whether it is over; none for one without an end.
+    pub(crate) fn check_at(&self) -> Option<Timestamp> {
+        kept(self.window).map(|kept| self.touched.plus(kept))
+    }
+
     /// Whether nobody can need it any more: a window of the past, with nothing under way.
-    pub(crate) fn is_over(&self, before: Timestamp) -> bool {
-        match self.window {
-            CapWindow::Total => false,
-            CapWindow::Day => self.touched < before && self.pinned == 0 && self.holds.is_empty(),
-        }
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.check_at().is_some_and(|due| due <= now) && self.pinned == 0 && self.holds.is_empty()
     }
 }

@@ -1,26 +1,26 @@
-//! All counters, in shards by what stands before the period in their names.
+//! All counters, in shards by the buyer, or the campaign, that they belong to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use domain::{CapWindow, CounterUse, Timestamp};
+use domain::{CounterKey, CounterUse, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::counter::Counter;
 
-/// How long a window of the past is kept after its last use.
-const KEPT: Duration = Duration::from_secs(48 * 3600);
+/// When a counter that is past its time, and still pinned, is looked at again.
+const AGAIN: Duration = Duration::from_secs(3600);
 
 #[derive(Default)]
 struct Shard {
     /// Where in `counters` a name is.
-    index: HashMap<String, usize>,
+    index: HashMap<CounterKey, usize>,
     counters: Vec<Counter>,
     /// Places of counters that are forgotten.
     free: Vec<usize>,
     /// When to look whether a counter is over.
-    checks: VecDeque<(Timestamp, String)>,
+    checks: BTreeSet<(Timestamp, CounterKey)>,
 }
 
 pub(super) struct Counters {
@@ -42,14 +42,13 @@ impl Counters {
         }
     }
 
-    fn shard_of(&self, name: &str) -> usize {
-        let scope = name.rsplit_once('/').map_or(name, |(scope, _)| scope);
-        self.hasher.hash_one(scope) as usize % self.shards.len()
+    fn shard_of(&self, key: &CounterKey) -> usize {
+        self.hasher.hash_one(key.owner.group()) as usize % self.shards.len()
     }
 
     /// Locks the shards of all these counters, in order.
     pub(super) fn lock<'u>(&self, uses: impl Iterator<Item = &'u CounterUse>) -> Locked<'_> {
-        let mut needed: Vec<usize> = uses.map(|take| self.shard_of(&take.counter)).collect();
+        let mut needed: Vec<usize> = uses.map(|take| self.shard_of(&take.key)).collect();
         needed.sort_unstable();
         needed.dedup();
         Locked {
@@ -61,9 +60,9 @@ impl Counters {
         }
     }
 
-    pub(super) fn reserved(&self, name: &str, now: Timestamp) -> i64 {
-        let mut shard = self.shards[self.shard_of(name)].lock();
-        let Some(at) = shard.index.get(name).copied() else {
+    pub(super) fn reserved(&self, key: &CounterKey, now: Timestamp) -> i64 {
+        let mut shard = self.shards[self.shard_of(key)].lock();
+        let Some(at) = shard.index.get(key).copied() else {
             return 0;
         };
         let counter = &mut shard.counters[at];
@@ -71,10 +70,9 @@ impl Counters {
         counter.reserved()
     }
 
-    pub(super) fn restore(&self, name: String, counter: Counter) {
-        let mut shard = self.shards[self.shard_of(&name)].lock();
-        shard.check_later(&name, counter.window, counter.touched);
-        shard.insert(name, counter);
+    pub(super) fn restore(&self, key: CounterKey, counter: Counter) {
+        let mut shard = self.shards[self.shard_of(&key)].lock();
+        shard.insert(key, counter);
     }
 }
 
@@ -84,18 +82,18 @@ impl Locked<'_> {
         let at = match self.shards.as_slice() {
             [_] => 0,
             shards => {
-                let wanted = self.counters.shard_of(&take.counter);
+                let wanted = self.counters.shard_of(&take.key);
                 let at = shards.iter().position(|(shard, _)| *shard == wanted);
                 at.unwrap_or_default()
             }
         };
         let shard = &mut *self.shards[at].1;
-        let at = match shard.index.get(&take.counter) {
+        let at = match shard.index.get(&take.key) {
             Some(at) => *at,
             None => {
                 shard.forget_past(now);
-                shard.check_later(&take.counter, take.window, now);
-                shard.insert(take.counter.clone(), Counter::new(take.window, now))
+                let counter = Counter::new(take.key.meter.window(), now);
+                shard.insert(take.key.clone(), counter)
             }
         };
         let counter = &mut shard.counters[at];
@@ -105,7 +103,10 @@ impl Locked<'_> {
 }
 
 impl Shard {
-    fn insert(&mut self, name: String, counter: Counter) -> usize {
+    fn insert(&mut self, key: CounterKey, counter: Counter) -> usize {
+        if let Some(due) = counter.check_at() {
+            self.checks.insert((due, key.clone()));
+        }
         let at = match self.free.pop() {
             Some(at) => {
                 self.counters[at] = counter;
@@ -116,33 +117,30 @@ impl Shard {
                 self.counters.len() - 1
             }
         };
-        self.index.insert(name, at);
+        self.index.insert(key, at);
         at
     }
 
-    fn check_later(&mut self, name: &str, window: CapWindow, now: Timestamp) {
-        if window == CapWindow::Day {
-            self.checks.push_back((now.plus(KEPT), name.to_owned()));
-        }
-    }
-
-    /// Drops windows of the past; a new counter is the occasion, as there is one a day.
+    /// Drops windows of the past; a new counter is the occasion, as there is one a window.
     fn forget_past(&mut self, now: Timestamp) {
-        for _ in 0..self.checks.len() {
-            let Some((due, name)) = self.checks.pop_front() else {
-                return;
-            };
-            if due > now {
-                self.checks.push_front((due, name));
+        while let Some((due, _)) = self.checks.first() {
+            if *due > now {
                 return;
             }
-            match self.index.get(&name).copied() {
-                Some(at) if self.counters[at].is_over(now.minus(KEPT)) => {
-                    self.index.remove(&name);
-                    self.free.push(at);
-                }
-                Some(_) => self.checks.push_back((now.plus(KEPT), name)),
-                None => {}
+            let Some((_, key)) = self.checks.pop_first() else {
+                return;
+            };
+            let Some(at) = self.index.get(&key).copied() else {
+                continue;
+            };
+            let counter = &self.counters[at];
+            if counter.is_over(now) {
+                self.index.remove(&key);
+                self.free.push(at);
+            } else {
+                // Used since, or pinned still: looked at again when that may have changed.
+                let next = counter.check_at().filter(|due| *due > now);
+                self.checks.insert((next.unwrap_or(now.plus(AGAIN)), key));
             }
         }
     }

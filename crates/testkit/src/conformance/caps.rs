@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{CapWindow, LeadId, LegState, Reservation, ReservationId, Settlement, Timestamp};
+use domain::{
+    CounterKey, LeadId, LeadStatus, LegState, Micros, Reservation, ReservationId, Timestamp, Usage,
+};
 use proto::LeadBody;
 use store::{Ack, Backend, Caps, ClaimKey, EventLog, Held, Pinned, StoreError, Topic, key};
 use tokio::task::JoinSet;
@@ -13,20 +15,25 @@ use crate::records;
 
 const HOLD: Duration = Duration::from_secs(30);
 
-/// A reservation of one unit of each counter `(name, window, limit)`.
-fn reservation<H: Harness>(harness: &H, counters: &[(&str, CapWindow, i64)]) -> Reservation {
+/// A reservation of one unit of each counter `(name, limit)`.
+fn reservation<H: Harness>(harness: &H, counters: &[(&str, i64)]) -> Reservation {
     let lead = LeadId::mint(harness.now(), harness.entropy());
     Reservation {
         id: ReservationId { lead, leg: 1 },
         counters: counters
             .iter()
-            .map(|(counter, window, limit)| records::unit(counter, *window, *limit))
+            .map(|(counter, limit)| records::unit(counter, *limit))
             .collect(),
     }
 }
 
 fn total<H: Harness>(harness: &H, limit: i64) -> Reservation {
-    reservation(harness, &[("c/total", CapWindow::Total, limit)])
+    reservation(harness, &[("c:b/c/total", limit)])
+}
+
+fn full(counter: &str) -> Held {
+    let counter: CounterKey = counter.parse().unwrap();
+    Held::Full(counter.limit())
 }
 
 async fn hold<H: Harness>(harness: &H, reservation: &Reservation) -> Held {
@@ -40,32 +47,28 @@ async fn pin<H: Harness>(harness: &H, reservation: &Reservation) -> Pinned {
     caps.pin(reservation.id, harness.now()).await.unwrap()
 }
 
-async fn settle<H: Harness>(harness: &H, reservation: &Reservation, settlement: Settlement) {
+async fn settle<H: Harness>(harness: &H, reservation: &Reservation, usage: Usage) {
     let caps = harness.store().caps();
-    caps.settle(reservation, settlement).await.unwrap();
+    caps.settle(reservation, usage).await.unwrap();
 }
 
 async fn used<H: Harness>(harness: &H, counters: &[&str]) -> Vec<i64> {
-    let names: Vec<String> = counters.iter().map(|name| (*name).to_owned()).collect();
-    harness.store().caps().used(&names).await.unwrap()
+    let keys: Vec<CounterKey> = counters.iter().map(|name| name.parse().unwrap()).collect();
+    harness.store().caps().used(&keys).await.unwrap()
 }
 
 /// All counters of a contract are taken in one step.
 pub async fn a_hold_takes_all_counters_or_none<H: Harness>(harness: &mut H) {
-    let counters = ["c/d20261122", "c/total", "b/d20261122"];
+    let counters = ["c:b/c/d20261122", "c:b/c/total", "b:b/d20261122"];
     let of = |limit| {
         reservation(
             harness,
-            &[
-                (counters[0], CapWindow::Day, 10),
-                (counters[1], CapWindow::Total, 10),
-                (counters[2], CapWindow::Day, limit),
-            ],
+            &[(counters[0], 10), (counters[1], 10), (counters[2], limit)],
         )
     };
     assert_eq!(hold(harness, &of(1)).await, Held::Granted);
     assert_eq!(used(harness, &counters).await, [1, 1, 1]);
-    assert_eq!(hold(harness, &of(1)).await, Held::Full(CapWindow::Day));
+    assert_eq!(hold(harness, &of(1)).await, full(counters[2]));
     assert_eq!(used(harness, &counters).await, [1, 1, 1]);
     assert_eq!(
         hold(harness, &of(2)).await,
@@ -80,18 +83,10 @@ pub async fn a_hold_takes_all_counters_or_none<H: Harness>(harness: &mut H) {
 
 /// The reason says which cap.
 pub async fn a_full_cap_is_named<H: Harness>(harness: &mut H) {
-    let of = |day, all| {
-        reservation(
-            harness,
-            &[
-                ("c/d1", CapWindow::Day, day),
-                ("c/total", CapWindow::Total, all),
-            ],
-        )
-    };
-    assert_eq!(hold(harness, &of(0, 5)).await, Held::Full(CapWindow::Day));
-    assert_eq!(hold(harness, &of(5, 0)).await, Held::Full(CapWindow::Total));
-    assert_eq!(used(harness, &["c/d1", "c/total"]).await, [0, 0]);
+    let of = |day, all| reservation(harness, &[("c:b/c/d1", day), ("c:b/c/total", all)]);
+    assert_eq!(hold(harness, &of(0, 5)).await, full("c:b/c/d1"));
+    assert_eq!(hold(harness, &of(5, 0)).await, full("c:b/c/total"));
+    assert_eq!(used(harness, &["c:b/c/d1", "c:b/c/total"]).await, [0, 0]);
 }
 
 /// Every step may be repeated.
@@ -99,21 +94,26 @@ pub async fn asking_twice_is_asking_once<H: Harness>(harness: &mut H) {
     let one = total(harness, 5);
     for _ in 0..2 {
         assert_eq!(hold(harness, &one).await, Held::Granted);
-        assert_eq!(used(harness, &["c/total"]).await, [1]);
+        assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
     }
     for _ in 0..2 {
         assert_eq!(pin(harness, &one).await, Pinned::Pinned);
-        assert_eq!(used(harness, &["c/total"]).await, [1]);
+        assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
     }
     assert_eq!(hold(harness, &one).await, Held::Granted);
-    assert_eq!(used(harness, &["c/total"]).await, [1]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
     for _ in 0..2 {
-        settle(harness, &one, Settlement::Accepted).await;
-        assert_eq!(used(harness, &["c/total"]).await, [1]);
+        settle(harness, &one, Usage::Sold).await;
+        assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
     }
-    harness.store().caps().release(one.id).await.unwrap();
+    harness
+        .store()
+        .caps()
+        .release(one.id, Usage::Nothing)
+        .await
+        .unwrap();
     assert_eq!(
-        used(harness, &["c/total"]).await,
+        used(harness, &["c:b/c/total"]).await,
         [1],
         "what is settled is not released"
     );
@@ -123,12 +123,12 @@ pub async fn asking_twice_is_asking_once<H: Harness>(harness: &mut H) {
 pub async fn a_hold_expires<H: Harness>(harness: &mut H) {
     let (one, two) = (total(harness, 1), total(harness, 1));
     assert_eq!(hold(harness, &one).await, Held::Granted);
-    assert_eq!(hold(harness, &two).await, Held::Full(CapWindow::Total));
+    assert_eq!(hold(harness, &two).await, full("c:b/c/total"));
     harness.advance(HOLD + Duration::from_secs(1)).await;
     assert_eq!(hold(harness, &two).await, Held::Granted);
     assert_eq!(pin(harness, &one).await, Pinned::Expired);
     assert_eq!(pin(harness, &two).await, Pinned::Pinned);
-    assert_eq!(used(harness, &["c/total"]).await, [1]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
 }
 
 /// Only settlement ends a pin.
@@ -137,11 +137,8 @@ pub async fn a_pin_does_not<H: Harness>(harness: &mut H) {
     hold(harness, &one).await;
     assert_eq!(pin(harness, &one).await, Pinned::Pinned);
     harness.advance(HOLD * 100).await;
-    assert_eq!(
-        hold(harness, &total(harness, 1)).await,
-        Held::Full(CapWindow::Total)
-    );
-    settle(harness, &one, Settlement::Rejected).await;
+    assert_eq!(hold(harness, &total(harness, 1)).await, full("c:b/c/total"));
+    settle(harness, &one, Usage::Sent).await;
     assert_eq!(hold(harness, &total(harness, 1)).await, Held::Granted);
 }
 
@@ -151,7 +148,7 @@ pub async fn an_expired_hold_cannot_be_pinned<H: Harness>(harness: &mut H) {
     hold(harness, &one).await;
     harness.advance(HOLD + Duration::from_secs(1)).await;
     assert_eq!(pin(harness, &one).await, Pinned::Expired);
-    assert_eq!(used(harness, &["c/total"]).await, [0]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [0]);
     assert_eq!(hold(harness, &one).await, Held::Granted);
     assert_eq!(pin(harness, &one).await, Pinned::Pinned);
     assert_eq!(
@@ -169,22 +166,22 @@ pub async fn a_release_gives_everything_back<H: Harness>(harness: &mut H) {
     pin(harness, &two).await;
     let caps = harness.store().caps();
     for id in [one.id, two.id, two.id] {
-        caps.release(id).await.unwrap();
+        caps.release(id, Usage::Nothing).await.unwrap();
     }
-    assert_eq!(used(harness, &["c/total"]).await, [0]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [0]);
     assert_eq!(pin(harness, &one).await, Pinned::Expired);
 }
 
 /// The final settlement replaces a provisional one, whatever that was.
 pub async fn the_last_settlement_counts_once<H: Harness>(harness: &mut H) {
-    use Settlement::{Accepted, Rejected};
+    use Usage::{Sent, Sold};
     let one = total(harness, 5);
     hold(harness, &one).await;
     pin(harness, &one).await;
-    for (settlement, count) in [(Accepted, 1), (Rejected, 0), (Rejected, 0), (Accepted, 1)] {
+    for (settlement, count) in [(Sold, 1), (Sent, 0), (Sent, 0), (Sold, 1)] {
         settle(harness, &one, settlement).await;
         assert_eq!(
-            used(harness, &["c/total"]).await,
+            used(harness, &["c:b/c/total"]).await,
             [count],
             "after {settlement:?}"
         );
@@ -195,12 +192,12 @@ pub async fn the_last_settlement_counts_once<H: Harness>(harness: &mut H) {
 pub async fn a_settlement_may_come_first<H: Harness>(harness: &mut H) {
     let (one, two) = (total(harness, 5), total(harness, 5));
     for _ in 0..2 {
-        settle(harness, &one, Settlement::Accepted).await;
-        settle(harness, &two, Settlement::Rejected).await;
-        assert_eq!(used(harness, &["c/total"]).await, [1]);
+        settle(harness, &one, Usage::Sold).await;
+        settle(harness, &two, Usage::Sent).await;
+        assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
     }
     assert_eq!(hold(harness, &one).await, Held::Granted);
-    assert_eq!(used(harness, &["c/total"]).await, [1]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
 }
 
 /// A caller who is more than two seconds off would count in the wrong window.
@@ -215,13 +212,98 @@ pub async fn a_wrong_clock_gets_no_hold<H: Harness>(harness: &mut H) {
     assert_eq!(ask(harness.now().minus(second)).await, Ok(Held::Granted));
 }
 
+/// What counts posts keeps a unit of a post that was refused, and gives back one that never left;
+/// what counts sales keeps neither.
+pub async fn a_post_that_left_uses_up_what_counts_posts<H: Harness>(harness: &mut H) {
+    let counters = ["c:b/c/d1", "c:b/c/d1:sent"];
+    let of = || reservation(harness, &[(counters[0], 2), (counters[1], 2)]);
+    let (refused, unsent, sold) = (of(), of(), of());
+    for one in [&refused, &unsent] {
+        assert_eq!(hold(harness, one).await, Held::Granted);
+        assert_eq!(pin(harness, one).await, Pinned::Pinned);
+    }
+    let caps = harness.store().caps();
+    for _ in 0..2 {
+        caps.release(refused.id, Usage::Sent).await.unwrap();
+        caps.release(unsent.id, Usage::Nothing).await.unwrap();
+        assert_eq!(used(harness, &counters).await, [0, 1]);
+    }
+    // The fold says the same, later and as often as it likes.
+    for _ in 0..2 {
+        settle(harness, &refused, Usage::Sent).await;
+        settle(harness, &unsent, Usage::Nothing).await;
+        assert_eq!(used(harness, &counters).await, [0, 1]);
+    }
+    assert_eq!(hold(harness, &sold).await, Held::Granted);
+    assert_eq!(hold(harness, &of()).await, full(counters[1]));
+    assert_eq!(pin(harness, &sold).await, Pinned::Pinned);
+    settle(harness, &sold, Usage::Sold).await;
+    assert_eq!(used(harness, &counters).await, [1, 2]);
+    // A hold that nobody pinned was never sent.
+    let held = reservation(harness, &[(counters[1], 9)]);
+    hold(harness, &held).await;
+    caps.release(held.id, Usage::Sent).await.unwrap();
+    assert_eq!(used(harness, &counters).await, [1, 2]);
+}
+
+/// Amounts are counted to the micro, and one step takes from the contract's and the buyer's.
+pub async fn money_is_counted_to_the_micro<H: Harness>(harness: &mut H) {
+    const BALANCE: i64 = 10_000_000;
+    let counters = ["c:b/c/m202611:money", "b:b/d1", "b:b/balance"];
+    let at = |price: i64| {
+        let lead = LeadId::mint(harness.now(), harness.entropy());
+        let counters = vec![
+            records::taking(counters[0], price, 8_000_000),
+            records::taking(counters[1], 1, 10),
+            records::taking(counters[2], price, BALANCE),
+        ];
+        Reservation {
+            id: ReservationId { lead, leg: 1 },
+            counters,
+        }
+    };
+    let (one, two) = (at(5_000_001), at(2_999_999));
+    for (one, sum) in [(&one, 5_000_001), (&two, 8_000_000)] {
+        assert_eq!(hold(harness, one).await, Held::Granted);
+        assert_eq!(pin(harness, one).await, Pinned::Pinned);
+        assert_eq!(used(harness, &counters[..1]).await, [sum]);
+    }
+    assert_eq!(hold(harness, &at(1)).await, full(counters[0]));
+    assert_eq!(used(harness, &counters).await, [8_000_000, 2, 8_000_000]);
+    // Sold for less than was held: what is booked counts, and no more.
+    settle(
+        harness,
+        &one.clone().at_price(Micros::new(3_000_000)),
+        Usage::Sold,
+    )
+    .await;
+    assert_eq!(used(harness, &counters).await, [5_999_999, 2, 5_999_999]);
+    settle(harness, &two, Usage::Sent).await;
+    assert_eq!(used(harness, &counters).await, [3_000_000, 1, 3_000_000]);
+    // Another contract of the same buyer may spend the rest of the balance, and no micro of it twice.
+    let other = |price: i64| Reservation {
+        counters: vec![records::taking(counters[2], price, BALANCE)],
+        ..at(price)
+    };
+    assert_eq!(hold(harness, &other(7_000_001)).await, full(counters[2]));
+    assert_eq!(hold(harness, &other(7_000_000)).await, Held::Granted);
+    // What was paid in since is there at once.
+    let paid_in = Reservation {
+        counters: vec![records::taking(counters[2], 1, BALANCE + 1)],
+        ..at(1)
+    };
+    assert_eq!(hold(harness, &at(1)).await, full(counters[2]));
+    assert_eq!(hold(harness, &paid_in).await, Held::Granted);
+}
+
 /// However they interleave, committed ends at the cap and never passes it on the way.
 pub async fn racing_holds_fill_a_cap_to_the_unit<H: Harness>(harness: &mut H) {
     const CAP: i64 = 100;
     let mut racing = JoinSet::new();
     let store = harness.store().clone();
     let now = harness.now();
-    let counters = Arc::new(["c/d1", "c/total"].map(str::to_owned));
+    let counters =
+        Arc::new(["c:b/c/d1", "c:b/c/total"].map(|name| name.parse::<CounterKey>().unwrap()));
     for task in 0..16_u64 {
         let store = store.clone();
         let counters = Arc::clone(&counters);
@@ -233,11 +315,11 @@ pub async fn racing_holds_fill_a_cap_to_the_unit<H: Harness>(harness: &mut H) {
             let caps = store.caps();
             let mut sold = 0_i64;
             for (n, lead) in (task..).zip(leads) {
-                let uses = [(0, CapWindow::Day, CAP), (1, CapWindow::Total, CAP + 7)];
+                let uses = [(0, CAP), (1, CAP + 7)];
                 let one = Reservation {
                     id: ReservationId { lead, leg: 1 },
                     counters: uses
-                        .map(|(at, window, limit)| records::unit(&counters[at], window, limit))
+                        .map(|(at, limit)| records::unit(&counters[at].to_string(), limit))
                         .to_vec(),
                 };
                 if caps.hold(&one, now, now.plus(HOLD)).await? != Held::Granted {
@@ -245,7 +327,7 @@ pub async fn racing_holds_fill_a_cap_to_the_unit<H: Harness>(harness: &mut H) {
                 }
                 tokio::task::yield_now().await;
                 if n % 5 == 0 {
-                    caps.release(one.id).await?;
+                    caps.release(one.id, Usage::Nothing).await?;
                     continue;
                 }
                 assert_eq!(caps.pin(one.id, now).await?, Pinned::Pinned);
@@ -254,11 +336,11 @@ pub async fn racing_holds_fill_a_cap_to_the_unit<H: Harness>(harness: &mut H) {
                     assert!(used <= CAP, "{used} reserved of {CAP}");
                 }
                 let accepted = n % 3 != 0;
-                let settlement = match accepted {
-                    true => Settlement::Accepted,
-                    false => Settlement::Rejected,
+                let usage = match accepted {
+                    true => Usage::Sold,
+                    false => Usage::Sent,
                 };
-                caps.settle(&one, settlement).await?;
+                caps.settle(&one, usage).await?;
                 sold += i64::from(accepted);
             }
             Ok::<i64, StoreError>(sold)
@@ -273,25 +355,70 @@ pub async fn racing_holds_fill_a_cap_to_the_unit<H: Harness>(harness: &mut H) {
     // What is left is filled one by one.
     let mut rest = 0;
     loop {
-        let uses = [
-            ("c/d1", CapWindow::Day, CAP),
-            ("c/total", CapWindow::Total, CAP + 7),
-        ];
+        let uses = [("c:b/c/d1", CAP), ("c:b/c/total", CAP + 7)];
         let one = reservation(harness, &uses);
         match hold(harness, &one).await {
             Held::Granted => {
                 pin(harness, &one).await;
-                settle(harness, &one, Settlement::Accepted).await;
+                settle(harness, &one, Usage::Sold).await;
                 rest += 1;
             }
-            full => {
-                assert_eq!(full, Held::Full(CapWindow::Day));
+            refused => {
+                assert_eq!(refused, full("c:b/c/d1"));
                 break;
             }
         }
     }
     assert_eq!(sold + rest, CAP);
-    assert_eq!(used(harness, &["c/d1", "c/total"]).await, [CAP, CAP]);
+    assert_eq!(
+        used(harness, &["c:b/c/d1", "c:b/c/total"]).await,
+        [CAP, CAP]
+    );
+}
+
+/// A refused post is still counted where posts are, an unsent one is not, and a sale at its price.
+pub async fn what_is_used_survives<H: Harness>(harness: &mut H) {
+    let counters = ["c:b/c/d1:sent", "c:b/c/d1", "b:b/balance"];
+    let claim = ClaimKey("pub/solar/post/k".to_owned());
+    let [refused, unsent, sold] = [(); 3].map(|()| {
+        let mut one = reservation(harness, &[(counters[0], 5), (counters[1], 5)]);
+        one.counters
+            .push(records::taking(counters[2], 30_000_000, 90_000_000));
+        one
+    });
+    for one in [&refused, &unsent, &sold] {
+        assert_eq!(hold(harness, one).await, Held::Granted);
+        assert_eq!(pin(harness, one).await, Pinned::Pinned);
+        append(harness, one, records::received(&claim, &[1; 32])).await;
+        let posting = records::posting(1, &one.counters, harness.now().plus(HOLD));
+        append(harness, one, LeadBody::Posting(posting)).await;
+        let (state, status) = match one == &sold {
+            true => (LegState::Accepted, LeadStatus::Sold),
+            false => (LegState::Rejected, LeadStatus::Unsold),
+        };
+        let mut reply = records::reply(1, state);
+        reply.unsent = one == &unsent;
+        append(
+            harness,
+            one,
+            records::outcome(status, None, vec![reply], b""),
+        )
+        .await;
+    }
+    if !harness.reopen().await {
+        return;
+    }
+    let usage = [
+        (&refused, Usage::Sent),
+        (&unsent, Usage::Nothing),
+        (&sold, Usage::Sold),
+    ];
+    for _ in 0..2 {
+        assert_eq!(used(harness, &counters).await, [2, 1, 30_000_000]);
+        for (one, usage) in usage {
+            settle(harness, one, usage).await;
+        }
+    }
 }
 
 /// After a restart the counters are what the log says: a posting is pinned, an accepted leg is
@@ -307,32 +434,32 @@ pub async fn pins_and_commits_survive<H: Harness>(harness: &mut H) {
         let posting = LeadBody::Posting(records::posting(1, &one.counters, reply_by));
         append(harness, one, posting).await;
         if one != &posted {
-            let (state, settlement) = match one == &sold {
-                true => (LegState::Accepted, Settlement::Accepted),
-                false => (LegState::Rejected, Settlement::Rejected),
+            let (state, usage, status) = match one == &sold {
+                true => (LegState::Accepted, Usage::Sold, LeadStatus::Sold),
+                false => (LegState::Rejected, Usage::Sent, LeadStatus::Unsold),
             };
-            settle(harness, one, settlement).await;
+            settle(harness, one, usage).await;
             let replies = vec![records::reply(1, state)];
-            let status = match settlement {
-                Settlement::Accepted => domain::LeadStatus::Sold,
-                Settlement::Rejected => domain::LeadStatus::Unsold,
-            };
             append(harness, one, records::outcome(status, None, replies, b"")).await;
         }
     }
     assert_eq!(hold(harness, &held).await, Held::Granted);
-    assert_eq!(used(harness, &["c/total"]).await, [3]);
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [3]);
     if !harness.reopen().await {
         return;
     }
-    assert_eq!(used(harness, &["c/total"]).await, [2], "the hold is gone");
+    assert_eq!(
+        used(harness, &["c:b/c/total"]).await,
+        [2],
+        "the hold is gone"
+    );
     assert_eq!(pin(harness, &held).await, Pinned::Expired);
     // The fold comes once more: nothing counts twice.
-    settle(harness, &sold, Settlement::Accepted).await;
-    settle(harness, &refused, Settlement::Rejected).await;
-    assert_eq!(used(harness, &["c/total"]).await, [2]);
-    settle(harness, &posted, Settlement::Rejected).await;
-    assert_eq!(used(harness, &["c/total"]).await, [1]);
+    settle(harness, &sold, Usage::Sold).await;
+    settle(harness, &refused, Usage::Sent).await;
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [2]);
+    settle(harness, &posted, Usage::Sent).await;
+    assert_eq!(used(harness, &["c:b/c/total"]).await, [1]);
 }
 
 async fn append<H: Harness>(harness: &H, one: &Reservation, body: LeadBody) {

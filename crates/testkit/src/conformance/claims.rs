@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{AuctionId, CapWindow, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
+use domain::{AuctionId, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
 use proto::{Claim, LeadBody, LeadRecord, Quoted};
 use store::{
     Ack, Admission, AdmitRequest, Backend, ClaimKey, Claims, ConsumerClaim, Digest, EventLog,
@@ -79,7 +79,7 @@ async fn appended<H: Harness>(harness: &H, key: u64, record: &LeadRecord) -> u64
 }
 
 fn posting(at: Timestamp) -> LeadBody {
-    let unit = records::unit("contract-1/total", CapWindow::Total, 10);
+    let unit = records::unit("c:b/contract-1/total", 10);
     LeadBody::Posting(records::posting(
         1,
         &[unit],

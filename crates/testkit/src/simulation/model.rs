@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{CapWindow, CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
+use domain::{CounterKey, CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
 use proto::{LeadBody, LeadRecord, LeadState, Message};
 use store::{Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog, Position, Topic};
 
@@ -18,6 +18,8 @@ use crate::{FakeClock, SeededEntropy, records};
 pub(super) enum Reply {
     Accept,
     Reject,
+    /// The post never left.
+    Unsent,
     /// It never answers; whether it took the lead comes out later.
     Unclear,
 }
@@ -45,7 +47,7 @@ pub(super) struct Model {
     idle: Cell<bool>,
 }
 
-/// Contracts, each with a cap per day and in total.
+/// Contracts of one buyer, each with caps of its own beside the buyer's.
 pub(super) const CONTRACTS: u64 = 3;
 
 impl Model {
@@ -77,13 +79,30 @@ impl Model {
         self.tally.set(tally);
     }
 
+    /// What a lead costs under a contract.
+    pub(super) fn price(contract: u64) -> i64 {
+        [7_000_001, 5_000_000, 11_999_999]
+            .into_iter()
+            .nth(contract as usize)
+            .unwrap_or(1)
+    }
+
     /// The counters of a contract. Days are short here, so that units outlive theirs.
     pub(super) fn counters(&self, contract: u64) -> Vec<CounterUse> {
         let day = self.now().as_micros() / 600_000_000;
-        let (cap, total) = (self.plan.cap, self.plan.cap + 2);
+        let (cap, price) = (self.plan.cap, Self::price(contract));
+        let money = |counter: String, leads: i64| {
+            // Some micros beside a round number of leads, so that the last one does not fit.
+            records::taking(&counter, price, leads * 8_000_000 + 3)
+        };
         vec![
-            records::unit(&format!("c{contract}/d{day}"), CapWindow::Day, cap),
-            records::unit(&format!("c{contract}/total"), CapWindow::Total, total),
+            money("b:b/balance".to_owned(), 3 * cap),
+            records::unit(&format!("c:b/c{contract}/d{day}"), cap),
+            records::unit(&format!("c:b/c{contract}/total"), cap + 2),
+            records::unit(&format!("c:b/c{contract}/d{day}:sent"), cap + 1),
+            money(format!("c:b/c{contract}/d{day}:money:sent"), cap + 1),
+            records::unit(&format!("b:b/d{day}"), 2 * cap),
+            money(format!("b:b/d{day}:money"), 2 * cap),
         ]
     }
 
@@ -165,7 +184,8 @@ impl Model {
     pub(super) fn post(&self, lead: LeadId) -> Reply {
         let mut posts = self.posts.borrow_mut();
         let posts = posts.entry(lead).or_default();
-        let free = posts.iter().all(|reply| *reply == Reply::Reject);
+        let refused = |reply: &Reply| matches!(reply, Reply::Reject | Reply::Unsent);
+        let free = posts.iter().all(refused);
         assert!(
             free,
             "{lead} is posted while a buyer may have it: {posts:?}"
@@ -185,13 +205,13 @@ impl Model {
     pub(super) async fn check_caps<B: Backend>(&self, store: &B) {
         for contract in 0..CONTRACTS {
             for take in self.counters(contract) {
-                let used = store.caps().used(std::slice::from_ref(&take.counter)).await;
+                let used = store.caps().used(std::slice::from_ref(&take.key)).await;
                 let used = used.unwrap()[0];
                 assert!(
                     used <= take.limit,
                     "{used} of {} in {}",
                     take.limit,
-                    take.counter
+                    take.key
                 );
             }
         }
@@ -254,17 +274,17 @@ impl Model {
     /// Compares the store with the log. No hold may be alive.
     pub(super) async fn audit<B: Backend>(&self, store: &B) {
         self.read(store).await;
-        let mut reserved: BTreeMap<String, i64> = BTreeMap::new();
+        let mut reserved: BTreeMap<CounterKey, i64> = BTreeMap::new();
         let leads = self.leads.borrow().clone();
         for (lead, state) in &leads {
             let view = store.claims().lead(*lead).await.unwrap();
             let view = view.unwrap_or_else(|| panic!("{lead} is forgotten"));
             assert_eq!(view.state.as_deref(), Some(state), "the state of {lead}");
             for leg in &state.legs {
-                let taken = leg.leg_state().unwrap() != LegState::Rejected;
-                for take in &leg.counters {
-                    *reserved.entry(take.counter.clone()).or_default() +=
-                        i64::from(taken) * take.amount;
+                let usage = leg.usage().unwrap();
+                for take in leg.reservation(*lead).unwrap().counters {
+                    let taken = usage.is_none_or(|usage| take.is_used(usage));
+                    *reserved.entry(take.key).or_default() += i64::from(taken) * take.amount;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{
-    LeadId, LeadReason, LeadStatus, LegState, Reservation, ReservationId, Settlement, Timestamp,
+    LeadId, LeadReason, LeadStatus, LegState, Reservation, ReservationId, Timestamp, Usage,
 };
 use proto::{LeadBody, LegReply, Quoted};
 use store::{
@@ -53,8 +53,8 @@ struct Router<B> {
     key: ClaimKey,
     lead: LeadId,
     n: u32,
-    /// Refused, and not yet on record as refused.
-    refused: Option<Reservation>,
+    /// Not sold, and not yet on record as not sold.
+    refused: Option<(Reservation, Usage)>,
     /// The lead is taken over, or a leg of it given up, no earlier than this.
     until: Timestamp,
     /// Another router may have recorded an outcome of it, so that the fold alone knows the answer.
@@ -161,8 +161,8 @@ impl<B: Backend> Router<B> {
     /// pin back after somebody else had taken the place.
     async fn give_back(&mut self) {
         let in_time = self.is_in_time();
-        if let Some(refused) = self.refused.take().filter(|_| in_time) {
-            let released = self.store.caps().release(refused.id).await;
+        if let Some((refused, usage)) = self.refused.take().filter(|_| in_time) {
+            let released = self.store.caps().release(refused.id, usage).await;
             released.unwrap();
         }
     }
@@ -179,12 +179,13 @@ impl<B: Backend> Router<B> {
             if leg > MOST_LEGS || self.model.now() > deadline {
                 break;
             }
+            let contract = (first + turn) % CONTRACTS;
             let one = Reservation {
                 id: ReservationId {
                     lead: self.lead,
                     leg,
                 },
-                counters: self.model.counters((first + turn) % CONTRACTS),
+                counters: self.model.counters(contract),
             };
             let now = self.model.now();
             let held = self.store.caps().hold(&one, now, now.plus(HOLD)).await;
@@ -212,32 +213,40 @@ impl<B: Backend> Router<B> {
             let reply_by = self.model.now().plus(REPLY);
             self.until = self.until.min(reply_by);
             let mut posting = records::posting(leg, &one.counters, reply_by);
+            posting.price_micros = Model::price(contract);
             posting.replies = replies.last().cloned().into_iter().collect();
             self.record(LeadBody::Posting(posting)).await;
             self.give_back().await;
             let reply = match self.model.now() > deadline {
-                true => Reply::Reject,
+                true => Reply::Unsent,
                 false => self.model.post(self.lead),
             };
             self.gate.pass().await;
             // An answer after its time is no answer any more.
-            let reply = match self.model.now() > reply_by {
-                true => Reply::Unclear,
-                false => reply,
+            let reply = match reply {
+                Reply::Accept | Reply::Reject if self.model.now() > reply_by => Reply::Unclear,
+                reply => reply,
             };
             let state = match reply {
                 Reply::Accept => {
                     let caps = self.store.caps();
-                    caps.settle(&one, Settlement::Accepted).await.unwrap();
+                    caps.settle(&one, Usage::Sold).await.unwrap();
                     LegState::Accepted
                 }
                 Reply::Reject => {
-                    self.refused = Some(one);
+                    self.refused = Some((one, Usage::Sent));
+                    LegState::Rejected
+                }
+                Reply::Unsent => {
+                    self.refused = Some((one, Usage::Nothing));
                     LegState::Rejected
                 }
                 Reply::Unclear => LegState::InDoubt,
             };
-            replies.push(records::reply(leg, state));
+            replies.push(LegReply {
+                unsent: reply == Reply::Unsent,
+                ..records::reply(leg, state)
+            });
             if self.model.entropy.one_in(6) {
                 self.stall().await;
             }
@@ -247,7 +256,7 @@ impl<B: Backend> Router<B> {
                     let reason = Some(LeadReason::InDoubt);
                     return Some(self.ended(LeadStatus::Pending, reason, replies));
                 }
-                Reply::Reject => leg += 1,
+                Reply::Reject | Reply::Unsent => leg += 1,
             }
         }
         let reason = match replies.is_empty() {

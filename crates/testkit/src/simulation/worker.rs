@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::{LeadId, LegState, Settlement};
+use domain::{LeadId, LegState};
 use proto::{LeadBody, LeadRecord, LeadState, Message};
 use store::fold::{Change, Due};
 use store::{Ack, Backend, Caps, Claims, Consumer, Delivery, EventLog, Topic, key};
@@ -62,22 +62,21 @@ async fn fold<B: Backend>(
     gate.pass().await;
     let lead = folded.state.lead_id().unwrap();
     for change in folded.changes {
-        let (number, settlement) = match change {
-            Change::LegEnded(number, settlement) => (number, settlement),
+        let number = match change {
+            Change::LegEnded(number, _) => number,
             // Its router may have counted it for the moment.
             Change::LateAccept(number) => {
                 model.count(|tally| tally.late += 1);
-                (number, Settlement::Rejected)
+                number
             }
             _ => continue,
         };
-        let leg = folded
-            .state
-            .legs
-            .iter()
-            .find(|leg| leg.leg == u32::from(number));
-        let reservation = leg.unwrap().reservation(lead).unwrap();
-        store.caps().settle(&reservation, settlement).await.unwrap();
+        let legs = &folded.state.legs;
+        let leg = legs.iter().find(|leg| leg.leg == u32::from(number));
+        let leg = leg.unwrap();
+        let (reservation, usage) = (leg.reservation(lead).unwrap(), leg.usage().unwrap());
+        let settled = store.caps().settle(&reservation, usage.unwrap());
+        settled.await.unwrap();
     }
 }
 

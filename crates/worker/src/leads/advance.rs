@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::{LegState, Settlement};
 use proto::LeadState;
 use store::{Backend, Caps as _, Record, StoreError};
 
@@ -31,13 +30,11 @@ pub(crate) async fn advance<B: Backend>(backend: &B, records: &[Record]) -> Resu
 async fn settle<B: Backend>(backend: &B, state: &LeadState) -> Result<(), StoreError> {
     let lead = state.lead_id()?;
     for leg in state.legs.iter().filter(|leg| !leg.contract.is_empty()) {
-        let settlement = match leg.leg_state()? {
-            LegState::Accepted => Settlement::Accepted,
-            LegState::Rejected => Settlement::Rejected,
-            LegState::Posting | LegState::InDoubt => continue,
+        let Some(usage) = leg.usage()? else {
+            continue;
         };
         let reservation = leg.reservation(lead)?;
-        backend.caps().settle(&reservation, settlement).await?;
+        backend.caps().settle(&reservation, usage).await?;
     }
     Ok(())
 }
