@@ -102,9 +102,11 @@ pub(super) fn campaign(
         let contracts = context.contracts.values();
         let wary = contracts.filter(|contract| contract.campaign == *name);
         let schema = context.schemas.get(&schema?)?.schema.as_ref()?;
-        let contact = schema.fields().iter().filter_map(|field| {
-            matches!(field.kind, Kind::Phone(_) | Kind::Email).then(|| field.name.clone())
-        });
+        let contact = schema
+            .fields()
+            .iter()
+            .filter(|field| matches!(field.kind, Kind::Phone(_) | Kind::Email));
+        let contact = contact.map(|field| field.name.clone());
         Some(Campaign {
             consumers: Consumers {
                 duplicates: duplicates?,
