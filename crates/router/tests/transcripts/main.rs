@@ -97,6 +97,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    a_bid_runs_out
     a_buyer_hangs_up_on_a_post
     a_buyers_own_window
     a_consumer_comes_again
@@ -108,6 +109,15 @@ scenarios! {
     a_silent_buyer
     a_suppressed_consumer
     consent
+    everybody_refuses
     everything_wrong_at_once
     no_consent_to_give
+    one_reason_for_each_contract
+    pings_that_bring_no_bid
+    policy_priority
+    policy_round_robin
+    posts_that_are_refused
+    rank_by_margin
+    rank_by_payout
+    too_little_time
 }

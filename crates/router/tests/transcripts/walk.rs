@@ -8,32 +8,19 @@ use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
 /// What no transcript shows yet.
 const NOT_YET: &[&str] = &[
     "abandoned",
-    "bad_response",
     "balance",
-    "bid_expired",
     "breaker_open",
-    "buyer_says_duplicate",
+    "buyer_duplicate",
     "cancelled",
     "cap",
-    "below_floor",
-    "excluded_by_publisher",
-    "geo",
-    "incompatible",
     "late_accept",
-    "no_bid",
-    "no_time",
-    "paused",
-    "ping_error",
-    "post_error",
-    "post_limit",
+    "not_consented",
     "post_timeout",
-    "schedule",
-    "source_blocked",
-    "test_mismatch",
-    "throttled",
-    "lead reason no_bid",
+    "suppressed",
+    "lead rejected",
+    "lead duplicate",
+    "lead reason ladder_ended",
     "lead reason interrupted",
-    "lead reason in_progress",
     "lead reason consent",
     "lead reason publisher_cap",
     "lead reason source",
@@ -105,6 +92,14 @@ fn promises() -> Vec<Promise> {
     all
 }
 
+/// What a campaign can choose between, as its catalog says it.
+const CHOICES: &[&str] = &[
+    "policy = \"priority\"",
+    "policy = \"round_robin\"",
+    "rank_by = \"payout\"",
+    "rank_by = \"margin\"",
+];
+
 /// What has to be shown, in the words of [`shown`].
 fn wanted() -> BTreeSet<String> {
     let reasons = contract_reasons();
@@ -114,7 +109,9 @@ fn wanted() -> BTreeSet<String> {
     let promises = promises()
         .into_iter()
         .map(|promise| format!("promise {promise:?}"));
-    contracts.chain(leads).chain(why).chain(promises).collect()
+    let choices = CHOICES.iter().map(|choice| (*choice).to_owned());
+    let all = contracts.chain(leads).chain(why);
+    all.chain(promises).chain(choices).collect()
 }
 
 /// What a transcript shows: reasons in waterfalls and legs, folded states, promises in force.
@@ -131,6 +128,9 @@ fn shown(transcript: &str) -> BTreeSet<String> {
         } else if let Some(leg) = line.strip_prefix("  leg ") {
             let reason = leg.split(['(', ')']).nth(1).unwrap_or_default();
             shown.insert(reason.to_owned());
+        } else if let Some((_, reason)) = line.split_once("\"reason\":{\"code\":\"") {
+            let reason = reason.split('"').next().unwrap_or_default();
+            shown.insert(format!("lead reason {reason}"));
         } else if line.contains(" promises ") {
             let promised = line.split([' ', ',']);
             shown.extend(promised.map(|word| format!("promise {word}")));
@@ -144,8 +144,10 @@ fn every_reason_status_and_promise_is_shown() {
     let mut seen = BTreeSet::new();
     for file in std::fs::read_dir(crate::scenarios()).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let transcript = text.splitn(3, crate::RULE).nth(2);
-        seen.extend(shown(transcript.expect("a transcript")));
+        let mut parts = text.splitn(3, crate::RULE);
+        let catalog = parts.next().unwrap_or_default();
+        seen.extend(catalog.lines().map(str::to_owned));
+        seen.extend(shown(parts.nth(1).expect("a transcript")));
     }
     let later: BTreeSet<String> = NOT_YET.iter().map(|code| (*code).to_owned()).collect();
     let wanted = wanted();
