@@ -109,6 +109,7 @@ scenarios! {
     a_silent_buyer
     a_suppressed_consumer
     consent
+    caps_and_a_balance
     everybody_refuses
     everything_wrong_at_once
     no_consent_to_give

@@ -8,10 +8,8 @@ use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
 /// What no transcript shows yet.
 const NOT_YET: &[&str] = &[
     "abandoned",
-    "balance",
     "breaker_open",
     "cancelled",
-    "cap",
     "late_accept",
     "post_timeout",
     "lead reason ladder_ended",
