@@ -15,11 +15,11 @@ const DURABLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Appends an event under its own key. It is queued when this returns, so that several share one
 /// sync.
-pub(crate) fn append<B: Backend>(
-    edge: &Edge<B>,
+pub(crate) fn append<'e, B: Backend>(
+    edge: &'e Edge<B>,
     record: &EventRecord,
     ack: Ack,
-) -> impl Future<Output = Result<(), LogError>> + Send {
+) -> impl Future<Output = Result<(), LogError>> + Send + use<'e, B> {
     let queued = key::event(record)
         .map_err(|error| LogError::Unavailable(error.to_string()))
         .map(|key| {

@@ -24,6 +24,10 @@ pub(crate) enum Door {
     Postback,
     /// A browser: anybody can say anything.
     Pixel,
+    /// The events API.
+    Api,
+    /// The events API, taking one back.
+    Reversal,
 }
 
 impl Door {
@@ -32,6 +36,7 @@ impl Door {
         match self {
             Self::Postback => "postback",
             Self::Pixel => "pixel",
+            Self::Api | Self::Reversal => "api",
         }
     }
 }
@@ -282,7 +287,13 @@ fn status(
     let begins = goal.map_or(ConversionStatus::Approved, |goal| goal.approval.status());
     let untrusted = goal.is_some_and(|goal| goal.pixel == PixelTrust::Untrusted);
     match door {
+        Door::Reversal => {
+            if said.is_some_and(|status| status != ConversionStatus::Reversed) {
+                fields.issue("status", "contradiction", "a reversal has no other status");
+            }
+            ConversionStatus::Reversed
+        }
         Door::Pixel if untrusted => ConversionStatus::Pending,
-        Door::Pixel | Door::Postback => said.unwrap_or(begins),
+        Door::Pixel | Door::Postback | Door::Api => said.unwrap_or(begins),
     }
 }

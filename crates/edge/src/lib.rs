@@ -9,10 +9,13 @@ mod address;
 mod agent;
 mod append;
 mod conversion;
+mod event;
 mod expand;
 mod fallback;
 mod fields;
 mod head;
+mod inflate;
+mod members;
 mod params;
 mod phones;
 mod pixel;
@@ -31,12 +34,16 @@ use http::HeaderName;
 use httpd::{Audience, Reply, Request, Service};
 use store::{Backend, Sealer};
 use telemetry::Metrics;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use recent::Recent;
 use route::Route;
 
 pub use route::endpoints;
+
+/// Batches worked on at the same time: each may take some megabytes once it is decoded.
+const BATCHES: usize = 16;
 
 /// What an edge is given by the binary.
 pub struct Parts<B> {
@@ -64,6 +71,8 @@ pub struct Parts<B> {
 pub struct Edge<B> {
     parts: Parts<B>,
     recent: Recent,
+    /// Places for batches that are worked on.
+    batches: Semaphore,
 }
 
 impl<B: Backend> Edge<B> {
@@ -72,6 +81,7 @@ impl<B: Backend> Edge<B> {
         Arc::new(Self {
             parts,
             recent: Recent::default(),
+            batches: Semaphore::new(BATCHES),
         })
     }
 }

@@ -3,10 +3,13 @@
 //! How to add one: a file under `route/` with a function from a request to a reply, a line in the
 //! list here, an arm in [`call`], and a table of cases in `tests/`.
 
+mod beacon;
 mod click;
+mod events;
 mod impression;
 mod pixel;
 mod postback;
+mod tag;
 
 use httpd::{Endpoint, Problem, Reply, Request};
 use store::Backend;
@@ -20,6 +23,9 @@ httpd::routes! {
         Impression "GET, HEAD" "/i/{link}";
         Pixel "GET, HEAD" "/p.gif";
         Postback "GET, POST" "/postback";
+        Events "POST" "/v1/events";
+        Beacon "POST, OPTIONS" "/v1/beacon";
+        Tag "GET, HEAD" "/t.js";
     }
 }
 
@@ -43,5 +49,8 @@ pub(crate) async fn call<B: Backend>(edge: &Edge<B>, request: Request) -> Reply 
         Route::Impression => Box::pin(impression::call(edge, &request)).await,
         Route::Pixel => Box::pin(pixel::call(edge, &request)).await,
         Route::Postback => Box::pin(postback::call(edge, request)).await,
+        Route::Events => Box::pin(events::call(edge, request)).await,
+        Route::Beacon => Box::pin(beacon::call(edge, request)).await,
+        Route::Tag => tag::call(&request),
     }
 }

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use data_encoding::HEXLOWER;
 use store::Sealer;
 
+/// Longest URL that is recorded.
+const URL_BYTES: usize = 512;
+
 /// The value, cut to `most` bytes, or the hash of one that looks personal.
 pub(crate) fn scrub<'a>(value: &'a str, most: usize, sealer: &Sealer) -> Cow<'a, str> {
     if looks_personal(value) {
@@ -22,6 +25,23 @@ pub(crate) fn cut(value: &str, most: usize) -> &str {
     value
         .get(..value.floor_char_boundary(most))
         .unwrap_or(value)
+}
+
+/// A URL without scheme, user, query and fragment; path segments that look personal hashed.
+pub(crate) fn host_and_path(url: &str, sealer: &Sealer) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let mut out = cut(host, URL_BYTES).to_ascii_lowercase();
+    for segment in path.split('/').filter(|_| !path.is_empty()) {
+        out.push('/');
+        out.push_str(&scrub(segment, URL_BYTES, sealer));
+    }
+    out.truncate(out.floor_char_boundary(URL_BYTES));
+    out
 }
 
 fn looks_personal(value: &str) -> bool {

@@ -160,12 +160,17 @@ fn planted_personal_data_is_found_nowhere() {
         (head.contains(" 200 "), body.to_owned())
     };
     let held = |sql: &str| ask(sql) == (true, "1\n".to_owned());
-    // One sold by ping and post, one directly, and the postback's conversion beside theirs.
+    // One sold by ping and post, one directly, and the postback's and the pixel's conversions beside theirs.
     until("leads arrive", || {
         held("SELECT toUInt8(count() = 2) FROM v_leads FORMAT TSV")
     });
     until("conversions arrive", || {
-        held("SELECT toUInt8(count() = 3) FROM v_conversions FORMAT TSV")
+        held("SELECT toUInt8(count() = 4) FROM v_conversions FORMAT TSV")
+    });
+    until("visits and persons arrive", || {
+        held(
+            "SELECT toUInt8(countIf(kind = 'visit') = 2 AND countIf(kind = 'identify') = 1) FROM v_events FORMAT TSV",
+        )
     });
 
     let metrics = request(&operator, "GET /metrics HTTP/1.1", "");
@@ -289,4 +294,30 @@ fn plant(public: &str) {
     );
     let answer = request(public, &postback, "");
     assert!(answer.contains("200 OK"), "{answer}");
+    for path in [
+        "/i/alpha-search?s1=zebulonia.q%40marker-mail.example&t=marker-token-in-a-url",
+        "/p.gif?campaign=auto-us&goal=policy_bound&txid=512-555-0173&phone=5125550173",
+    ] {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nuser-agent: Zebulonia/1.0\r\nreferer: https://forms.example/zebulonia.q@marker-mail.example?t=marker-token-in-a-url"
+        );
+        let answer = request(public, &head, "");
+        assert!(answer.contains("image/gif"), "{answer}");
+    }
+    let visit = json!({
+        "type": "visit", "visitor": "zebulonia.q@marker-mail.example", "campaign": "auto-us",
+        "page": "https://quotes.example/zebulonia.q@marker-mail.example?t=marker-token-in-a-url",
+        "utm": {"source": "512-555-0173"},
+    });
+    let identify = json!({
+        "type": "identify", "visitor": "Zebulonia", "email": "zebulonia.q@marker-mail.example",
+        "phone": "512-555-0173",
+    });
+    let beacon =
+        "POST /v1/beacon HTTP/1.1\r\ncontent-type: text/plain\r\norigin: https://quotes.example";
+    let answer = request(public, beacon, &json!([visit]).to_string());
+    assert!(answer.contains("204 No Content"), "{answer}");
+    let events = "POST /v1/events HTTP/1.1\r\ncontent-type: application/json\r\nauthorization: Bearer demo-postback-token-auto-us";
+    let answer = request(public, events, &json!([visit, identify]).to_string());
+    assert!(answer.contains("\"accepted\":2"), "{answer}");
 }

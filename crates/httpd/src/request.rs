@@ -130,4 +130,16 @@ impl Request {
     pub async fn body(&mut self) -> Result<Bytes, BodyError> {
         body::read(&mut self.body, &self.limits, &self.wire).await
     }
+
+    /// As [`Self::body`], of a route whose bodies may be as large as `bytes`.
+    ///
+    /// # Errors
+    /// As those of [`Self::body`].
+    pub async fn body_within(&mut self, bytes: usize) -> Result<Bytes, BodyError> {
+        let limits = Limits {
+            body_bytes: bytes,
+            ..self.limits
+        };
+        body::read(&mut self.body, &limits, &self.wire).await
+    }
 }

@@ -102,6 +102,8 @@ metrics! {
         "Impressions answered: logged, flagged (logged, but no person), unlogged, or their link unknown or paused.";
     Counter EDGE_PIXELS EdgePixels "gavel_edge_pixels_total" ["result"]
         "Conversion pixels answered: accepted, duplicate, updated, unlogged, invalid, or their campaign unknown.";
+    Counter EDGE_EVENTS EdgeEvents "gavel_edge_events_total" ["door", "result"]
+        "Events of the API and the tag answered: accepted, duplicate, updated, or why not.";
     Counter EDGE_POSTBACKS EdgePostbacks "gavel_edge_postbacks_total" ["result"]
         "Postbacks answered.";
 

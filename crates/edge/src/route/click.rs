@@ -18,14 +18,14 @@ use crate::agent::Agent;
 use crate::expand::{Values, expand};
 use crate::fallback::{self, Reason};
 use crate::params::{AD_IDS, Params, SUB_IDS};
-use crate::scrub::{cut, scrub};
+use crate::scrub::{cut, host_and_path, scrub};
 use crate::{Edge, address, visitor};
 
 /// A log that takes longer to write 300 bytes is as good as full.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest sub id that is recorded.
 const SUB_BYTES: usize = 256;
-/// Longest ad click id, landing page and referrer that is recorded.
+/// Longest ad click id and landing page that is recorded.
 const TEXT_BYTES: usize = 512;
 
 /// Answers a click.
@@ -194,23 +194,6 @@ fn landing(link: &Link) -> String {
         }
     }
     cut(&text, TEXT_BYTES).to_owned()
-}
-
-/// A referrer without scheme, user, query and fragment; path segments that look personal hashed.
-fn host_and_path(url: &str, sealer: &Sealer) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let mut out = cut(host, TEXT_BYTES).to_ascii_lowercase();
-    for segment in path.split('/').filter(|_| !path.is_empty()) {
-        out.push('/');
-        out.push_str(&scrub(segment, TEXT_BYTES, sealer));
-    }
-    out.truncate(out.floor_char_boundary(TEXT_BYTES));
-    out
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

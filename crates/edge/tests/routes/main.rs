@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod beacon;
 mod click;
+mod events;
 mod impression;
 mod lab;
 mod log;

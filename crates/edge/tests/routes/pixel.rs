@@ -40,7 +40,7 @@ async fn a_pixel_reports_the_conversion_of_its_visitor() {
     };
     assert_eq!(
         (appended.key, appended.ack),
-        (u64::from(visitor.shard()), Ack::Kernel)
+        (store::key::event(&appended.event()).unwrap(), Ack::Kernel)
     );
     assert_eq!(appended.event().visitor_id(), Ok(Some(visitor)));
     let expected = Conversion {

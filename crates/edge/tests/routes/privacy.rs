@@ -55,8 +55,20 @@ async fn nothing_personal_is_recorded() {
     ] {
         assert_eq!(lab.get(path, &browser).await.status, 200, "{path}");
     }
+    let json = "content-type: application/json";
+    let events = r#"[{"type":"visit","id":"jane.marker@mail.example","ts":"2026-11-22T03:00:00Z","visitor":"jane.marker@mail.example","page":"https://mail.example/jane.marker@mail.example?e=plantedparam","referrer":"https://mail.example/u/512-555-0199","utm":{"source":"jane.marker@mail.example"},"ip":"203.0.113.77","user_agent":"SecretAgent/1.0"},
+        {"type":"identify","visitor":"jane.marker@mail.example","email":"jane.marker@mail.example","phone":"+15125550199"},
+        {"type":"conversion","goal":"policy_bound","txid":"jane.marker@mail.example","parent":"+15125550199"}]"#;
+    let key = "authorization: Bearer demo-postback-token-auto-us";
+    let answer = lab.ask("POST", "/v1/events", &[key, json], events).await;
+    assert!(answer.body.contains("\"accepted\":3"), "{answer:?}");
+    let site = "origin: https://quotes.example";
+    let visit = r#"[{"type":"visit","campaign":"auto-us","visitor":"jane.marker@mail.example","page":"https://quotes.example/512-555-0199?e=plantedparam","gclid":"jane.marker@mail.example"}]"#;
+    let headers = [site, "content-type: text/plain", browser[0], browser[1]];
+    let answer = lab.ask("POST", "/v1/beacon", &headers, visit).await;
+    assert_eq!(answer.status, 204);
     let records = lab.store.take();
-    assert_eq!(records.len(), 6);
+    assert_eq!(records.len(), 10);
     let metrics = lab.metrics.encode();
     for marker in MARKERS {
         for record in &records {

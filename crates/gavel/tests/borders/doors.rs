@@ -9,6 +9,8 @@ pub(crate) enum Who {
     Publisher,
     Buyer,
     Admin,
+    /// A page of a campaign's site, named by its origin.
+    Site,
     /// Named by a token or a key in the query or the form.
     Token,
 }
@@ -18,6 +20,8 @@ pub(crate) enum Who {
 pub(crate) enum Body {
     Nothing,
     Json,
+    /// A JSON array, each entry of which is judged by itself.
+    Batch,
     Form,
 }
 
@@ -48,6 +52,7 @@ impl Door {
             Who::Anybody | Who::Token => "",
             Who::Publisher => "authorization: Bearer demo-publisher-alpha-media\r\n",
             Who::Buyer => "authorization: Bearer demo-buyer-01-key\r\n",
+            Who::Site => "origin: https://quotes.example\r\n",
             Who::Admin => "authorization: Bearer border-test-admin-key\r\n",
         }
     }
@@ -56,7 +61,7 @@ impl Door {
     pub(crate) fn media(&self) -> &'static str {
         match self.body {
             Body::Form => "application/x-www-form-urlencoded",
-            Body::Json | Body::Nothing => "application/json",
+            Body::Json | Body::Batch | Body::Nothing => "application/json",
         }
     }
 }
@@ -65,6 +70,9 @@ impl Door {
 fn about(endpoint: Endpoint) -> (Who, Body, Reader) {
     match (endpoint.methods, endpoint.path) {
         (_, "/c/{link}" | "/i/{link}" | "/p.gif") => (Who::Anybody, Body::Nothing, Reader::Person),
+        ("POST", "/v1/events") => (Who::Publisher, Body::Batch, Reader::Program),
+        (_, "/v1/beacon") => (Who::Site, Body::Batch, Reader::Program),
+        (_, "/t.js") => (Who::Anybody, Body::Nothing, Reader::Program),
         (_, "/postback") => (Who::Token, Body::Form, Reader::Program),
         ("POST", path) if path.starts_with("/v1/campaigns/") => {
             (Who::Publisher, Body::Json, Reader::Program)
@@ -112,7 +120,11 @@ pub(crate) fn doors() -> Vec<Door> {
             if method == "HEAD" {
                 continue;
             }
-            let reads = if method == "GET" { Body::Nothing } else { body };
+            let reads = if matches!(method, "GET" | "OPTIONS") {
+                Body::Nothing
+            } else {
+                body
+            };
             doors.push(Door {
                 listener,
                 method,
