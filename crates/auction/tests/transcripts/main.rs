@@ -55,6 +55,7 @@ scenarios! {
     a_bid_expires
     a_buyer_will_say_later
     a_cap_fills_before_the_hold
+    a_check_asks_yes_or_no
     a_ping_has_all_of_its_time
     a_post_is_read_past_the_deadline
     a_reject_past_the_deadline_ends_the_ladder
@@ -64,6 +65,8 @@ scenarios! {
     break_even_gives_up
     break_even_keeps_the_quote
     break_even_on_a_direct_post
+    choices_wait_for_the_whole_lead
+    choosy_contracts
     direct_post
     filters_wait_for_the_whole_lead
     fixed_payout_sells_at_the_highest_bid
@@ -83,6 +86,8 @@ scenarios! {
     rank_by_payout
     rank_by_revenue
     rejects_cost
+    prices_by_rules
+    prices_wait_for_the_whole_lead
     reprice_stops_at_the_floor
     somebody_else_has_the_lead
     sources

@@ -90,9 +90,13 @@ impl Play {
     }
 
     fn context(&self) -> Context {
+        let order = &self.scenario.order;
         Context {
-            test: self.scenario.order.test,
-            ..Context::new(self.scenario.order.publisher.clone(), self.wall())
+            sub: Arc::new(order.sub.clone()),
+            exclude: Arc::new(order.exclude.clone()),
+            already_sold: order.already_sold,
+            test: order.test,
+            ..Context::new(order.publisher.clone(), self.wall())
         }
     }
 

@@ -14,16 +14,17 @@
 //! name say what its buyer does, once at its ping and once at its post; who has none stays silent.
 //! Caps and balances are read by [`crate::limits`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, History, Kind, PingMode, PingReply, Policy, PostReply, Price, Promise, RankBy,
-    Rules, SourceList, Sources, Subs, Terms,
+    Acceptance, History, Kind, PingMode, PingReply, Policy, PostReply, Price, PriceRules, Promise,
+    RankBy, Rules, Schedule, ScheduleRow, SourceList, Sources, States, Subs, Terms, Zips,
 };
 use domain::{
-    ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead, Micros, Payout, Ppm,
-    PublisherName,
+    BuyerName, CalendarDate, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead,
+    Micros, Payout, Ppm, PublisherName, Weekday,
 };
 use filter::FieldType;
 
@@ -35,6 +36,9 @@ pub(crate) struct Order {
     pub(crate) kind: Kind,
     pub(crate) publisher: PublisherName,
     pub(crate) test: bool,
+    pub(crate) sub: BTreeMap<String, String>,
+    pub(crate) exclude: BTreeSet<BuyerName>,
+    pub(crate) already_sold: u8,
     pub(crate) floor: Micros,
     pub(crate) tmax: Duration,
     /// When a quote is posted, after it was given; and the `tmax` of that post.
@@ -84,6 +88,9 @@ impl Scenario {
                 kind: Kind::Direct,
                 publisher: "acme".parse().unwrap(),
                 test: false,
+                sub: BTreeMap::new(),
+                exclude: BTreeSet::new(),
+                already_sold: 0,
                 floor: Micros::ZERO,
                 tmax: Duration::from_secs(10),
                 post: None,
@@ -182,6 +189,31 @@ impl Scenario {
             }
             ["off"] => terms.on = false,
             ["test"] => terms.testing = true,
+            ["states", ref codes @ ..] => {
+                let mut states = States::default();
+                let good = codes.iter().all(|code| states.add(code));
+                terms.states = good.then_some(states);
+            }
+            ["zips", ref zips @ ..] => {
+                let ranges: Vec<_> = zips.iter().map(|zip| Zips::read(zip)).collect();
+                terms.zips = Some(Zips::new(
+                    ranges.into_iter().collect::<Result<_, _>>().ok()?,
+                ));
+            }
+            ["open", hours] => {
+                let row = ScheduleRow {
+                    days: Weekday::ALL.into(),
+                    from: minute(hours.split_once("..")?.0)?,
+                    to: minute(hours.split_once("..")?.1)?,
+                };
+                terms.schedule = Schedule::new(vec![row], BTreeSet::new());
+            }
+            ["closed", "on", date] => {
+                let dates = BTreeSet::from([CalendarDate::parse(date)?]);
+                terms.schedule = Schedule::new(Vec::new(), dates);
+            }
+            ["sold", "elsewhere", at_most] => terms.max_already_sold = at_most.parse().ok()?,
+            ["pays", ..] => terms.price = rules(clause.strip_prefix("pays")?)?,
             ["only", ref source @ ..] => {
                 terms.sources = Sources::new(Some(sources(source)?), SourceList::default());
             }
@@ -210,6 +242,11 @@ impl Scenario {
             (_, ["from", publisher]) => order.publisher = publisher.parse().ok()?,
             (_, ["floor", amount]) => order.floor = amount.parse().ok()?,
             (_, ["test"]) => order.test = true,
+            (_, ["sold", "elsewhere", times]) => order.already_sold = times.parse().ok()?,
+            (_, ["excludes", buyer]) => drop(order.exclude.insert(buyer.parse().ok()?)),
+            (_, [sub, value]) if sub.starts_with('s') && sub.len() == 2 => {
+                order.sub.insert((*sub).to_owned(), (*value).to_owned());
+            }
             (_, [field, value]) => {
                 let name: FieldName = field.parse().ok()?;
                 let mut known = fields().filter(|(known, _, _)| *known == name);
@@ -331,6 +368,27 @@ fn fields() -> impl Iterator<Item = (FieldName, FieldType, FieldClass)> {
     fields
         .into_iter()
         .map(|(name, field, class)| (name.parse().unwrap(), field, class))
+}
+
+/// `12 when age < 30, 10 when owner = true, else 8`.
+fn rules(text: &str) -> Option<Price> {
+    let (rules, otherwise) = text.rsplit_once(", else ")?;
+    let rules = rules.split(", ").map(|rule| {
+        let (price, when) = rule.trim().split_once(" when ")?;
+        let types = fields().map(|(name, field, _)| (name, field));
+        let when = filter::compile(when, &types.collect()).ok()?;
+        Some((when, price.parse().ok()?))
+    });
+    Some(Price::Rules(Arc::new(PriceRules {
+        rules: rules.collect::<Option<_>>()?,
+        otherwise: otherwise.parse().ok()?,
+    })))
+}
+
+/// `08:30`.
+fn minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    Some(hours.parse::<u16>().ok()? * 60 + minutes.parse::<u16>().ok()?)
 }
 
 /// `acme`, or `acme s1 a b`: its traffic with one of these values of a sub id.
