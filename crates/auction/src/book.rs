@@ -22,22 +22,39 @@ pub struct Book {
 pub(crate) struct Columns {
     /// By name.
     pub(crate) names: Vec<FieldName>,
-    /// For each contract, where among them the columns of its filter are.
-    pub(crate) of: Vec<Vec<usize>>,
+    /// For each contract, where among them the columns of its filters are.
+    pub(crate) of: Vec<Places>,
+}
+
+/// Where the columns of a contract's filters are among those of its book.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// Those of its filter.
+    pub(crate) filter: Vec<usize>,
+    /// Those of each rule of its price.
+    pub(crate) price: Vec<Vec<usize>>,
 }
 
 impl Columns {
     fn new(terms: &[Terms]) -> Self {
-        let mut names: Vec<FieldName> = terms
+        let filters = terms
             .iter()
-            .flat_map(|terms| terms.filter.columns().iter().cloned())
+            .flat_map(|terms| std::iter::once(&terms.filter).chain(terms.price.filters()));
+        let mut names: Vec<FieldName> = filters
+            .flat_map(|filter| filter.columns().iter().cloned())
             .collect();
         names.sort_unstable();
         names.dedup();
-        let place = |name: &FieldName| names.partition_point(|known| known < name);
+        let places = |filter: &Filter| {
+            let place = |name: &FieldName| names.partition_point(|known| known < name);
+            filter.columns().iter().map(place).collect()
+        };
         let of = terms
             .iter()
-            .map(|terms| terms.filter.columns().iter().map(place).collect())
+            .map(|terms| Places {
+                filter: places(&terms.filter),
+                price: terms.price.filters().map(places).collect(),
+            })
             .collect();
         Self { names, of }
     }

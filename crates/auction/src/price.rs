@@ -41,25 +41,39 @@ pub struct Named {
 }
 
 impl Price {
+    /// The filters of its rules.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let rules = match self {
+            Self::Rules(rules) => rules.rules.as_slice(),
+            Self::Fixed(_) | Self::Bid { .. } => &[],
+        };
+        rules.iter().map(|(when, _)| when)
+    }
+
     /// What the contract names for a lead; none if it bids.
     pub fn named(&self, lead: &dyn Fields) -> Option<Named> {
+        self.named_by(|_, when| when.eval(lead))
+    }
+
+    /// The same, by what the filter of each rule says, with the rule's place among them.
+    pub(crate) fn named_by(&self, says: impl Fn(usize, &Filter) -> Verdict) -> Option<Named> {
         match self {
             Self::Fixed(price) => Some(Named {
                 price: *price,
                 deferred: false,
             }),
-            Self::Rules(rules) => Some(rules.price(lead)),
+            Self::Rules(rules) => Some(rules.price(says)),
             Self::Bid { .. } => None,
         }
     }
 }
 
 impl PriceRules {
-    fn price(&self, lead: &dyn Fields) -> Named {
+    fn price(&self, says: impl Fn(usize, &Filter) -> Verdict) -> Named {
         let mut possible = None;
         let mut last = self.otherwise;
-        for (when, price) in &self.rules {
-            match when.eval(lead) {
+        for (place, (when, price)) in self.rules.iter().enumerate() {
+            match says(place, when) {
                 Verdict::Fail(_) => {}
                 Verdict::Unknown => {
                     possible = Some(possible.map_or(*price, |least: Micros| least.min(*price)));

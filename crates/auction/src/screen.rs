@@ -179,28 +179,51 @@ pub fn screen(book: &Book, context: &Context, lead: LeadView<'_>) -> Screened {
         .iter()
         .map(|name| lead.cell(name.as_str()))
         .collect();
+    let at = |places: &[usize], column: usize| {
+        let cell = places.get(column).and_then(|place| cells.get(*place));
+        cell.copied().unwrap_or(Cell::Absent)
+    };
     let mut locals = Locals::new(context.wall);
     let place = Place::of(&lead);
-    let mut screened = Screened::default();
+    let mut passed = Vec::new();
+    let mut excluded = Count::default();
     for ((slot, terms), places) in book.iter().zip(&columns.of) {
-        let cell = |column: usize| {
-            let cell = places.get(column).and_then(|place| cells.get(*place));
-            cell.copied().unwrap_or(Cell::Absent)
+        let filter = || {
+            let filter = &terms.filter;
+            filter.eval_cells(|column| at(&places.filter, column))
         };
-        let filter = || terms.filter.eval_cells(cell);
         match judge(terms, context, &mut locals, place, filter) {
             Ok(deferred) => {
-                let named = terms.price.named(&lead);
-                screened.passed.push(Passed {
+                let named = terms.price.named_by(|rule, when| {
+                    let places = places.price.get(rule).map_or(&[][..], Vec::as_slice);
+                    when.eval_cells(|column| at(places, column))
+                });
+                passed.push(Passed {
                     slot,
                     deferred: deferred || named.is_some_and(|named| named.deferred),
                     named,
                 });
             }
-            Err(failed) => *screened.excluded.entry(failed.reason).or_default() += 1,
+            Err(failed) => excluded.add(failed.reason),
         }
     }
-    screened
+    Screened {
+        passed,
+        excluded: excluded.0.into_iter().collect(),
+    }
+}
+
+/// Few reasons for many contracts: those that came up, looked through one by one.
+#[derive(Default)]
+struct Count(Vec<(ContractReason, u32)>);
+
+impl Count {
+    fn add(&mut self, reason: ContractReason) {
+        match self.0.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((reason, 1)),
+        }
+    }
 }
 
 /// The static checks of one contract. `Ok(true)` if one of them waits for the whole lead.

@@ -29,7 +29,8 @@ impl Sources {
     /// Whether this lead is taken.
     pub fn allow(&self, publisher: &PublisherName, sub: &BTreeMap<String, String>) -> bool {
         let only = self.only.as_ref();
-        only.is_none_or(|only| only.holds(publisher, sub)) && !self.except.holds(publisher, sub)
+        only.is_none_or(|only| only.holds(publisher, sub))
+            && (self.except.0.is_empty() || !self.except.holds(publisher, sub))
     }
 }
 
@@ -40,8 +41,8 @@ impl SourceList {
     }
 
     fn holds(&self, publisher: &PublisherName, sub: &BTreeMap<String, String>) -> bool {
-        let mut parts = self.0.get(publisher).into_iter().flatten();
-        parts.any(|part| part.holds(sub))
+        let parts = self.0.get(publisher);
+        parts.is_some_and(|parts| parts.iter().any(|part| part.holds(sub)))
     }
 }
 

@@ -50,7 +50,7 @@ impl Checker<'_> {
     }
 
     fn comparison(&mut self, source: &Comparison) -> Option<Node> {
-        let Some(field_type) = self.types.get(&source.field) else {
+        let Some((field, field_type)) = self.types.get_key_value(&source.field) else {
             let message = format!("the campaign has no field `{}`", source.field);
             return self.complain(source.at, message);
         };
@@ -76,7 +76,8 @@ impl Checker<'_> {
         }
         match operator.test(source.spelling, values) {
             Ok(test) => Some(Node::Is {
-                column: self.column(&source.field),
+                // The schema's own copy of the name: all filters of a campaign share it.
+                column: self.column(field),
                 test,
             }),
             Err(message) => self.complain(source.at, message),

@@ -121,19 +121,21 @@ impl Node {
                 Truth::False(column) => Truth::True(column),
                 Truth::Unknown => Truth::Unknown,
             },
-            Self::Is { column, test } => {
-                let holds = match cells(*column) {
-                    Cell::Value(value) => test.holds(value),
-                    Cell::Absent => test.holds_without(),
-                    Cell::Later => return Truth::Unknown,
-                };
-                if holds {
-                    Truth::True(*column)
-                } else {
-                    Truth::False(*column)
-                }
-            }
+            Self::Is { column, test } => compare(*column, test.as_ref(), cells),
         }
+    }
+}
+
+fn compare<'f>(column: usize, test: &dyn Test, cells: &impl Fn(usize) -> Cell<'f>) -> Truth {
+    let holds = match cells(column) {
+        Cell::Value(value) => test.holds(value),
+        Cell::Absent => test.holds_without(),
+        Cell::Later => return Truth::Unknown,
+    };
+    if holds {
+        Truth::True(column)
+    } else {
+        Truth::False(column)
     }
 }
 
@@ -145,7 +147,11 @@ fn decide<'f>(
 ) -> Truth {
     let mut result = None;
     for part in parts {
-        let truth = part.truth(cells);
+        let truth = match part {
+            // Most parts are comparisons: no need to go deeper for them.
+            Node::Is { column, test } => compare(*column, test.as_ref(), cells),
+            deeper => deeper.truth(cells),
+        };
         if stop(&truth) {
             return truth;
         }

@@ -111,6 +111,7 @@ scenarios! {
     consent
     caps_and_a_balance
     everybody_refuses
+    choosy_contracts
     everything_wrong_at_once
     no_consent_to_give
     one_reason_for_each_contract

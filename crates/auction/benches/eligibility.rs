@@ -1,0 +1,209 @@
+//! What it costs to screen a lead: instructions per lead over a book of 1,000 mixed contracts.
+//!
+//! `cargo bench -p auction --bench eligibility` runs itself under callgrind, for few leads and for
+//! many, and takes the difference: a count that no other load on the machine changes. It took 485,358
+//! when it was written, most of it for comparisons of filters; more than [`MOST`] is a regression, and
+//! [`AIM`] is where it is to come.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench that cannot run stops"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::Arc;
+
+use auction::{
+    Book, Context, LeadView, PingMode, Price, PriceRules, Schedule, ScheduleRow, SourceList,
+    Sources, States, Subs, Terms, Zips, screen,
+};
+use domain::{CalendarDate, FieldClass, FieldValue, FullLead, Micros, Timestamp, Weekday, Zone};
+use filter::{FieldType, FieldTypes};
+
+/// Instructions per lead: where they are to come, and the most they may be until then.
+const AIM: u64 = 200_000;
+const MOST: u64 = 500_000;
+const CONTRACTS: usize = 1_000;
+const FEW: u64 = 10;
+const MANY: u64 = 210;
+
+const ZONES: [&str; 4] = [
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+];
+const STATES: [&str; 8] = ["TX", "OK", "CA", "NY", "FL", "GA", "WA", "OR"];
+
+fn types() -> FieldTypes {
+    let mut types: FieldTypes = (0..24)
+        .map(|n| (format!("detail_{n:02}").parse().unwrap(), FieldType::Text))
+        .collect();
+    for (name, field) in [
+        ("age", FieldType::Int),
+        ("home_owner", FieldType::Bool),
+        ("incidents", FieldType::Int),
+        ("make", FieldType::Text),
+        ("state", FieldType::Text),
+        ("zip", FieldType::Zip),
+    ] {
+        types.insert(name.parse().unwrap(), field);
+    }
+    types
+}
+
+fn lead() -> FullLead {
+    let mut lead = FullLead::default();
+    for name in types().keys() {
+        let value = match name.as_str() {
+            "age" => FieldValue::Int(34),
+            "home_owner" => FieldValue::Bool(true),
+            "incidents" => FieldValue::Int(0),
+            "make" => FieldValue::Text("ford".to_owned()),
+            "state" => FieldValue::Text("TX".to_owned()),
+            "zip" => FieldValue::Text("78701".to_owned()),
+            other => FieldValue::Text(format!("some {other}")),
+        };
+        lead.ping
+            .insert(name.clone(), FieldClass::Open, value)
+            .unwrap();
+    }
+    lead
+}
+
+/// A tenth of everybody is off or for tests; the others choose by some of all there is to choose by.
+fn contract(n: usize, types: &FieldTypes) -> Terms {
+    let filter = |text: &str| filter::compile(text, types).unwrap();
+    let state = |n: usize| STATES[n % STATES.len()];
+    let amount = |n: usize| Micros::new(i64::try_from(n % 40 + 1).unwrap() * 1_000_000);
+    let text = match n % 5 {
+        0 => format!(
+            "state in ({}, {}, {}) and age between 25 and 70",
+            state(n),
+            state(n + 1),
+            state(n + 3)
+        ),
+        1 => format!(
+            "age >= {} and incidents <= 1 and home_owner = true",
+            18 + n % 30
+        ),
+        2 => format!(
+            "make not in (bmw, audi, tesla) and detail_{:02} present",
+            n % 24
+        ),
+        3 => "zip between 70000 and 79999 or state in (WA, OR)".to_owned(),
+        _ => "not (incidents > 2 or age < 21)".to_owned(),
+    };
+    let mut terms = Terms {
+        on: n % 20 != 7,
+        testing: n % 20 == 11,
+        ping: PingMode::Bid,
+        price: Price::Bid {
+            min: amount(0),
+            max: amount(n),
+        },
+        filter: filter(&text),
+        zone: Zone::parse(ZONES[n % ZONES.len()]).unwrap(),
+        ..Terms::new(
+            format!("contract-{n:04}").parse().unwrap(),
+            format!("buyer-{:03}", n / 4).parse().unwrap(),
+        )
+    };
+    if n % 3 == 0 {
+        let row = |from, to| ScheduleRow {
+            days: Weekday::ALL.into_iter().take(5).collect(),
+            from,
+            to,
+        };
+        let holidays = ["2026-12-25", "2027-01-01"];
+        let holidays = holidays.into_iter().filter_map(CalendarDate::parse);
+        terms.schedule = Schedule::new(vec![row(480, 1200), row(1260, 60)], holidays.collect());
+    }
+    if n % 4 == 1 {
+        let mut except: SourceList = ["p-3", "p-5"]
+            .map(|name| name.parse().unwrap())
+            .into_iter()
+            .collect();
+        let sub = BTreeMap::from([("s1".to_owned(), BTreeSet::from(["bad".to_owned()]))]);
+        except.add("acme".parse().unwrap(), Subs(sub));
+        terms.sources = Sources::new(None, except);
+    }
+    if n % 6 == 2 {
+        let mut states = States::default();
+        for more in 0..5 {
+            states.add(state(n + more));
+        }
+        terms.states = Some(states);
+    }
+    if n % 6 == 5 {
+        let zips = (0..2_000).map(|zip| zip * 50 + u32::try_from(n % 7).unwrap());
+        terms.zips = Some(Zips::new(zips.map(|zip| (zip, zip + 30)).collect()));
+    }
+    if n % 10 == 3 {
+        terms.ping = PingMode::Check;
+        terms.price = Price::Rules(Arc::new(PriceRules {
+            rules: vec![
+                (filter("age < 25"), amount(n)),
+                (filter("state = TX"), amount(n + 7)),
+            ],
+            otherwise: amount(n + 3),
+        }));
+    }
+    terms
+}
+
+fn run(leads: u64) {
+    let types = types();
+    let book = Book::new((0..CONTRACTS).map(|n| contract(n, &types)).collect());
+    let sub = [("s1", "fb"), ("s2", "adset-9")];
+    let sub = sub.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let context = Context {
+        sub: Arc::new(sub.into()),
+        ..Context::new(
+            "acme".parse().unwrap(),
+            Timestamp::parse("2026-11-25T16:00:00Z").unwrap(),
+        )
+    };
+    let lead = lead();
+    let mut passed = 0;
+    for _ in 0..leads {
+        let screened = screen(black_box(&book), &context, LeadView::Full(&lead));
+        passed = black_box(screened).passed.len();
+    }
+    assert!(
+        (CONTRACTS / 4..CONTRACTS * 3 / 4).contains(&passed),
+        "{passed} passed: not a mixed book"
+    );
+    println!("{passed} of {CONTRACTS} contracts pass");
+}
+
+/// Instructions that this program takes for so many leads.
+fn counted(leads: u64) -> u64 {
+    let own = std::env::current_exe().unwrap();
+    let run = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(own)
+        .arg(format!("--leads={leads}"))
+        .output()
+        .unwrap_or_else(|error| panic!("valgrind does not run: {error}"));
+    let said = String::from_utf8_lossy(&run.stderr);
+    let figure = said.lines().find_map(|line| line.split_once("Collected :"));
+    figure
+        .unwrap_or_else(|| panic!("{said}"))
+        .1
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+fn main() {
+    let leads = std::env::args().find_map(|arg| Some(arg.strip_prefix("--leads=")?.to_owned()));
+    if let Some(leads) = leads {
+        return run(leads.parse().unwrap());
+    }
+    let per_lead = (counted(MANY) - counted(FEW)) / (MANY - FEW);
+    println!("{per_lead} instructions per lead, {CONTRACTS} contracts (aim: {AIM})");
+    assert!(per_lead <= MOST, "more than {MOST}");
+}
