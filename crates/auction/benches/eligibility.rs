@@ -111,7 +111,7 @@ fn contract(n: usize, types: &FieldTypes) -> Terms {
             format!("buyer-{:03}", n / 4).parse().unwrap(),
         )
     };
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         let row = |from, to| ScheduleRow {
             days: Weekday::ALL.into_iter().take(5).collect(),
             from,

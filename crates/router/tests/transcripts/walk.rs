@@ -12,7 +12,6 @@ const NOT_YET: &[&str] = &[
     "cancelled",
     "late_accept",
     "post_timeout",
-    "lead reason ladder_ended",
     "lead reason interrupted",
     "lead reason consent",
     "lead reason publisher_cap",
