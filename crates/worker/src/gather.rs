@@ -58,7 +58,7 @@ pub(crate) async fn gather<C: Consumer>(
     progress: &Progress,
 ) -> Result<Gathered, LogError> {
     let mut gathered = Gathered::default();
-    let mut wait = pace.idle;
+    let (mut wait, mut waited) = (pace.idle, false);
     while gathered.count < fill.records && gathered.bytes < fill.bytes {
         let delivery = match consumer.next(wait).await {
             Ok(delivery) => delivery,
@@ -67,12 +67,9 @@ pub(crate) async fn gather<C: Consumer>(
         };
         match delivery {
             // More is not waited for record by record: the log keeps it, and one look takes it all.
-            None if !gathered.records.is_empty() => {
-                let early = pace.not_before.since(clock.mono());
-                if early.is_zero() {
-                    return Ok(gathered);
-                }
-                tokio::time::sleep(early).await;
+            None if !gathered.records.is_empty() && !waited => {
+                waited = true;
+                tokio::time::sleep(pace.not_before.since(clock.mono())).await;
             }
             None => return Ok(gathered),
             Some(Delivery::Assigned {
