@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{BuyerName, ContractName, Currency, FieldName, Micros, Payout, Ppm, Zone};
+use domain::{
+    BuyerName, ContractName, Currency, FieldName, Micros, Mono, Payout, Ppm, Settlement, Zone,
+};
 use filter::Filter;
 
 use crate::{
@@ -149,6 +151,15 @@ pub struct Terms {
     pub min_post_time: Duration,
     /// A post is read for this long, whatever the publisher's deadline says.
     pub post_timeout: Duration,
+    /// Which price of an accepted post is booked.
+    pub post_price: PostPrice,
+    /// Whether a lead goes on after a post of it that is in doubt; a sale that shows up later is then
+    /// not billed.
+    pub resell_in_doubt: bool,
+    /// A buyer that will say later has this long, whatever it asks for.
+    pub settle_within: Duration,
+    /// What its silence means then.
+    pub on_unsettled: Settlement,
 }
 
 impl Terms {
@@ -177,8 +188,30 @@ impl Terms {
             zone: Zone::utc(),
             min_post_time: Duration::from_secs(1),
             post_timeout: Duration::from_secs(30),
+            post_price: PostPrice::default(),
+            resell_in_doubt: false,
+            settle_within: Duration::from_secs(86_400),
+            on_unsettled: Settlement::Rejected,
         }
     }
+
+    /// The most that a sale at this bid may be booked at: what has to be held for it.
+    pub fn held(&self, bid: Micros) -> Micros {
+        match (self.post_price, &self.price) {
+            (PostPrice::Answer, Price::Bid { max, .. }) => bid.max(*max),
+            (PostPrice::Answer | PostPrice::Bid, _) => bid,
+        }
+    }
+}
+
+/// Which price of an accepted post is booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PostPrice {
+    /// The bid, whatever the answer names.
+    #[default]
+    Bid,
+    /// What the answer names, up to what was held; the bid if it names nothing.
+    Answer,
 }
 
 /// How a contract hears of a lead before the post.
@@ -215,6 +248,8 @@ pub struct Rules {
     pub quote_ttl: Duration,
     /// At most this many posts per lead.
     pub max_posts: u16,
+    /// Whether the ladder goes on after the publisher's deadline.
+    pub after_tmax: AfterTmax,
     /// What a quote promises.
     pub quote_promise: Promise,
     /// What a direct post promises.
@@ -237,11 +272,32 @@ impl Rules {
             answer_reserve: Duration::from_millis(50),
             quote_ttl: Duration::from_secs(300),
             max_posts: 10,
+            after_tmax: AfterTmax::Settle,
             quote_promise: Promise::BreakEven,
             direct_promise: Promise::Reprice,
             limits: None,
         }
     }
+
+    /// No post of a lead that arrived at `started` starts later than its reserve before this.
+    pub fn last_post(&self, started: Mono, deadline: Mono) -> Mono {
+        match self.after_tmax {
+            AfterTmax::Settle => deadline,
+            AfterTmax::Continue { ladder_deadline } => started.plus(ladder_deadline).max(deadline),
+        }
+    }
+}
+
+/// What becomes of a lead whose publisher has heard `pending` because its time was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterTmax {
+    /// The post on its way is read; a reject ends the ladder.
+    Settle,
+    /// The next contract is posted, until this long after the lead arrived.
+    Continue {
+        /// How long.
+        ladder_deadline: Duration,
+    },
 }
 
 /// When a lead may go on to the next contract after a reject, and what the publisher is then paid.
@@ -249,6 +305,26 @@ impl Rules {
 pub enum Promise {
     /// While revenue - `min_margin` >= quote; the quote is paid exactly.
     BreakEven,
+    /// While the payout at the normal margin >= quote; the quote is paid exactly.
+    KeepMargin,
     /// While the payout is at least the publisher's floor; the acceptor's normal payout is paid.
     Reprice,
+}
+
+impl Promise {
+    /// The stable number: a sealed quote carries it.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::BreakEven => 1,
+            Self::KeepMargin => 2,
+            Self::Reprice => 3,
+        }
+    }
+
+    /// From the number in a quote.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::BreakEven, Self::KeepMargin, Self::Reprice]
+            .into_iter()
+            .find(|promise| promise.number() == number)
+    }
 }

@@ -9,9 +9,14 @@
 //!                                              Commit, Release, Done
 //! ```
 //!
+//! A post in doubt ends the ladder, unless its contract lets the lead be sold again. Then the record of
+//! the next post also says that the doubtful leg is abandoned: nobody else is posted before that is in
+//! the log, and if nobody else is left to post, the leg stays in doubt.
+//!
 //! A reservation is released only after the record that carries the reject is acknowledged: a
 //! crash can then never have given the same unit to two leads.
 
+mod price;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -25,14 +30,19 @@ use domain::{
     Timestamp, Usage,
 };
 
-use crate::{Book, Context, LeadView, Promise, Row, Rung, Slot, Terms, Waterfall, limits, screen};
+use crate::{Book, Context, LeadView, Row, Rung, Slot, Terms, Waterfall, limits, screen};
 
 pub use words::{
-    Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostReply, Sold,
+    Booked, Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostReply,
+    Quote, Sold, Unsent, Unsettled,
 };
 
 /// How long a hold lives: it is pinned at once, or its lead has been given up.
 const HOLD: Duration = Duration::from_secs(10);
+
+/// A leg that is abandoned must be so in the log this soon after its answer was due. Later the worker
+/// finds it in doubt on its own, it may be settled as sold, and then nobody else may have the lead.
+const ABANDON_WITHIN: Duration = Duration::from_secs(1);
 
 /// The leg that is being worked on.
 struct Attempt {
@@ -68,6 +78,10 @@ pub struct PostLadder {
     state: State,
     /// Ended legs whose end is not in a record yet.
     replies: Vec<LegReply>,
+    /// Legs in doubt whose lead may go on.
+    doubted: Vec<Attempt>,
+    /// When the last abandoned leg has to be known in the log.
+    abandon_by: Option<Mono>,
     /// Reservations to give back once the record that carries their end is acknowledged.
     to_release: Vec<(Reservation, Usage)>,
     effects: VecDeque<LadderEffect>,
@@ -86,6 +100,8 @@ impl PostLadder {
             n: 0,
             state: State::Over,
             replies: Vec::new(),
+            doubted: Vec::new(),
+            abandon_by: None,
             to_release: Vec::new(),
             effects: VecDeque::new(),
         };
@@ -137,6 +153,11 @@ impl PostLadder {
             }
             (State::Recording(at), LadderInput::Recorded(n)) if n == self.n => {
                 self.settle_recorded();
+                let abandon_by = self.abandon_by.take();
+                if abandon_by.is_some_and(|by| now > by) {
+                    self.unsent(at, ContractReason::NoTime);
+                    return self.give_up(now, ContractReason::NoTime, abandon_by);
+                }
                 // Hold, pin and record take their time: it may be too late by now.
                 match self.in_time(now, &at) {
                     Ok(()) => self.post(now, at),
@@ -150,10 +171,8 @@ impl PostLadder {
                 // The record may be in the log all the same, so the outcome says that nothing was
                 // sent, and the pin stays until that is acknowledged.
                 self.unsent(at, ContractReason::PostError);
-                for untried in self.rows.iter_mut().filter(|reason| reason.is_none()) {
-                    *untried = Some(ContractReason::PostError);
-                }
-                return self.close(now, LeadStatus::Unsold, Some(LeadReason::LadderEnded), None);
+                let abandon_by = self.abandon_by.take();
+                return self.give_up(now, ContractReason::PostError, abandon_by);
             }
             (State::Posting(at), LadderInput::Reply { leg, reply }) if leg == at.leg => {
                 return self.replied(now, at, reply);
@@ -175,6 +194,19 @@ impl PostLadder {
         };
     }
 
+    /// Nobody else is posted, for this reason. Where a leg was to be abandoned and may not have been in
+    /// time, only the fold knows whether the lead is sold.
+    fn give_up(&mut self, now: Mono, reason: ContractReason, abandon_by: Option<Mono>) {
+        for untried in self.rows.iter_mut().filter(|reason| reason.is_none()) {
+            *untried = Some(reason.clone());
+        }
+        let (status, reason) = match abandon_by {
+            Some(_) => (LeadStatus::Pending, LeadReason::InDoubt),
+            None => (LeadStatus::Unsold, LeadReason::LadderEnded),
+        };
+        self.close(now, status, Some(reason), None);
+    }
+
     /// This contract is passed over; the next rung.
     fn pass(&mut self, now: Mono, at: &Attempt, reason: ContractReason) {
         self.set_reason(at.rung, reason);
@@ -193,8 +225,12 @@ impl PostLadder {
                 Ok((slot, terms, payout)) => return self.hold(now, at, slot, terms, price, payout),
             }
         }
-        let reason = self.unsold_reason();
-        self.close(now, LeadStatus::Unsold, Some(reason), None);
+        if self.doubted.is_empty() {
+            let reason = self.unsold_reason();
+            self.close(now, LeadStatus::Unsold, Some(reason), None);
+        } else {
+            self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None);
+        }
     }
 
     fn unsold_reason(&self) -> LeadReason {
@@ -225,7 +261,7 @@ impl PostLadder {
         let climb = &self.climb;
         let slot = book.find(&rung.contract).ok_or(ContractReason::Paused)?;
         let terms = book.get(slot).ok_or(ContractReason::Paused)?;
-        let payout = self.promised(rung).ok_or(ContractReason::BelowFloor)?;
+        let payout = climb.promised(rung).ok_or(ContractReason::BelowFloor)?;
         if self.posts >= climb.rules.max_posts || self.legs == u16::MAX {
             return Err(ContractReason::PostLimit);
         }
@@ -234,7 +270,7 @@ impl PostLadder {
         Ok((slot, terms, payout))
     }
 
-    /// Whether the bid stands and the publisher waits long enough for a post that starts now.
+    /// Whether the bid stands and there is time enough for a post that starts now.
     fn still_open(&self, now: Mono, rung: &Rung, terms: &Terms) -> Result<(), ContractReason> {
         if rung
             .expires
@@ -243,7 +279,7 @@ impl PostLadder {
             return Err(ContractReason::BidExpired);
         }
         let least = terms.min_post_time.max(self.climb.rules.answer_reserve);
-        if now.plus(least) > self.climb.deadline {
+        if now.plus(least) > self.climb.last_post {
             return Err(ContractReason::NoTime);
         }
         Ok(())
@@ -260,25 +296,6 @@ impl PostLadder {
         Ok(())
     }
 
-    /// What the publisher is paid for this rung under the promise; none if it cannot be kept.
-    fn promised(&self, rung: &Rung) -> Option<Micros> {
-        let climb = &self.climb;
-        let promise = match climb.quote {
-            Some(_) => climb.rules.quote_promise,
-            None => climb.rules.direct_promise,
-        };
-        match promise {
-            Promise::BreakEven => {
-                // Without a quote the best price is what would have been quoted.
-                let best = || climb.rungs.first().map(|best| best.payout);
-                let quote = climb.quote.or_else(best)?;
-                let margin = rung.price.minus(quote).ok()?;
-                (margin >= climb.rules.min_margin).then_some(quote)
-            }
-            Promise::Reprice => (rung.payout >= climb.min_payout).then_some(rung.payout),
-        }
-    }
-
     fn hold(
         &mut self,
         now: Mono,
@@ -292,7 +309,8 @@ impl PostLadder {
         let context = self.context(now);
         let wall = context.wall;
         let of = (self.climb.lead, self.legs);
-        let reservation = limits::reservation(terms, &self.climb.rules, &context, of, price);
+        let held = terms.held(price);
+        let reservation = limits::reservation(terms, &self.climb.rules, &context, of, held);
         self.effects.push_back(LadderEffect::Hold {
             slot,
             reservation: reservation.clone(),
@@ -315,6 +333,7 @@ impl PostLadder {
             .terms(at.slot)
             .map_or(Duration::ZERO, |terms| terms.post_timeout);
         at.until = now.plus(timeout);
+        self.abandon();
         let record = LadderRecord::Posting {
             leg: at.leg,
             slot: at.slot,
@@ -330,6 +349,22 @@ impl PostLadder {
         self.effects
             .push_back(LadderEffect::Record { n: self.n, record });
         State::Recording(at)
+    }
+
+    /// The lead goes to somebody else: what is in doubt is void, and the next record says so.
+    fn abandon(&mut self) {
+        for doubted in std::mem::take(&mut self.doubted) {
+            let mut replies = self.replies.iter_mut();
+            if let Some(reply) = replies.find(|reply| reply.leg == doubted.leg) {
+                reply.state = LegState::Rejected;
+                reply.reason = ContractReason::Abandoned;
+                reply.usage = Some(Usage::Sent);
+            }
+            self.set_reason(doubted.rung, ContractReason::Abandoned);
+            let by = doubted.until.plus(ABANDON_WITHIN);
+            self.abandon_by = Some(self.abandon_by.map_or(by, |other| other.min(by)));
+            self.to_release.push((doubted.reservation, Usage::Sent));
+        }
     }
 
     fn post(&mut self, now: Mono, mut at: Attempt) -> State {
@@ -365,64 +400,102 @@ impl PostLadder {
             reference: None,
             answered: None,
             usage: Some(Usage::Nothing),
+            booked: None,
+            unsettled: None,
         });
         self.to_release.push((at.reservation, Usage::Nothing));
     }
 
     fn replied(&mut self, now: Mono, at: Attempt, reply: PostReply) {
-        let (state, reason) = match &reply {
-            PostReply::Accepted { .. } => (LegState::Accepted, ContractReason::Won),
-            PostReply::Rejected => (LegState::Rejected, ContractReason::BuyerRejected),
-            PostReply::Duplicate => (LegState::Rejected, ContractReason::BuyerSaysDuplicate),
-            PostReply::Throttled => (LegState::Rejected, ContractReason::Throttled),
-            PostReply::NotSent => (LegState::Rejected, ContractReason::PostError),
-            PostReply::Unclear | PostReply::Pending => (LegState::InDoubt, ContractReason::InDoubt),
-        };
+        let (state, reason) = reply.meaning();
         let usage = match &reply {
             PostReply::Accepted { .. } => Some(Usage::Sold),
             PostReply::Rejected | PostReply::Duplicate | PostReply::Throttled => Some(Usage::Sent),
-            PostReply::NotSent => Some(Usage::Nothing),
-            PostReply::Unclear | PostReply::Pending => None,
+            PostReply::NotSent(_) => Some(Usage::Nothing),
+            PostReply::Unclear | PostReply::Pending { .. } => None,
         };
         self.set_reason(at.rung, reason.clone());
-        let (reference, answered, redirect_url) = match reply {
+        let mut ended = LegReply {
+            leg: at.leg,
+            state,
+            reason,
+            took: now.since(at.posted_at),
+            reference: None,
+            answered: None,
+            usage,
+            booked: None,
+            unsettled: None,
+        };
+        match reply {
             PostReply::Accepted {
                 reference,
                 price,
                 redirect_url,
-            } => (reference, price, redirect_url),
-            _ => (None, None, None),
-        };
-        let took = now.since(at.posted_at);
-        self.replies.push(LegReply {
-            leg: at.leg,
-            state,
-            reason,
-            took,
-            reference,
-            answered,
-            usage,
-        });
-        match state {
-            LegState::Accepted => {
+            } => {
+                let booked = self.booked(&at, price);
+                ended.reference = reference;
+                ended.answered = price;
+                ended.booked = Some(booked.clone());
+                self.replies.push(ended);
                 let sold = Sold {
                     leg: at.leg,
                     slot: at.slot,
-                    price: at.price,
-                    payout: at.payout,
+                    price: booked.price,
+                    payout: booked.payout,
                     redirect_url,
+                    flags: booked.flags,
                 };
                 self.close(now, LeadStatus::Sold, None, Some((sold, at.reservation)));
             }
-            LegState::InDoubt => {
-                self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None)
+            PostReply::Pending { settle_by } => {
+                ended.unsettled = self.unsettled(now, at.slot, settle_by);
+                self.replies.push(ended);
+                self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None);
             }
-            LegState::Rejected | LegState::Posting => {
+            PostReply::Unclear => {
+                self.replies.push(ended);
+                if self
+                    .terms(at.slot)
+                    .is_some_and(|terms| terms.resell_in_doubt)
+                {
+                    self.doubted.push(at);
+                    self.step(now);
+                } else {
+                    self.close(now, LeadStatus::Pending, Some(LeadReason::InDoubt), None);
+                }
+            }
+            PostReply::Rejected
+            | PostReply::Duplicate
+            | PostReply::Throttled
+            | PostReply::NotSent(_) => {
+                self.replies.push(ended);
                 let usage = usage.unwrap_or(Usage::Sent);
                 self.to_release.push((at.reservation, usage));
                 self.step(now);
             }
         }
+    }
+
+    fn booked(&self, at: &Attempt, answered: Option<Micros>) -> Booked {
+        match self.terms(at.slot) {
+            Some(terms) => self.climb.booked(terms, at.price, at.payout, answered),
+            None => Booked {
+                price: at.price,
+                payout: at.payout,
+                flags: Vec::new(),
+            },
+        }
+    }
+
+    /// Until when a buyer may decide: as long as it asks for, within what its contract allows.
+    fn unsettled(&self, now: Mono, slot: Slot, asked: Option<Timestamp>) -> Option<Unsettled> {
+        let terms = self.terms(slot)?;
+        let wall = self.wall(now);
+        let latest = wall.plus(terms.settle_within);
+        Some(Unsettled {
+            by: asked.map_or(latest, |asked| asked.clamp(wall, latest)),
+            then: terms.on_unsettled,
+        })
     }
 
     fn close(

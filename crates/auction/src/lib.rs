@@ -25,13 +25,13 @@ mod sources;
 mod waterfall;
 
 pub use acceptance::{Acceptance, Tally};
-pub use book::{Book, PingMode, Promise, Rules, Slot, Terms};
+pub use book::{AfterTmax, Book, PingMode, PostPrice, Promise, Rules, Slot, Terms};
 pub use eligible::{Check, Failed};
 pub use explain::{Explained, explain};
 pub use geo::{States, ZipError, Zips};
 pub use ladder::{
-    Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder, PostReply,
-    Sold,
+    Booked, Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder,
+    PostReply, Quote, Sold, Unsent, Unsettled,
 };
 pub use limits::{Account, Cap, CapSize, Caps, PublisherLimits, publisher_counters};
 pub use price::{Named, Price, PriceRules};

@@ -145,6 +145,7 @@ fn ladder(book: &Arc<Book>, lead: &Arc<FullLead>, round: Round, context: &Contex
         waterfall: round.waterfall,
         now: ms(20),
         deadline: ms(10_000),
+        last_post: ms(10_000),
     });
     while let Some(effect) = ladder.poll() {
         let input = match effect {

@@ -7,6 +7,7 @@ mod contract;
 mod limits;
 mod link;
 mod partner;
+mod posting;
 mod rules;
 mod schema;
 mod tracking;

@@ -595,6 +595,36 @@ fn selection() {
 }
 
 #[test]
+fn promises_and_posts() {
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\nquote_promise = \"keep\"\nladder_deadline = \"30s\"",
+        expect![[r#"
+            c:15: campaigns.camp: `ladder_deadline` needs `after_tmax = "continue"`
+            c:17: campaigns.camp.quote_promise: expected one of break_even, keep_margin, reprice, found `keep`"#]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\nquote_promise = \"keep_margin\"\nafter_tmax = \"continue\"\nladder_deadline = \"30s\"",
+        expect!["good"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\npost_price = \"offer\"\nresell_in_doubt = 1\nsettle_within = \"1\"\non_unsettled = \"accepted\"",
+        expect![[r#"
+            c:24: contracts.con.post_price: expected one of bid, answer, found `offer`
+            c:25: contracts.con.resell_in_doubt: expected true or false, found a number
+            c:26: contracts.con.settle_within: expected a time span like "150ms", "2s", "5m", "24h" or "30d"
+            c:27: contracts.con.on_unsettled: expected one of reject, accept, found `accepted`: did you mean `accept`?"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\npost_price = \"answer\"\nresell_in_doubt = true\nsettle_within = \"1h\"\non_unsettled = \"accept\"",
+        expect!["good"],
+    );
+}
+
+#[test]
 fn links() {
     change(
         "https://land.example/a?c={click_id}",

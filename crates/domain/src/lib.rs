@@ -8,6 +8,7 @@ mod cap;
 mod consent;
 mod conversion;
 mod fields;
+mod flag;
 mod id;
 mod local;
 mod money;
@@ -27,6 +28,7 @@ pub use cap::{
 pub use consent::Consent;
 pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
+pub use flag::SaleFlag;
 pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};
 pub use local::{CalendarDate, LocalTime, Weekday};
 pub use money::{Currency, Micros, MoneyError, Ppm, split};

@@ -220,13 +220,13 @@ pub enum ContractReason {
     BuyerRejected,
     /// It refused the post as a duplicate.
     BuyerSaysDuplicate,
-    /// The post was not answered in time (and the lead went on, which needs `resell_in_doubt`).
+    /// No connection for the post was had in time: nothing was sent, and the lead went on.
     PostTimeout,
-    /// The post could not be sent at all.
+    /// The post could not be sent at all: refused, no place for it in the store or the log.
     PostError,
-    /// A post left and its answer is unclear: it waits for settlement.
+    /// A post left and its answer is unclear, or the buyer will say later: it waits for settlement.
     InDoubt,
-    /// It was in doubt and the lead was sold elsewhere.
+    /// It was in doubt, its contract allows to sell such leads again, and the lead went on.
     Abandoned,
     /// It accepted after the lead had gone elsewhere: recorded, never billed.
     LateAccept,
@@ -406,6 +406,19 @@ pub enum SettledBy {
     Buyer,
     /// An operator.
     Operator,
+    /// Time: the buyer said that it would decide, and did not.
+    Deadline,
+}
+
+impl SettledBy {
+    /// The word in records and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Buyer => "buyer",
+            Self::Operator => "operator",
+            Self::Deadline => "deadline",
+        }
+    }
 }
 
 #[cfg(test)]

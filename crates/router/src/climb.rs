@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use auction::{
     Climb, Context, Ended, Facts, Fate, LadderEffect, LadderInput, LadderRecord, LegReply,
-    PostLadder, PostReply, Rung, Slot,
+    PostLadder, PostReply, Rung, Slot, Sold, Unsent,
 };
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use store::{
 
 use crate::answer::{self, About, Told};
 use crate::lead::{Answer, BeginError, Job};
+use crate::pool::ConnectError;
 use crate::records::{self, OutcomeFacts, Statuses};
 use crate::round::Source;
 use crate::{Router, exchange};
@@ -94,7 +95,7 @@ impl<'a, B: Backend> Climber<'a, B> {
         context: Context,
         rungs: Vec<Rung>,
         min_payout: Micros,
-        quote: Option<Micros>,
+        quote: Option<auction::Quote>,
     ) -> Climb {
         let job = self.job;
         let now = self.router.clock.mono();
@@ -113,6 +114,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             waterfall: auction::Waterfall::default(),
             now,
             deadline: job.deadline,
+            last_post: job.rules.last_post(job.started, job.deadline),
         }
     }
 
@@ -272,6 +274,9 @@ impl<'a, B: Backend> Climber<'a, B> {
 
     pub(crate) fn outcome(&mut self, ended: &Ended, replies: &[LegReply]) -> LeadBody {
         let job = self.job;
+        if let Some(sold) = ended.sold.as_ref().filter(|_| self.answer.is_none()) {
+            self.odd(sold);
+        }
         let took = self.router.clock.mono().since(job.started);
         if ended.status.is_final() && self.answer.is_none() {
             let told = match (&ended.sold, ended.reason) {
@@ -301,6 +306,22 @@ impl<'a, B: Backend> Climber<'a, B> {
             took,
         };
         records::outcome(ended, replies, facts, &self.statuses)
+    }
+
+    /// Says and counts what is odd about a sale.
+    fn odd(&self, sold: &Sold) {
+        for flag in &sold.flags {
+            let router = self.router;
+            let flag = flag.as_str();
+            router.metrics.count(telemetry::AUCTION_ODD_SALES, [flag]);
+            let (lead, leg) = (self.job.lead, sold.leg);
+            let (price, payout) = (sold.price, sold.payout);
+            if sold.price < sold.payout {
+                tracing::warn!(%lead, leg, flag, %price, %payout, "sold below what it costs");
+            } else {
+                tracing::debug!(%lead, leg, flag, %price, %payout, "an odd sale");
+            }
+        }
     }
 
     fn about(&self, took: Duration) -> About<'_> {
@@ -351,7 +372,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             job.stall.delivery(slot),
             job.stall.callees(slot),
         ) else {
-            return (PostReply::NotSent, None);
+            return (PostReply::NotSent(Unsent::Failed), None);
         };
         let head = PostHead {
             ping: PingHead {
@@ -388,7 +409,7 @@ impl<'a, B: Backend> Climber<'a, B> {
                     PostAnswer::Rejected { .. } => PostReply::Rejected,
                     PostAnswer::Throttled => PostReply::Throttled,
                     PostAnswer::Duplicate => PostReply::Duplicate,
-                    PostAnswer::Pending { .. } => PostReply::Pending,
+                    PostAnswer::Pending { settle_by } => PostReply::Pending { settle_by },
                     PostAnswer::Unclear(why) => {
                         tracing::info!(lead = %job.lead, contract = %terms.contract, ?why, "post unclear");
                         PostReply::Unclear
@@ -397,7 +418,12 @@ impl<'a, B: Backend> Climber<'a, B> {
             }
             Err(exchange::ExchangeError::NotSent(error)) => {
                 tracing::debug!(lead = %job.lead, contract = %terms.contract, %error, "post not sent");
-                PostReply::NotSent
+                PostReply::NotSent(match error {
+                    ConnectError::Busy | ConnectError::TimedOut => Unsent::TimedOut,
+                    ConnectError::Io(_) | ConnectError::Http(_) | ConnectError::Closed => {
+                        Unsent::Failed
+                    }
+                })
             }
             Err(error) => {
                 tracing::info!(lead = %job.lead, contract = %terms.contract, %error, "post unclear");

@@ -28,7 +28,7 @@ use crate::round::{RoundOrder, Source};
 /// A quote that a post uses, opened and checked.
 pub(crate) struct Used {
     pub(crate) auction: AuctionId,
-    pub(crate) payout: Micros,
+    pub(crate) promise: auction::Quote,
     pub(crate) min_payout: Micros,
     pub(crate) rungs: Vec<Rung>,
 }
@@ -134,7 +134,7 @@ impl<B: Backend> Router<B> {
                         context,
                         quote.rungs.clone(),
                         quote.min_payout,
-                        Some(quote.payout),
+                        Some(quote.promise),
                     ),
                     received,
                 )

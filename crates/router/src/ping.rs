@@ -141,6 +141,8 @@ impl<B: Backend> Router<B> {
                     seed,
                     expires_at_us: expires_at.as_micros(),
                     locked: self.locked(&caller.stall, &fields),
+                    promise: caller.rules.quote_promise.number().into(),
+                    min_margin_micros: caller.rules.min_margin.get(),
                 };
                 let campaign = &caller.stall.campaign.name;
                 let sealed =

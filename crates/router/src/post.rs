@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::Rung;
+use auction::{Promise, Rung};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use domain::{AuctionId, Consent, FieldName, LeadId, LeadReason, Micros, Mono, Timestamp};
@@ -103,7 +103,7 @@ impl<B: Backend> Router<B> {
         let rungs: Option<Vec<Rung>> = quote.rungs.iter().map(rung).collect();
         Ok(Used {
             auction,
-            payout: Micros::new(quote.payout_micros),
+            promise: promise(&quote).ok_or(Refused::PingUnknown)?,
             min_payout: Micros::new(quote.min_payout_micros),
             rungs: rungs.ok_or(Refused::PingUnknown)?,
         })
@@ -129,7 +129,11 @@ impl<B: Backend> Router<B> {
             digest,
             quote: quote.as_ref().map(|quote| quote.auction),
             consumer,
-            lease: tmax + LEASE,
+            lease: caller
+                .rules
+                .last_post(caller.started, deadline)
+                .since(caller.started)
+                + LEASE,
             now: caller.wall,
         };
         let consumer = admission.consumer.clone();
@@ -268,6 +272,15 @@ impl<B: Backend> Router<B> {
         };
         Ok(answer::post(about, IN_PROGRESS))
     }
+}
+
+/// What the quote promises; none if this is no promise of ours.
+fn promise(quote: &Quote) -> Option<auction::Quote> {
+    Some(auction::Quote {
+        payout: Micros::new(quote.payout_micros),
+        promise: Promise::from_number(u8::try_from(quote.promise).ok()?)?,
+        min_margin: Micros::new(quote.min_margin_micros),
+    })
 }
 
 fn mismatch(pointer: String) -> Issue {

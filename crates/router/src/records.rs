@@ -100,6 +100,19 @@ fn replies(replies: &[LegReply], statuses: &Statuses) -> Vec<proto::LegReply> {
         reference: reply.reference.clone().unwrap_or_default(),
         answered_micros: reply.answered.map_or(0, domain::Micros::get),
         unsent: reply.usage == Some(domain::Usage::Nothing),
+        booked: reply.booked.as_ref().map(|booked| proto::Booked {
+            price_micros: booked.price.get(),
+            payout_micros: booked.payout.get(),
+            flags: booked
+                .flags
+                .iter()
+                .map(|flag| flag.as_str().to_owned())
+                .collect(),
+        }),
+        unsettled: reply.unsettled.map(|unsettled| proto::Unsettled {
+            by_us: unsettled.by.as_micros(),
+            accepted: unsettled.then == domain::Settlement::Accepted,
+        }),
     };
     replies.iter().map(one).collect()
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use domain::{BuyerKey, BuyerName, LeadId, LegState, SettledBy, Settlement};
+use domain::{BuyerKey, BuyerName, ContractReason, LeadId, LegState, SettledBy, Settlement};
 use proto::{LeadBody, LeadState, Leg, Settled};
 use serde::Deserialize;
 use store::{Backend, Claims, LeadView};
@@ -15,6 +15,8 @@ use crate::refusal::Refused;
 
 /// How long the call waits for the fold.
 const FOLD: Duration = Duration::from_secs(2);
+/// The reason of a leg whose buyer accepted too late.
+const LATE: &str = ContractReason::LateAccept.code();
 /// The longest reference that is kept.
 const LONGEST_REFERENCE: usize = 128;
 
@@ -96,25 +98,32 @@ impl<B: Backend> Router<B> {
         let found = find(state, leg)
             .filter(|leg| allowed(leg))
             .ok_or(Refused::NotFound("no such leg"))?;
+        let accepted = matches!(proposal.status, Said::Accepted);
+        let mut late = false;
         match found.leg_state().map_err(store::StoreError::from)? {
             LegState::InDoubt => {}
             LegState::Posting => return Err(Refused::NotInDoubt),
+            // An accept after the leg was given up, or sold elsewhere, is kept once; never billed.
+            LegState::Rejected if accepted && found.reason != LATE => late = true,
             LegState::Accepted | LegState::Rejected => return Err(Refused::AlreadySettled),
         }
         let mut id = [0; 16];
         self.entropy.fill(&mut id);
         let settled = Settled {
             leg: leg.into(),
-            accepted: matches!(proposal.status, Said::Accepted),
-            by: match by {
-                SettledBy::Buyer => "buyer".to_owned(),
-                SettledBy::Operator => "operator".to_owned(),
-            },
+            accepted,
+            by: by.as_str().to_owned(),
             reference: proposal.reference,
             proposal: id.to_vec(),
         };
         self.append_lead(lead, 0, LeadBody::Settled(settled))
             .await?;
+        if late {
+            tracing::warn!(%lead, leg, "accepted too late: the lead had gone on, and this is not billed");
+            self.metrics
+                .count(telemetry::AUCTION_ODD_SALES, ["late_accept"]);
+            return Err(Refused::AlreadySettled);
+        }
         self.folded(view, leg, &id).await
     }
 

@@ -147,6 +147,8 @@ fn leads_end_once_whatever_crashes() {
         sum.repeats += tally.repeats;
         sum.late += tally.late;
         sum.taken_over += tally.taken_over;
+        sum.abandoned += tally.abandoned;
+        sum.silent += tally.silent;
     }
     println!("{sum:?}");
     // A simulation in which something never happens says nothing about it.
@@ -159,6 +161,8 @@ fn leads_end_once_whatever_crashes() {
         repeats,
         late,
         taken_over,
+        abandoned,
+        silent,
     } = sum;
     for (what, count) in [
         ("crashes", crashes),
@@ -169,6 +173,8 @@ fn leads_end_once_whatever_crashes() {
         ("repeats", repeats),
         ("late accepts", late),
         ("taken over", taken_over),
+        ("abandoned legs", abandoned),
+        ("silent buyers", silent),
     ] {
         assert!(count >= (SEEDS.end - SEEDS.start) / 10, "{count} {what}");
     }

@@ -4,6 +4,10 @@
 //! Settlements, lapses and interruptions count in log order, and every record counts once: a state
 //! knows the offset up to which it is folded. `Settled` ends only a leg in doubt, the first wins.
 //!
+//! A leg that its buyer will decide on is in doubt too, until a time after which its contract says
+//! what silence means. A leg that was abandoned for another buyer is one that ended: an accept of it
+//! comes too late, and is never billed.
+//!
 //! | leg | reply of the router | `Lapsed` | `Settled` |
 //! |---|---|---|---|
 //! | posting | as it says | in doubt | ignored: not in doubt |
@@ -41,12 +45,14 @@ pub enum Change {
 }
 
 /// What time has to do to a lead whose router is silent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
     /// Nothing yet.
     Nothing,
     /// Record this leg as lapsed.
     Lapse(u16),
+    /// The buyer of this leg said it would decide and did not: propose this settlement.
+    Settle(u16, Settlement),
     /// Close its claim, then record it as interrupted.
     Interrupt,
 }
@@ -122,6 +128,17 @@ pub fn due(state: &LeadState, now: Timestamp) -> Result<Due, RecordError> {
         if leg.leg_state()? == LegState::Posting && now > lapses {
             return Ok(Due::Lapse(leg.number()?));
         }
+        if let Some(unsettled) = &leg.unsettled
+            && leg.leg_state()? == LegState::InDoubt
+            && now >= Timestamp::from_micros(unsettled.by_us)
+        {
+            let silence = if unsettled.accepted {
+                Settlement::Accepted
+            } else {
+                Settlement::Rejected
+            };
+            return Ok(Due::Settle(leg.number()?, silence));
+        }
     }
     if !state.ladder_ended && state.legs.is_empty() && state.received.is_some() {
         return Ok(Due::Interrupt);
@@ -176,8 +193,11 @@ fn fold_posting(
     if leg.contract.is_empty() {
         leg.contract.clone_from(&posting.contract);
         leg.buyer.clone_from(&posting.buyer);
-        leg.price_micros = posting.price_micros;
-        leg.payout_micros = posting.payout_micros;
+        // What is booked may be known already, and stands.
+        if leg.booked.is_none() {
+            leg.price_micros = posting.price_micros;
+            leg.payout_micros = posting.payout_micros;
+        }
         leg.currency.clone_from(&posting.currency);
         leg.counters.clone_from(&posting.counters);
         leg.reply_by_us = posting.reply_by_us;
@@ -211,9 +231,16 @@ fn fold_replies(
                 leg.http_status = reply.http_status;
                 leg.reference.clone_from(&reply.reference);
                 leg.unsent = reply.unsent;
+                leg.answered_micros = reply.answered_micros;
+                leg.unsettled = reply.unsettled;
                 leg.ended_at_us = record.at_us;
                 match said {
                     LegState::Accepted => {
+                        if let Some(booked) = &reply.booked {
+                            leg.price_micros = booked.price_micros;
+                            leg.payout_micros = booked.payout_micros;
+                            leg.booked = Some(booked.clone());
+                        }
                         changes.push(Change::LegEnded(number, Settlement::Accepted))
                     }
                     LegState::Rejected => {
@@ -356,7 +383,7 @@ fn proto_leg_state(number: u32) -> Result<LegState, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::{Interrupted, Lapsed, Received};
+    use proto::{Booked, Interrupted, Lapsed, Received, Unsettled};
 
     fn record(n: u32, body: LeadBody) -> LeadRecord {
         LeadRecord {
@@ -549,6 +576,84 @@ mod tests {
         let (state, changes) = fold(&records);
         assert_eq!(state.lead_status(), Ok(LeadStatus::Sold));
         assert_eq!(changes, vec![]);
+    }
+
+    #[test]
+    fn what_is_booked_stands_in_any_order() {
+        let sold = LegReply {
+            booked: Some(Booked {
+                price_micros: 7,
+                payout_micros: 5,
+                flags: vec!["price_changed".into()],
+            }),
+            answered_micros: 9,
+            ..reply(1, LegState::Accepted)
+        };
+        let records = [
+            record(1, posting(1, vec![])),
+            record(2, outcome(LeadStatus::Sold, vec![sold])),
+        ];
+        for order in permutations(records.len()) {
+            let shuffled: Vec<_> = order.iter().map(|&i| records[i].clone()).collect();
+            let leg = fold(&shuffled).0.legs.remove(0);
+            assert_eq!((leg.price_micros, leg.payout_micros), (7, 5));
+            assert_eq!(leg.answered_micros, 9);
+            assert_eq!(leg.contract, "c1");
+        }
+    }
+
+    #[test]
+    fn a_buyer_that_says_nothing_is_settled_at_its_time_and_not_before() {
+        let pending = |accepted| LegReply {
+            unsettled: Some(Unsettled {
+                by_us: 60_000_000,
+                accepted,
+            }),
+            ..reply(1, LegState::InDoubt)
+        };
+        for (accepted, silence) in [(true, Settlement::Accepted), (false, Settlement::Rejected)] {
+            let mut records = vec![
+                record(1, posting(1, vec![])),
+                record(2, outcome(LeadStatus::Pending, vec![pending(accepted)])),
+            ];
+            let (state, _) = fold(&records);
+            let due = |at| due(&state, Timestamp::from_micros(at));
+            assert_eq!(due(59_999_999), Ok(Due::Nothing));
+            assert_eq!(due(60_000_000), Ok(Due::Settle(1, silence)));
+            // Whoever came first has settled it.
+            records.push(record(0, settled(1, !accepted)));
+            let (state, _) = fold(&records);
+            let due = super::due(&state, Timestamp::from_micros(i64::MAX));
+            assert_eq!(due, Ok(Due::Nothing));
+            records.push(record(0, settled(1, accepted)));
+            let (state, _) = fold(&records);
+            let sold = state.lead_status() == Ok(LeadStatus::Sold);
+            assert_eq!(sold, !accepted);
+        }
+    }
+
+    #[test]
+    fn an_abandoned_leg_is_never_billed() {
+        let abandoned = LegReply {
+            reason: ContractReason::Abandoned.to_string(),
+            ..reply(1, LegState::Rejected)
+        };
+        let mut records = vec![
+            record(1, posting(1, vec![])),
+            record(2, posting(2, vec![abandoned])),
+            record(
+                3,
+                outcome(LeadStatus::Sold, vec![reply(2, LegState::Accepted)]),
+            ),
+        ];
+        assert_eq!(fold(&records).0.legs[0].reason, "abandoned");
+        records.push(record(0, settled(1, true)));
+        let (state, changes) = fold(&records);
+        let late = [Change::LateAccept(1), Change::SettlementRefused(1)];
+        assert_eq!(changes, late);
+        assert_eq!(state.legs[0].leg_state(), Ok(LegState::Rejected));
+        assert_eq!(state.legs[0].reason, "late_accept");
+        assert_eq!(state.lead_status(), Ok(LeadStatus::Sold));
     }
 
     #[test]

@@ -110,6 +110,8 @@ metrics! {
     Histogram(OVERHEAD_BUCKETS) AUCTION_OVERHEAD AuctionOverhead "gavel_auction_overhead_seconds"
         ["endpoint"]
         "Time of a ping or post less the time in which an awaited buyer call was outstanding.";
+    Counter AUCTION_ODD_SALES AuctionOddSales "gavel_auction_odd_sales_total" ["flag"]
+        "Sales that stand and are odd: price_changed, price_cut, negative_margin; and late_accept, which is never billed.";
 
     Counter WORKER_RECORDS WorkerRecords "gavel_worker_records_total" ["topic"]
         "Records read from the log and inserted, repeated ones included.";

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::{CounterUse, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
 use proto::{
     Claim, Counter, Interrupted, Lapsed, LeadBody, LeadRecord, LegReply, Message, Outcome, Posting,
-    Received, Settled,
+    Received, Settled, Unsettled,
 };
 use store::{ClaimKey, Digest};
 
@@ -59,6 +59,17 @@ pub fn reply(leg: u16, state: LegState) -> LegReply {
         leg: leg.into(),
         state: state.number().into(),
         ..LegReply::default()
+    }
+}
+
+/// The buyer of a leg will say later; its silence means this.
+pub fn pending(leg: u16, by: Timestamp, accepted: bool) -> LegReply {
+    LegReply {
+        unsettled: Some(Unsettled {
+            by_us: by.as_micros(),
+            accepted,
+        }),
+        ..reply(leg, LegState::InDoubt)
     }
 }
 

@@ -102,6 +102,10 @@ pub struct Tally {
     pub late: u64,
     /// Takes-over of a lead whose router was gone.
     pub taken_over: u64,
+    /// Legs in doubt that were abandoned for another buyer.
+    pub abandoned: u64,
+    /// Buyers that never said what they had promised to say.
+    pub silent: u64,
 }
 
 /// Runs one seed.

@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use domain::{LeadId, Timestamp};
-use proto::{Interrupted, Lapsed, LeadBody, LeadRecord, LeadState, Message as _};
+use domain::{LeadId, SettledBy, Settlement, Timestamp};
+use proto::{Interrupted, Lapsed, LeadBody, LeadRecord, LeadState, Message as _, Settled};
 use store::fold::{self, Due};
 use store::{Ack, Backend, Claims as _, EventLog as _, StoreError, Topic, key};
 
-/// What was recorded and may not be folded yet: the lead, and the leg that lapsed or zero. Only to
-/// write nothing twice; a record too many changes nothing.
+/// What was recorded and may not be folded yet. Only to write nothing twice; a record too many changes
+/// nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Overdue {
-    recorded: BTreeSet<(LeadId, u16)>,
+    recorded: BTreeSet<(LeadId, Due)>,
 }
 
 impl Overdue {
@@ -31,7 +31,7 @@ impl Overdue {
             for state in backend.claims().open(*partition).await? {
                 let lead = state.lead_id()?;
                 open.insert(lead);
-                let Some((leg, body)) = self.judge(backend, lead, &state, now).await? else {
+                let Some((due, body)) = self.judge(backend, lead, &state, now).await? else {
                     continue;
                 };
                 let record = LeadRecord {
@@ -49,7 +49,7 @@ impl Overdue {
                 append
                     .await
                     .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                self.recorded.insert((lead, leg));
+                self.recorded.insert((lead, due));
                 wrote += 1;
             }
         }
@@ -63,20 +63,34 @@ impl Overdue {
         lead: LeadId,
         state: &LeadState,
         now: Timestamp,
-    ) -> Result<Option<(u16, LeadBody)>, StoreError> {
-        let fresh = |leg: u16| !self.recorded.contains(&(lead, leg));
-        match fold::due(state, now)? {
-            Due::Lapse(leg) if fresh(leg) => {
+    ) -> Result<Option<(Due, LeadBody)>, StoreError> {
+        let due = fold::due(state, now)?;
+        if self.recorded.contains(&(lead, due)) {
+            return Ok(None);
+        }
+        let body = match due {
+            Due::Nothing => return Ok(None),
+            Due::Lapse(leg) => {
                 tracing::warn!(%lead, leg, "no answer of the router: the leg is in doubt");
-                Ok(Some((leg, LeadBody::Lapsed(Lapsed { leg: leg.into() }))))
+                LeadBody::Lapsed(Lapsed { leg: leg.into() })
             }
+            // A proposal like any other: the buyer's or the operator's may have come first.
+            Due::Settle(leg, settlement) => LeadBody::Settled(Settled {
+                leg: leg.into(),
+                accepted: settlement == Settlement::Accepted,
+                by: SettledBy::Deadline.as_str().to_owned(),
+                ..Settled::default()
+            }),
             // Closing what is closed succeeds: if the log does not take the record, the next pass
             // writes it.
-            Due::Interrupt if fresh(0) && backend.claims().close(lead, now).await? => {
+            Due::Interrupt => {
+                if !backend.claims().close(lead, now).await? {
+                    return Ok(None);
+                }
                 tracing::warn!(%lead, "the router died before any post: the lead is interrupted");
-                Ok(Some((0, LeadBody::Interrupted(Interrupted {}))))
+                LeadBody::Interrupted(Interrupted {})
             }
-            Due::Nothing | Due::Lapse(_) | Due::Interrupt => Ok(None),
-        }
+        };
+        Ok(Some((due, body)))
     }
 }

@@ -61,6 +61,7 @@ fn ladder() -> PostLadder {
         waterfall: Waterfall::default(),
         now: ms(0),
         deadline: ms(10_000),
+        last_post: ms(10_000),
     })
 }
 

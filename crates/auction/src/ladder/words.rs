@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use domain::{
     BuyerKey, ContractReason, FullLead, LeadId, LeadReason, LeadStatus, LegState, Limit, Micros,
-    Mono, Reservation, ReservationId, Timestamp, Usage,
+    Mono, Reservation, ReservationId, SaleFlag, Settlement, Timestamp, Usage,
 };
 
-use crate::{Book, Context, Rules, Rung, Slot, Waterfall};
+use crate::{Book, Context, Promise, Rules, Rung, Slot, Waterfall};
 
 /// All a ladder starts from.
 #[derive(Debug, Clone)]
@@ -26,15 +26,28 @@ pub struct Climb {
     /// The ladder, best first.
     pub rungs: Vec<Rung>,
     /// What a quote promised the publisher; none for a direct post.
-    pub quote: Option<Micros>,
+    pub quote: Option<Quote>,
     /// The publisher takes no payout below this.
     pub min_payout: Micros,
     /// What happened so far, of a direct post; empty after a quote.
     pub waterfall: Waterfall,
     /// Monotonic time that belongs to `context.wall`.
     pub now: Mono,
-    /// When the publisher stops waiting: no post starts later than `min_post_time` before it.
+    /// When the publisher stops waiting.
     pub deadline: Mono,
+    /// No post starts later than its reserve before this: the deadline, or what comes after it.
+    pub last_post: Mono,
+}
+
+/// What a quote promises, as it was when it was given: what the catalog says by now is no matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quote {
+    /// The publisher's payout.
+    pub payout: Micros,
+    /// When the lead may go on after a reject.
+    pub promise: Promise,
+    /// The least margin of a sale.
+    pub min_margin: Micros,
 }
 
 /// What a ladder is told.
@@ -76,7 +89,7 @@ pub enum PostReply {
     Accepted {
         /// The buyer's reference.
         reference: Option<String>,
-        /// What it says it pays: noted, the bid is booked.
+        /// What it says it pays; whether that is booked is for the contract to say.
         price: Option<Micros>,
         /// Where to send the consumer.
         redirect_url: Option<String>,
@@ -90,9 +103,56 @@ pub enum PostReply {
     /// A byte was sent and no answer can be relied on.
     Unclear,
     /// It will say later.
-    Pending,
+    Pending {
+        /// By when, if it says so.
+        settle_by: Option<Timestamp>,
+    },
     /// Nothing was sent at all.
-    NotSent,
+    NotSent(Unsent),
+}
+
+/// Why a post was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// No connection in time.
+    TimedOut,
+    /// No connection.
+    Failed,
+}
+
+impl PostReply {
+    /// What the ladder makes of it.
+    pub fn meaning(&self) -> (LegState, ContractReason) {
+        match self {
+            Self::Accepted { .. } => (LegState::Accepted, ContractReason::Won),
+            Self::Rejected => (LegState::Rejected, ContractReason::BuyerRejected),
+            Self::Duplicate => (LegState::Rejected, ContractReason::BuyerSaysDuplicate),
+            Self::Throttled => (LegState::Rejected, ContractReason::Throttled),
+            Self::NotSent(Unsent::TimedOut) => (LegState::Rejected, ContractReason::PostTimeout),
+            Self::NotSent(Unsent::Failed) => (LegState::Rejected, ContractReason::PostError),
+            Self::Unclear | Self::Pending { .. } => (LegState::InDoubt, ContractReason::InDoubt),
+        }
+    }
+}
+
+/// What a sale is booked at, where that is not what its posting said, and what is odd about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booked {
+    /// What the buyer pays.
+    pub price: Micros,
+    /// What the publisher gets.
+    pub payout: Micros,
+    /// What is odd about it.
+    pub flags: Vec<SaleFlag>,
+}
+
+/// A buyer that will say later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsettled {
+    /// By when.
+    pub by: Timestamp,
+    /// What its silence means then.
+    pub then: Settlement,
 }
 
 /// How a leg ended on the ladder, as the log has it.
@@ -112,6 +172,10 @@ pub struct LegReply {
     pub answered: Option<Micros>,
     /// What it has used of its reservation; none while that is open.
     pub usage: Option<Usage>,
+    /// What is booked; of an accepted leg.
+    pub booked: Option<Booked>,
+    /// Until when the buyer may decide; of a leg that it has not decided on.
+    pub unsettled: Option<Unsettled>,
 }
 
 /// What has to be in the log before the next effect.
@@ -173,6 +237,8 @@ pub struct Sold {
     pub payout: Micros,
     /// Where to send the consumer.
     pub redirect_url: Option<String>,
+    /// What is odd about it.
+    pub flags: Vec<SaleFlag>,
 }
 
 /// The end of the machine.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use auction::{
     Check, Explained, Kind, LadderEffect, LadderInput, PingEffect, PingMode, PingReply, PingResult,
-    PostReply, Row, Slot, explain,
+    PostReply, Row, Slot, Unsent, explain,
 };
 use domain::{ContractName, ContractReason, LeadStatus};
 
@@ -106,9 +106,18 @@ fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
             _ => {}
         }
     }
+    // Who is in doubt when another contract's record is made is given up for it.
+    let ends = life.replies(life.history.len());
     for post in life.posts() {
-        if let Some(reason) = replies.remove(&post.leg) {
-            met.insert(post.contract, reason);
+        let given_up = ends
+            .get(&post.leg)
+            .is_some_and(|end| end.reason == ContractReason::Abandoned);
+        match replies.remove(&post.leg) {
+            Some(ContractReason::InDoubt) if given_up => {
+                met.insert(post.contract, ContractReason::Abandoned);
+            }
+            Some(reason) => drop(met.insert(post.contract, reason)),
+            None => {}
         }
     }
     met
@@ -120,8 +129,9 @@ fn reason(reply: &PostReply) -> ContractReason {
         PostReply::Rejected => ContractReason::BuyerRejected,
         PostReply::Duplicate => ContractReason::BuyerSaysDuplicate,
         PostReply::Throttled => ContractReason::Throttled,
-        PostReply::Unclear | PostReply::Pending => ContractReason::InDoubt,
-        PostReply::NotSent => ContractReason::PostError,
+        PostReply::Unclear | PostReply::Pending { .. } => ContractReason::InDoubt,
+        PostReply::NotSent(Unsent::TimedOut) => ContractReason::PostTimeout,
+        PostReply::NotSent(Unsent::Failed) => ContractReason::PostError,
     }
 }
 

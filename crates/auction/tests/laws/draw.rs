@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, Account, Book, Cap, CapSize, Caps, History, Kind, PingMode, Policy, Price,
-    PriceRules, Promise, PublisherLimits, RankBy, Rules, Schedule, ScheduleRow, Screened, Slot,
-    SourceList, Sources, States, Subs, Terms, Zips,
+    Acceptance, Account, AfterTmax, Book, Cap, CapSize, Caps, History, Kind, PingMode, Policy,
+    PostPrice, Price, PriceRules, Promise, PublisherLimits, RankBy, Rules, Schedule, ScheduleRow,
+    Screened, Slot, SourceList, Sources, States, Subs, Terms, Zips,
 };
 use domain::{
     BuyerName, CalendarDate, CapWindow, ContractName, Counts, Currency, FieldClass, FieldName,
-    FieldValue, FullLead, Micros, Payout, Ppm, PublisherName, Weekday,
+    FieldValue, FullLead, Micros, Payout, Ppm, PublisherName, Settlement, Weekday,
 };
 use filter::{FieldType, FieldTypes, Filter};
 
@@ -244,6 +244,8 @@ impl Order {
     }
 }
 
+const PROMISES: [Promise; 3] = [Promise::BreakEven, Promise::KeepMargin, Promise::Reprice];
+
 pub(crate) fn rules(draw: &mut Draw) -> Rules {
     let payout = if draw.chance(70) {
         Payout::Margin(Ppm::new(u32::try_from(draw.below(500_000)).unwrap()).unwrap())
@@ -264,8 +266,14 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         answer_reserve: draw.millis(60),
         quote_ttl: Duration::from_secs(60),
         max_posts: 1 + u16::try_from(draw.below(5)).unwrap(),
-        quote_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
-        direct_promise: draw.pick(&[Promise::BreakEven, Promise::Reprice]),
+        after_tmax: match draw.chance(30) {
+            true => AfterTmax::Continue {
+                ladder_deadline: draw.millis(12_000),
+            },
+            false => AfterTmax::Settle,
+        },
+        quote_promise: draw.pick(&PROMISES),
+        direct_promise: draw.pick(&PROMISES),
         limits: draw.chance(30).then(|| {
             Arc::new(PublisherLimits {
                 campaign: "auto".parse().unwrap(),
@@ -427,6 +435,10 @@ fn contract(draw: &mut Draw, number: u64, account: &Arc<Account>) -> (Terms, Wan
         account: Arc::clone(account),
         min_post_time: draw.millis(700),
         post_timeout: Duration::from_millis(100) + draw.millis(2_500),
+        post_price: draw.pick(&[PostPrice::Bid, PostPrice::Bid, PostPrice::Answer]),
+        resell_in_doubt: draw.chance(40),
+        settle_within: draw.millis(5_000),
+        on_unsettled: draw.pick(&[Settlement::Rejected, Settlement::Accepted]),
         ..Terms::new(
             format!("c{number}").parse().unwrap(),
             format!("b{}", number / 2).parse().unwrap(),

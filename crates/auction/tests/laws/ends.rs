@@ -1,8 +1,9 @@
 //! How leads end, and their legs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use auction::{Fate, Kind, LadderEffect, LadderRecord};
+use auction::{Fate, Kind, LadderEffect, LadderInput, LadderRecord, PostReply};
 use domain::{ContractReason, LeadStatus, LegState};
 
 use crate::after_every_world;
@@ -60,11 +61,25 @@ fn a_lead_has_one_outcome() {
 fn an_exclusive_lead_has_at_most_one_billed_sale() {
     after_every_world(|world| {
         for life in &world.lives {
+            // Who was abandoned before another was posted may have it, and is never billed for it.
             let took: Vec<_> = life.took().map(|(contract, _)| contract).collect();
-            assert!(took.len() <= 1, "{} is with {took:?}", life.lead);
+            let void = life.abandoned();
+            let billed = took.iter().filter(|contract| !void.contains(**contract));
+            assert!(billed.count() <= 1, "{} is with {took:?}", life.lead);
             let ends = life.ended_legs(life.history.len());
             let accepted = ends.values().filter(|end| **end == LegState::Accepted);
             assert!(accepted.count() <= 1);
+            // Nobody is posted while another may still have it and be billed for it.
+            let posts = life.posts();
+            for (earlier, later) in posts.iter().zip(posts.iter().skip(1)) {
+                let end = life.replies(later.index).remove(&earlier.leg).unwrap();
+                assert_eq!(end.state, LegState::Rejected, "{}", later.contract);
+                if end.reason == ContractReason::Abandoned {
+                    assert!(life.book.get(earlier.slot).unwrap().resell_in_doubt);
+                    let in_time = later.at <= earlier.until.plus(Duration::from_secs(1));
+                    assert!(in_time, "{} is given up too late", earlier.contract);
+                }
+            }
         }
     });
 }
@@ -95,6 +110,35 @@ fn every_leg_ends_in_the_log_before_its_unit_is_free() {
                 let ended = life.ended_legs(life.history.len());
                 let ended: BTreeSet<u16> = ended.into_keys().collect();
                 assert_eq!(ended, recorded, "{}", life.lead);
+            }
+        }
+    });
+}
+
+/// As long as the buyer asks for, never longer than its contract allows.
+#[test]
+fn a_buyer_that_will_say_later_has_its_time() {
+    after_every_world(|world| {
+        for life in &world.lives {
+            for (leg, reply) in life.replies(life.history.len()) {
+                let posts = life.posts();
+                let post = posts.iter().find(|post| post.leg == leg);
+                let Some(unsettled) = reply.unsettled else {
+                    continue;
+                };
+                let terms = life.book.get(post.unwrap().slot).unwrap();
+                assert_eq!(unsettled.then, terms.on_unsettled);
+                let told = life.history.iter().find_map(|(at, what)| match what {
+                    Happened::Told(LadderInput::Reply {
+                        leg: of,
+                        reply: PostReply::Pending { settle_by },
+                    }) if *of == leg => Some((*at, *settle_by)),
+                    _ => None,
+                });
+                let (at, asked) = told.unwrap();
+                let latest = world.wall(at).plus(terms.settle_within);
+                let due = asked.map_or(latest, |asked| asked.min(latest));
+                assert_eq!(unsettled.by, due.max(world.wall(at)));
             }
         }
     });

@@ -1,13 +1,13 @@
 //! One lead of a world: what was decided for it, and all that happened to it, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use auction::{
-    Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, LeadView, PingEffect,
-    PingInput, PingRound, PostLadder, PostReply, Round, Slot,
+    AfterTmax, Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, LeadView,
+    LegReply, PingEffect, PingInput, PingRound, PostLadder, PostReply, Round, Rules, Slot,
 };
-use domain::{ContractName, FullLead, LeadId, LegState, Micros, Mono};
+use domain::{ContractName, ContractReason, FullLead, LeadId, LegState, Micros, Mono};
 
 use crate::draw::Order;
 
@@ -44,6 +44,8 @@ pub(crate) struct Life {
     pub(crate) arrived: Mono,
     /// When the publisher stops waiting for the post.
     pub(crate) deadline: Mono,
+    /// When the post arrived, which is later than its ping.
+    pub(crate) posted_at: Mono,
     pub(crate) round: Option<Round>,
     pub(crate) history: Vec<(Mono, Happened)>,
     pub(crate) fields: Arc<FullLead>,
@@ -71,6 +73,15 @@ impl Life {
     pub(crate) fn quoted(&self) -> Option<Micros> {
         let best = self.round.as_ref()?.rungs.first()?;
         (self.order.kind == Kind::Ping).then_some(best.payout)
+    }
+
+    /// No post starts later than its reserve before this.
+    pub(crate) fn last_post(&self, rules: &Rules) -> Mono {
+        let later = match rules.after_tmax {
+            AfterTmax::Settle => self.posted_at,
+            AfterTmax::Continue { ladder_deadline } => self.posted_at.plus(ladder_deadline),
+        };
+        self.deadline.max(later)
     }
 
     pub(crate) fn posted(&self) -> bool {
@@ -124,13 +135,30 @@ impl Life {
 
     /// The legs of which a record that was acknowledged by then says how they ended.
     pub(crate) fn ended_legs(&self, until: usize) -> BTreeMap<u16, LegState> {
+        let replies = self.replies(until).into_iter();
+        replies.map(|(leg, reply)| (leg, reply.state)).collect()
+    }
+
+    /// How legs ended, as far as a record says that was acknowledged by then.
+    pub(crate) fn replies(&self, until: usize) -> BTreeMap<u16, &LegReply> {
         let records = self.acknowledged(until).into_iter();
         let replies = records.flat_map(|record| match record {
             LadderRecord::Posting { replies, .. } | LadderRecord::Outcome { replies, .. } => {
                 replies
             }
         });
-        replies.map(|reply| (reply.leg, reply.state)).collect()
+        replies.map(|reply| (reply.leg, reply)).collect()
+    }
+
+    /// The contracts that were given up in doubt.
+    pub(crate) fn abandoned(&self) -> BTreeSet<ContractName> {
+        let replies = self.replies(self.history.len());
+        let posts = self.posts().into_iter();
+        let void = posts.filter(|post| {
+            let reply = replies.get(&post.leg);
+            reply.is_some_and(|reply| reply.reason == ContractReason::Abandoned)
+        });
+        void.map(|post| post.contract).collect()
     }
 
     /// Its posts, in order.
@@ -159,15 +187,14 @@ impl Life {
 
     /// Whether the post of a leg left: nobody told the ladder by then that nothing was sent.
     pub(crate) fn left(&self, leg: u16, until: usize) -> bool {
-        let unsent = Happened::Told(LadderInput::Reply {
-            leg,
-            reply: PostReply::NotSent,
-        });
+        let unsent = |what: &Happened| {
+            let Happened::Told(LadderInput::Reply { leg: of, reply }) = what else {
+                return false;
+            };
+            *of == leg && matches!(reply, PostReply::NotSent(_))
+        };
         let posted = self.posts().iter().any(|post| post.leg == leg);
-        posted
-            && self.history[..until]
-                .iter()
-                .all(|(_, what)| *what != unsent)
+        posted && self.history[..until].iter().all(|(_, what)| !unsent(what))
     }
 
     pub(crate) fn contract(&self, slot: Slot) -> &ContractName {

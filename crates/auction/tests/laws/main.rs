@@ -54,7 +54,7 @@ fn after_every_world(law: impl Fn(World)) {
 fn the_worlds_show_every_kind_of_end() {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut see = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
-    for seed in 0..800 {
+    for seed in 0..3000 {
         let world = World::new(seed).run();
         for life in &world.lives {
             for (_, what) in &life.history {
@@ -92,6 +92,7 @@ fn the_worlds_show_every_kind_of_end() {
     }
     let reasons = "won lost_to_higher not_needed below_floor no_bid ping_timeout ping_error \
         bad_response throttled cap buyer_rejected buyer_says_duplicate post_error in_doubt \
+        post_timeout abandoned \
         bid_expired no_time post_limit paused test_mismatch excluded_by_publisher incompatible \
         schedule source_blocked filtered geo";
     let failures = "claim lost,hold failed,pin failed,pin expired,record failed,\

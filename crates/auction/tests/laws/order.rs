@@ -20,7 +20,7 @@ fn no_ping_or_post_starts_after_the_deadline_less_its_reserve() {
             for post in life.posts() {
                 let least = life.book.get(post.slot).unwrap().min_post_time;
                 let reserve = least.max(world.rules.answer_reserve);
-                let last = life.deadline.minus(reserve);
+                let last = life.last_post(&world.rules).minus(reserve);
                 assert!(post.at <= last, "{} starts too late", post.contract);
                 assert!(post.at < post.until, "nobody reads {}", post.contract);
             }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use auction::{CapSize, LadderEffect, Promise};
-use domain::{ContractName, Counts, LegState, ReservationId, Usage};
+use auction::{CapSize, LadderEffect, PostPrice, Price, Promise, Terms};
+use domain::{ContractName, Counts, LegState, Micros, ReservationId, SaleFlag, Usage};
 
 use crate::caps::Standing;
 use crate::life::{Happened, Life};
-use crate::{after_every_world, in_every_world};
+use crate::{after_every_world, in_every_world, naive};
 
 /// At every instant; in the end nothing is pinned but what is in doubt, or has no end in the log.
 #[test]
@@ -44,8 +44,11 @@ fn committed_never_passes_a_cap() {
                 let left = |leg| life.left(leg, life.history.len());
                 let posts = life.posts().into_iter().filter(|post| left(post.leg));
                 let posts = posts.map(|post| (post.contract, post.price));
+                // Who was given up in doubt may have it, and is not billed.
+                let void = life.abandoned();
                 let took = life
                     .took()
+                    .filter(|(contract, _)| !void.contains(*contract))
                     .map(|(contract, price)| (contract.clone(), price));
                 let used: Vec<_> = match limit.counts {
                     Counts::Sold => took.collect(),
@@ -103,6 +106,15 @@ fn a_sale_is_committed_once_its_outcome_is_in_the_log() {
     });
 }
 
+/// The bid, unless the contract goes by the answer; then never more than was held.
+fn booked(terms: &Terms, bid: Micros, answered: Option<Micros>) -> Micros {
+    match (terms.post_price, answered, &terms.price) {
+        (PostPrice::Bid, ..) | (_, None, _) => bid,
+        (PostPrice::Answer, Some(answered), Price::Bid { max, .. }) => answered.min(*max),
+        (PostPrice::Answer, Some(answered), Price::Fixed(_) | Price::Rules(_)) => answered.min(bid),
+    }
+}
+
 /// To the micro; the publisher is paid what the promise says and never less than it asked for.
 #[test]
 fn revenue_is_payout_plus_margin() {
@@ -114,19 +126,33 @@ fn revenue_is_payout_plus_margin() {
                 };
                 let contract = life.contract(sold.slot);
                 let bid = round.rungs.iter().find(|rung| rung.contract == *contract);
-                assert_eq!(sold.price, bid.unwrap().price);
+                let bid = bid.unwrap();
+                let terms = life.book.get(sold.slot).unwrap();
+                let answered = life.replies(life.history.len())[&sold.leg].answered;
+                assert_eq!(sold.price, booked(terms, bid.price, answered));
+                let odd = answered.is_some_and(|answered| answered != sold.price);
+                let flags = [SaleFlag::PriceChanged, SaleFlag::PriceCut];
+                assert_eq!(odd, flags.iter().any(|flag| sold.flags.contains(flag)));
+                let negative = sold.flags.contains(&SaleFlag::NegativeMargin);
+                assert_eq!(negative, sold.price < sold.payout);
                 let promise = match life.quoted() {
                     Some(_) => world.rules.quote_promise,
                     None => world.rules.direct_promise,
                 };
+                let normal = naive::payout(&world.rules, terms, sold.price.get());
                 let due = match promise {
                     Promise::BreakEven => round.rungs[0].payout,
-                    Promise::Reprice => bid.unwrap().payout,
+                    Promise::KeepMargin => {
+                        assert!(bid.payout >= round.rungs[0].payout);
+                        round.rungs[0].payout
+                    }
+                    Promise::Reprice => Micros::new(normal).max(life.order.min_payout),
                 };
                 assert_eq!(sold.payout, due);
                 assert!(sold.payout >= life.order.min_payout);
-                let margin = sold.price.minus(sold.payout).unwrap();
-                assert!(margin >= world.rules.min_margin, "margin {margin}");
+                let margin = bid.price.minus(sold.payout).unwrap();
+                let kept = margin >= world.rules.min_margin;
+                assert!(kept || sold.price != bid.price, "margin {margin}");
             }
         }
     });

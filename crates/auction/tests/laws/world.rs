@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auction::{
     Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingReply,
-    PingRound, PostLadder, PostReply, RoundOpening, Rules, Slot, Waterfall, screen,
+    PingRound, PostLadder, PostReply, Quote, RoundOpening, Rules, Slot, Unsent, Waterfall, screen,
 };
 use domain::{ContractName, LeadId, Micros, Mono, Timestamp};
 
@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) book: Arc<Book>,
     pub(crate) rules: Rules,
+    /// The rules that are in force when quotes are posted.
+    pub(crate) later: Rules,
     pub(crate) wishes: BTreeMap<ContractName, Wants>,
     pub(crate) lives: Vec<Life>,
     pub(crate) caps: Caps,
@@ -48,6 +50,14 @@ impl World {
         let mut draw = Draw(seed);
         let (book, later, wishes) = draw::books(&mut draw);
         let rules = draw::rules(&mut draw);
+        let rules_later = Rules {
+            payout: rules.payout,
+            answer_reserve: rules.answer_reserve,
+            after_tmax: rules.after_tmax,
+            max_posts: rules.max_posts,
+            limits: rules.limits.clone(),
+            ..draw::rules(&mut draw)
+        };
         let changes = Mono::from_micros(0).plus(draw.millis(4_000));
         let orders: Vec<Order> = (0..3 + draw.below(8))
             .map(|_| Order::draw(&mut draw))
@@ -56,6 +66,7 @@ impl World {
             seed,
             book,
             rules,
+            later: rules_later,
             wishes,
             lives: Vec::new(),
             caps: Caps::default(),
@@ -80,6 +91,7 @@ impl World {
             book: Arc::clone(&self.book),
             arrived,
             deadline: arrived.plus(order.tmax),
+            posted_at: arrived,
             round: None,
             history: Vec::new(),
             fields: order.fields(),
@@ -249,6 +261,7 @@ impl World {
             (Kind::Ping, Some((after, tmax))) if quoted => {
                 let at = self.now.plus(after);
                 life.deadline = at.plus(tmax);
+                life.posted_at = at;
                 self.at(at, of, Event::QuoteIsPosted);
             }
             (Kind::Ping, _) => {}
@@ -262,7 +275,11 @@ impl World {
         let Some(round) = life.round.clone() else {
             return;
         };
-        let quote = life.quoted();
+        let quote = life.quoted().map(|payout| Quote {
+            payout,
+            promise: self.rules.quote_promise,
+            min_margin: self.rules.min_margin,
+        });
         if quote.is_some() && self.now >= *changes {
             life.book = Arc::clone(later);
         }
@@ -270,7 +287,11 @@ impl World {
             lead: life.lead,
             fields: Arc::clone(&life.fields),
             book: Arc::clone(&life.book),
-            rules: self.rules.clone(),
+            // What was promised stands, whatever the catalog says by now.
+            rules: match quote {
+                Some(_) => self.later.clone(),
+                None => self.rules.clone(),
+            },
             context,
             rungs: round.rungs,
             quote,
@@ -281,6 +302,7 @@ impl World {
             },
             now: self.now,
             deadline: life.deadline,
+            last_post: life.last_post(&self.rules),
         }));
         self.drain_ladder(of);
     }
@@ -342,15 +364,27 @@ impl World {
     fn bought(&mut self, of: usize, leg: u16, slot: Slot, price: Micros) {
         let accepted = PostReply::Accepted {
             reference: None,
-            price: None,
+            price: self.draw.chance(30).then(|| self.draw.amount(20)),
             redirect_url: None,
         };
+        let settle_by = self
+            .draw
+            .chance(50)
+            .then(|| self.wall(self.now).plus(self.draw.millis(9_000)));
         let (reply, took) = match self.draw.below(20) {
             0 => (Some(PostReply::Unclear), self.draw.chance(50)),
             1 => (None, self.draw.chance(50)),
-            2 => (Some(PostReply::Pending), self.draw.chance(50)),
+            2 => (Some(PostReply::Pending { settle_by }), self.draw.chance(50)),
             3 => (Some(PostReply::Duplicate), false),
-            4 => (Some(PostReply::NotSent), false),
+            4 => {
+                let why = self.draw.chance(50);
+                let why = if why {
+                    Unsent::TimedOut
+                } else {
+                    Unsent::Failed
+                };
+                (Some(PostReply::NotSent(why)), false)
+            }
             5 => (Some(PostReply::Throttled), false),
             6..12 => (Some(PostReply::Rejected), false),
             _ => (Some(accepted), true),

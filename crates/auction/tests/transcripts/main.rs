@@ -53,11 +53,15 @@ macro_rules! scenarios {
 
 scenarios! {
     a_bid_expires
+    a_buyer_asks_for_more_time_than_it_has
+    a_buyer_says_when
     a_buyer_will_say_later
     a_cap_fills_before_the_hold
     a_check_asks_yes_or_no
     a_ping_has_all_of_its_time
     a_post_is_read_past_the_deadline
+    a_quote_costs_more_than_it_brings
+    a_quote_outlives_the_catalog
     a_reject_past_the_deadline_ends_the_ladder
     a_silent_buyer_is_in_doubt
     an_unclear_post_is_in_doubt
@@ -71,12 +75,16 @@ scenarios! {
     filters_wait_for_the_whole_lead
     fixed_payout_sells_at_the_highest_bid
     fixed_prices_beside_bids
+    given_up_too_late
     half_the_time_of_a_direct_post_is_for_pings
+    keep_margin
     no_penalty
     no_time_for_the_next_post
     no_time_to_ask_anybody
     nobody_bids_enough
     nobody_is_eligible
+    nobody_to_sell_it_again_to
+    not_reached_in_time
     not_sent_goes_on
     one_reason_for_each_contract
     ping_then_post
@@ -89,11 +97,16 @@ scenarios! {
     prices_by_rules
     prices_wait_for_the_whole_lead
     reprice_stops_at_the_floor
+    sold_again_in_doubt
     somebody_else_has_the_lead
     sources
     test_leads
+    the_answer_names_more_than_was_held
+    the_answer_names_the_price
     the_buyer_names_another_price
     the_catalog_changes_under_a_quote
+    the_ladder_goes_on_after_tmax
+    the_ladder_has_a_deadline
     the_log_refuses_a_posting
     the_log_refuses_the_outcome
     the_store_stumbles

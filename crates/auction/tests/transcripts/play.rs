@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use auction::{
     Book, Climb, Context, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord,
-    LeadView, PingEffect, PingInput, PingRound, PostLadder, Round, RoundOpening, Slot, Waterfall,
-    screen,
+    LeadView, PingEffect, PingInput, PingRound, PostLadder, Quote, Round, RoundOpening, Slot,
+    Waterfall, screen,
 };
 use domain::{ContractName, CounterUse, LeadId, Mono, Reservation, Timestamp, Usage};
 
@@ -23,6 +23,7 @@ pub(crate) fn play(scenario: Scenario) -> String {
     let mut play = Play {
         book: Arc::new(Book::new(scenario.book.clone())),
         now: Mono::from_micros(0),
+        arrived: Mono::from_micros(0),
         coming: BTreeMap::new(),
         count: 0,
         posted: None,
@@ -39,6 +40,7 @@ pub(crate) fn play(scenario: Scenario) -> String {
                 return play.text();
             };
             play.now = play.now.plus(after);
+            play.arrived = play.now;
             play.change();
             (true, play.now.plus(tmax))
         }
@@ -51,6 +53,8 @@ struct Play {
     scenario: Scenario,
     book: Arc<Book>,
     now: Mono,
+    /// When the lead came that is posted.
+    arrived: Mono,
     coming: BTreeMap<(Mono, u32), Event>,
     count: u32,
     /// Who has a post that is not answered, and until when the answer is read.
@@ -193,14 +197,16 @@ impl Play {
     }
 
     fn ladder(&mut self, round: Round, quoted: bool, deadline: Mono) {
-        let quote = round
-            .rungs
-            .first()
-            .filter(|_| quoted)
-            .map(|best| best.payout);
+        let quote = round.rungs.first().filter(|_| quoted).map(|best| Quote {
+            payout: best.payout,
+            promise: self.scenario.rules.quote_promise,
+            min_margin: self.scenario.rules.min_margin,
+        });
         if let Some(quote) = quote {
-            self.line(format!("post with the quote of {quote}"));
+            self.line(format!("post with the quote of {}", quote.payout));
         }
+        let rules = self.scenario.later.clone();
+        let rules = rules.unwrap_or_else(|| self.scenario.rules.clone());
         let rungs: Vec<String> = round.rungs.iter().map(words::rung).collect();
         if !rungs.is_empty() {
             self.line(format!("ladder: {}", rungs.join(", ")));
@@ -209,7 +215,6 @@ impl Play {
             lead: LeadId::from_bytes([7; 16]),
             fields: Arc::new(self.scenario.order.fields.clone()),
             book: Arc::clone(&self.book),
-            rules: self.scenario.rules.clone(),
             context: self.context(),
             rungs: round.rungs,
             quote,
@@ -221,6 +226,8 @@ impl Play {
             },
             now: self.now,
             deadline,
+            last_post: rules.last_post(self.arrived, deadline),
+            rules,
         });
         self.at(deadline, Event::Deadline);
         let mut ended = None;

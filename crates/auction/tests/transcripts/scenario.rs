@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Acceptance, History, Kind, PingMode, PingReply, Policy, PostReply, Price, PriceRules, Promise,
-    RankBy, Rules, Schedule, ScheduleRow, SourceList, Sources, States, Subs, Terms, Zips,
+    Acceptance, AfterTmax, History, Kind, PingMode, PingReply, Policy, PostPrice, PostReply, Price,
+    PriceRules, Promise, RankBy, Rules, Schedule, ScheduleRow, SourceList, Sources, States, Subs,
+    Terms, Unsent, Zips,
 };
 use domain::{
     BuyerName, CalendarDate, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead,
-    Micros, Payout, Ppm, PublisherName, Weekday,
+    Micros, Payout, Ppm, PublisherName, Settlement, Timestamp, Weekday,
 };
 use filter::FieldType;
 
@@ -72,6 +73,8 @@ pub(crate) struct Scenario {
     /// Contracts that are no longer in the book, or paused, when the quote is posted.
     pub(crate) gone: Vec<ContractName>,
     pub(crate) paused: Vec<ContractName>,
+    /// What the campaign says by then.
+    pub(crate) later: Option<Rules>,
     pub(crate) pings: BTreeMap<ContractName, Does<PingReply>>,
     pub(crate) posts: BTreeMap<ContractName, Does<PostReply>>,
     /// By what it strikes: `hold 1`, `pin 2`, `record 1`, `claim`.
@@ -99,6 +102,7 @@ impl Scenario {
             histories: BTreeMap::new(),
             gone: Vec::new(),
             paused: Vec::new(),
+            later: None,
             pings: BTreeMap::new(),
             posts: BTreeMap::new(),
             trouble: BTreeMap::new(),
@@ -125,7 +129,7 @@ impl Scenario {
         for clause in clauses {
             let words: Vec<&str> = clause.split_whitespace().collect();
             match head {
-                "campaign" => self.campaign(&words),
+                "campaign" => campaign(&mut self.rules, &mut self.used, &words),
                 "ping" | "direct" | "post" => self.order(head, &words),
                 "before the post" => self.change(&words),
                 "trouble" => self.trouble(&words),
@@ -134,28 +138,6 @@ impl Scenario {
                     None => self.buyer(head.parse().ok()?, clause),
                 },
             }?;
-        }
-        Some(())
-    }
-
-    fn campaign(&mut self, words: &[&str]) -> Option<()> {
-        let rules = &mut self.rules;
-        match *words {
-            ["payout", share, "margin"] => {
-                rules.payout = Payout::Margin(percent(share)?);
-            }
-            ["payout", "fixed", amount] => rules.payout = Payout::Fixed(amount.parse().ok()?),
-            ["min_margin", amount] => rules.min_margin = amount.parse().ok()?,
-            ["ping_timeout", time] => rules.ping_timeout = span(time)?,
-            ["answer_reserve", time] => rules.answer_reserve = span(time)?,
-            ["max_posts", posts] => rules.max_posts = posts.parse().ok()?,
-            ["promise", "break_even"] => rules.direct_promise = Promise::BreakEven,
-            ["policy", "priority"] => rules.policy = Policy::Priority,
-            ["policy", "round_robin"] => rules.policy = Policy::RoundRobin,
-            ["rank_by", "payout"] => rules.rank_by = RankBy::Payout,
-            ["rank_by", "margin"] => rules.rank_by = RankBy::Margin,
-            ["no", "penalty"] => rules.penalty = false,
-            _ => limits::campaign(rules, &mut self.used, words)?,
         }
         Some(())
     }
@@ -225,6 +207,10 @@ impl Scenario {
             }
             ["min_post_time", time] => terms.min_post_time = span(time)?,
             ["post_timeout", time] => terms.post_timeout = span(time)?,
+            ["post_price", "answer"] => terms.post_price = PostPrice::Answer,
+            ["resell_in_doubt"] => terms.resell_in_doubt = true,
+            ["settle_within", time] => terms.settle_within = span(time)?,
+            ["on_unsettled", "accept"] => terms.on_unsettled = Settlement::Accepted,
             _ => limits::contract(&mut self.book, &mut self.used, words)?,
         }
         Some(())
@@ -270,6 +256,10 @@ impl Scenario {
         match words {
             [name, "leaves", "the", "book"] => self.gone.push(name.parse().ok()?),
             [name, "is", "paused"] => self.paused.push(name.parse().ok()?),
+            ["campaign", rest @ ..] => {
+                let later = self.later.get_or_insert_with(|| self.rules.clone());
+                return campaign(later, &mut self.used, rest);
+            }
             _ => return None,
         }
         Some(())
@@ -328,8 +318,12 @@ impl Scenario {
             ["has", "it", "already"] => PostReply::Duplicate,
             ["throttles", "the", "post"] => PostReply::Throttled,
             ["breaks", "off"] => PostReply::Unclear,
-            ["says", "pending"] => PostReply::Pending,
-            ["cannot", "be", "reached"] => PostReply::NotSent,
+            ["says", "pending"] => PostReply::Pending { settle_by: None },
+            ["says", "pending", "for", time] => PostReply::Pending {
+                settle_by: Some(Timestamp::from_micros(1_790_000_000_000_000).plus(span(time)?)),
+            },
+            ["cannot", "be", "reached"] => PostReply::NotSent(Unsent::Failed),
+            ["is", "not", "reached", "in", "time"] => PostReply::NotSent(Unsent::TimedOut),
             _ => return None,
         };
         self.posts.insert(contract, Does { reply, after });
@@ -343,6 +337,44 @@ fn accepted(price: Option<Micros>) -> PostReply {
         price,
         redirect_url: None,
     }
+}
+
+/// A clause of the campaign.
+fn campaign(rules: &mut Rules, used: &mut limits::Used, words: &[&str]) -> Option<()> {
+    match *words {
+        ["payout", share, "margin"] => {
+            rules.payout = Payout::Margin(percent(share)?);
+        }
+        ["payout", "fixed", amount] => rules.payout = Payout::Fixed(amount.parse().ok()?),
+        ["min_margin", amount] => rules.min_margin = amount.parse().ok()?,
+        ["ping_timeout", time] => rules.ping_timeout = span(time)?,
+        ["answer_reserve", time] => rules.answer_reserve = span(time)?,
+        ["max_posts", posts] => rules.max_posts = posts.parse().ok()?,
+        ["promise", promise] => {
+            let promise = match promise {
+                "break_even" => Promise::BreakEven,
+                "keep_margin" => Promise::KeepMargin,
+                "reprice" => Promise::Reprice,
+                _ => return None,
+            };
+            (rules.direct_promise, rules.quote_promise) = (promise, promise);
+        }
+        ["after_tmax", "continue"] => {
+            let ladder_deadline = Duration::from_secs(60);
+            rules.after_tmax = AfterTmax::Continue { ladder_deadline };
+        }
+        ["ladder_deadline", time] => {
+            let ladder_deadline = span(time)?;
+            rules.after_tmax = AfterTmax::Continue { ladder_deadline };
+        }
+        ["policy", "priority"] => rules.policy = Policy::Priority,
+        ["policy", "round_robin"] => rules.policy = Policy::RoundRobin,
+        ["rank_by", "payout"] => rules.rank_by = RankBy::Payout,
+        ["rank_by", "margin"] => rules.rank_by = RankBy::Margin,
+        ["no", "penalty"] => rules.penalty = false,
+        _ => limits::campaign(rules, used, words)?,
+    }
+    Some(())
 }
 
 fn percent(text: &str) -> Option<Ppm> {

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use auction::{
-    Ended, LadderInput, LadderRecord, LegReply, PingReply, PostReply, Rung, Slot, Waterfall,
+    Ended, LadderInput, LadderRecord, LegReply, PingReply, PostReply, Rung, Slot, Unsent, Waterfall,
 };
-use domain::{CapUnit, ContractName, ContractReason, LegState, Meter, Micros, Mono, Reservation};
+use domain::{
+    CapUnit, ContractName, ContractReason, LegState, Meter, Micros, Mono, Reservation, Timestamp,
+};
+
+const START: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 
 /// A span as one would say it: `2 s`, `350 ms`.
 pub(crate) fn span(span: Duration) -> String {
@@ -91,8 +95,11 @@ pub(crate) fn post_reply(reply: &PostReply) -> String {
         PostReply::Duplicate => "had it before".to_owned(),
         PostReply::Throttled => "asks for fewer posts".to_owned(),
         PostReply::Unclear => "breaks off after the post has left".to_owned(),
-        PostReply::Pending => "will say later".to_owned(),
-        PostReply::NotSent => "cannot be reached, nothing was sent".to_owned(),
+        PostReply::Pending { .. } => "will say later".to_owned(),
+        PostReply::NotSent(Unsent::Failed) => "cannot be reached, nothing was sent".to_owned(),
+        PostReply::NotSent(Unsent::TimedOut) => {
+            "is not reached in time, nothing was sent".to_owned()
+        }
     }
 }
 
@@ -133,11 +140,29 @@ pub(crate) fn record(
 
 fn end(reply: &LegReply) -> String {
     let LegReply { leg, state, .. } = reply;
+    if let Some(unsettled) = reply.unsettled {
+        let by = unsettled.by.since(START);
+        let then = unsettled.then.as_str();
+        return format!(
+            "leg {leg} {}, {then} at {} ms",
+            state.as_str(),
+            by.as_millis()
+        );
+    }
+    let booked = reply.booked.iter().map(|booked| {
+        let flags = booked.flags.iter().map(|flag| flag.as_str());
+        let flags: Vec<&str> = flags.collect();
+        match flags.is_empty() {
+            true => String::new(),
+            false => format!(", booked at {}: {}", booked.price, flags.join(", ")),
+        }
+    });
+    let booked: String = booked.collect();
     let price = reply.answered.map(|price| format!(", said {price}"));
     let price = price.unwrap_or_default();
     match state {
         LegState::Rejected => format!("leg {leg} {}: {}", state.as_str(), reply.reason),
-        _ => format!("leg {leg} {}{price}", state.as_str()),
+        _ => format!("leg {leg} {}{price}{booked}", state.as_str()),
     }
 }
 

@@ -24,7 +24,7 @@ use self::schedule::schedule;
 use self::sources::sources;
 use super::consumers::{self, Lists};
 use super::schema::Fields;
-use super::{Names, limits, reference};
+use super::{Names, limits, posting, reference};
 use crate::reader::Cursor;
 use crate::{Buyer, Delivery, Wary, units};
 
@@ -86,6 +86,7 @@ pub(super) fn contract(
         let (one, thirty) = (Duration::from_secs(1), Duration::from_secs(30));
         let min_post_time = table.or("min_post_time", one, |c| c.with(units::duration));
         let post_timeout = table.or("post_timeout", thirty, |c| c.with(units::duration));
+        let posting = posting::posting(table);
 
         let (ping_url, post_url) = urls(table, ping);
         let headers = table.or("headers", Vec::new(), |c| headers(&c));
@@ -104,9 +105,7 @@ pub(super) fn contract(
         Some(Contract {
             campaign: campaign?,
             wary,
-            terms: Terms {
-                contract: name.clone(),
-                buyer,
+            terms: posting?.of(Terms {
                 on: on? && partner.on,
                 testing: testing?,
                 tier: u16::try_from(tier?).ok()?,
@@ -127,7 +126,8 @@ pub(super) fn contract(
                 zone: zone?,
                 min_post_time: min_post_time?,
                 post_timeout: post_timeout?,
-            },
+                ..Terms::new(name.clone(), buyer)
+            }),
             delivery: Delivery {
                 ping_url: ping_url?,
                 post_url: post_url?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auction::{Policy, Promise, RankBy, Rules};
+use auction::{AfterTmax, Policy, Promise, RankBy, Rules};
 use domain::{Currency, Micros, Payout};
 
 use super::tracking;
@@ -13,6 +13,7 @@ use crate::units;
 pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
     let promises = [
         ("break_even", Promise::BreakEven),
+        ("keep_margin", Promise::KeepMargin),
         ("reprice", Promise::Reprice),
     ];
     let currency = table.or("currency", Currency::USD, |c| {
@@ -39,6 +40,7 @@ pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
     let five = Duration::from_secs(300);
     let quote_ttl = table.or("quote_ttl", five, |c| c.with(units::duration));
     let max_posts = table.or("max_posts", 5, |c| c.int(1, 100));
+    let after_tmax = after_tmax(table);
     let quote_promise = table.or("quote_promise", Promise::BreakEven, |c| c.word(&promises));
     let direct_promise = table.or("direct_promise", Promise::Reprice, |c| c.word(&promises));
     Some(Rules {
@@ -52,8 +54,30 @@ pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
         answer_reserve: answer_reserve?,
         quote_ttl: quote_ttl?,
         max_posts: u16::try_from(max_posts?).ok()?,
+        after_tmax: after_tmax?,
         quote_promise: quote_promise?,
         direct_promise: direct_promise?,
         limits: None,
     })
+}
+
+/// `continue` may go on until `ladder_deadline`, which means nothing under `settle`.
+fn after_tmax(table: &mut Table<'_>) -> Option<AfterTmax> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum After {
+        Settle,
+        Continue,
+    }
+    let words = [("settle", After::Settle), ("continue", After::Continue)];
+    let after = table.or("after_tmax", After::Settle, |c| c.word(&words));
+    let ladder_deadline = table.optional("ladder_deadline", |c| c.with(units::duration));
+    match (after?, ladder_deadline?) {
+        (After::Settle, None) => Some(AfterTmax::Settle),
+        (After::Settle, Some(_)) => {
+            table.complain("`ladder_deadline` needs `after_tmax = \"continue\"`")
+        }
+        (After::Continue, limit) => Some(AfterTmax::Continue {
+            ladder_deadline: limit.unwrap_or(Duration::from_secs(60)),
+        }),
+    }
 }

@@ -59,12 +59,14 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.answer_reserve": "time", "50ms", "kept free before the publisher's deadline to answer it";
     "campaigns.*.quote_ttl": "time", "5m", "a quote lives this long at most, never more than five minutes";
     "campaigns.*.max_posts": "whole number, 1 to 100", "5", "posts per lead";
+    "campaigns.*.after_tmax": "`settle` or `continue`", "settle", "whether a reject after the publisher's deadline ends the ladder, or the next contract is posted";
+    "campaigns.*.ladder_deadline": "time", "60s", "under `continue` no post starts later than its reserve before this, from the lead's arrival";
     "campaigns.*.policy": "`highest`, `priority` or `round_robin`", "highest", "who comes first among the bids of a tier";
     "campaigns.*.rank_by": "`revenue`, `payout` or `margin`", "revenue", "what a bid is worth";
     "campaigns.*.penalty": "true or false", "true", "whether a bid is worth less by the share of posts that its contract lately rejected";
     "campaigns.*.min_margin": "amount", "0.00", "the least margin of a sale";
-    "campaigns.*.quote_promise": "`break_even` or `reprice`", "break_even", "how a quoted lead goes on after a reject, and what is then paid";
-    "campaigns.*.direct_promise": "`break_even` or `reprice`", "reprice", "the same for a direct post";
+    "campaigns.*.quote_promise": "`break_even`, `keep_margin` or `reprice`", "break_even", "how a quoted lead goes on after a reject, and what is then paid";
+    "campaigns.*.direct_promise": "`break_even`, `keep_margin` or `reprice`", "reprice", "the same for a direct post";
     "campaigns.*.zone": "IANA time zone", "UTC", "the zone of its publishers' caps";
     "campaigns.*.disclosure": "`none`, `code` or `full`", "code", "what publishers learn of contracts";
     "campaigns.*.click_window": "time", "30d", "clicks look back this far, unless a goal says otherwise";
@@ -150,6 +152,10 @@ pub static CATALOG: &[Member] = members! {
     "contracts.*.zone": "IANA time zone", "UTC", "the zone of its calendar";
     "contracts.*.min_post_time": "time", "1s", "no post starts with less time left";
     "contracts.*.post_timeout": "time", "30s", "a post is read for this long, whatever the publisher's deadline says";
+    "contracts.*.post_price": "`bid` or `answer`", "bid", "which price of an accepted post is booked; of `answer` at most `price.max`";
+    "contracts.*.resell_in_doubt": "true or false", "false", "whether a lead goes on after an unclear post; if that turns out to be a sale, it is not billed";
+    "contracts.*.settle_within": "time", "24h", "how long a buyer that answers `pending` has at most";
+    "contracts.*.on_unsettled": "`reject` or `accept`", "reject", "what its silence means then";
     "contracts.*.ping_url": "web URL", "", "where its pings go";
     "contracts.*.post_url": "web URL", "required", "where its posts go";
     "contracts.*.headers": "table of texts", "", "sent with every ping and post";

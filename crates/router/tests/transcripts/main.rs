@@ -105,11 +105,14 @@ scenarios! {
     a_publisher_hangs_up
     a_quote_is_sold
     a_retry_gets_the_same_answer
+    a_buyer_never_says
+    a_quote_costs_more_than_it_brings
     a_second_lead_waits_for_the_first
     a_silent_buyer
     a_suppressed_consumer
     consent
     caps_and_a_balance
+    doubt_is_sold_again
     everybody_refuses
     choosy_contracts
     everything_wrong_at_once

@@ -7,10 +7,8 @@ use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
 
 /// What no transcript shows yet.
 const NOT_YET: &[&str] = &[
-    "abandoned",
     "breaker_open",
     "cancelled",
-    "late_accept",
     "post_timeout",
     "lead reason interrupted",
     "lead reason consent",
@@ -75,10 +73,10 @@ fn contract_reasons() -> Vec<ContractReason> {
 
 /// All promises, likewise.
 fn promises() -> Vec<Promise> {
-    let all = vec![Promise::BreakEven, Promise::Reprice];
+    let all = vec![Promise::BreakEven, Promise::KeepMargin, Promise::Reprice];
     for promise in &all {
         match promise {
-            Promise::BreakEven | Promise::Reprice => {}
+            Promise::BreakEven | Promise::KeepMargin | Promise::Reprice => {}
         }
     }
     all

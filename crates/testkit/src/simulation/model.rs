@@ -22,6 +22,10 @@ pub(super) enum Reply {
     Unsent,
     /// It never answers; whether it took the lead comes out later.
     Unclear,
+    /// It will say later, and may not; then its contract says whether it took the lead.
+    Pending,
+    /// It never answered, and the lead went on: what it says later is not billed.
+    Abandoned,
 }
 
 pub(super) struct Model {
@@ -184,8 +188,8 @@ impl Model {
     pub(super) fn post(&self, lead: LeadId) -> Reply {
         let mut posts = self.posts.borrow_mut();
         let posts = posts.entry(lead).or_default();
-        let refused = |reply: &Reply| matches!(reply, Reply::Reject | Reply::Unsent);
-        let free = posts.iter().all(refused);
+        let over = [Reply::Reject, Reply::Unsent, Reply::Abandoned];
+        let free = posts.iter().all(|reply| over.contains(reply));
         assert!(
             free,
             "{lead} is posted while a buyer may have it: {posts:?}"
@@ -196,9 +200,21 @@ impl Model {
             Reply::Reject,
             Reply::Reject,
             Reply::Unclear,
+            Reply::Unclear,
+            Reply::Pending,
+            Reply::Pending,
         ];
         posts.push(*self.entropy.pick(&replies));
         posts.last().copied().unwrap_or(Reply::Unclear)
+    }
+
+    /// The log has it that the last post of this lead is void.
+    pub(super) fn abandoned(&self, lead: LeadId) {
+        let mut posts = self.posts.borrow_mut();
+        if let Some(last) = posts.get_mut(&lead).and_then(|posts| posts.last_mut()) {
+            *last = Reply::Abandoned;
+        }
+        self.count(|tally| tally.abandoned += 1);
     }
 
     /// No counter passes its cap at any instant.

@@ -175,6 +175,8 @@ impl<B: Backend> Router<B> {
         let mut posting = false;
         let mut leg = 1;
         let mut replies: Vec<LegReply> = Vec::new();
+        // In doubt, and may be sold again.
+        let mut doubted: Option<Reservation> = None;
         for turn in 0..CONTRACTS {
             if leg > MOST_LEGS || self.model.now() > deadline {
                 break;
@@ -214,8 +216,16 @@ impl<B: Backend> Router<B> {
             self.until = self.until.min(reply_by);
             let mut posting = records::posting(leg, &one.counters, reply_by);
             posting.price_micros = Model::price(contract);
+            let abandoned = doubted.take();
+            if let (Some(_), Some(last)) = (&abandoned, replies.last_mut()) {
+                last.state = LegState::Rejected.number().into();
+            }
             posting.replies = replies.last().cloned().into_iter().collect();
             self.record(LeadBody::Posting(posting)).await;
+            if let Some(abandoned) = abandoned {
+                self.model.abandoned(self.lead);
+                self.refused = Some((abandoned, Usage::Sent));
+            }
             self.give_back().await;
             let reply = match self.model.now() > deadline {
                 true => Reply::Unsent,
@@ -234,30 +244,46 @@ impl<B: Backend> Router<B> {
                     LegState::Accepted
                 }
                 Reply::Reject => {
-                    self.refused = Some((one, Usage::Sent));
+                    self.refused = Some((one.clone(), Usage::Sent));
                     LegState::Rejected
                 }
                 Reply::Unsent => {
-                    self.refused = Some((one, Usage::Nothing));
+                    self.refused = Some((one.clone(), Usage::Nothing));
                     LegState::Rejected
                 }
-                Reply::Unclear => LegState::InDoubt,
+                Reply::Unclear | Reply::Pending | Reply::Abandoned => LegState::InDoubt,
             };
-            replies.push(LegReply {
-                unsent: reply == Reply::Unsent,
-                ..records::reply(leg, state)
+            replies.push(match reply {
+                Reply::Pending => {
+                    let by = self
+                        .model
+                        .now()
+                        .plus(REPLY * self.model.entropy.one_in(4).into());
+                    records::pending(leg, by, self.model.entropy.one_in(2))
+                }
+                _ => LegReply {
+                    unsent: reply == Reply::Unsent,
+                    ..records::reply(leg, state)
+                },
             });
             if self.model.entropy.one_in(6) {
                 self.stall().await;
             }
             match reply {
                 Reply::Accept => return Some(self.ended(LeadStatus::Sold, None, replies)),
-                Reply::Unclear => {
+                Reply::Unclear if self.model.entropy.one_in(2) => {
+                    doubted = Some(one);
+                    leg += 1;
+                }
+                Reply::Unclear | Reply::Pending | Reply::Abandoned => {
                     let reason = Some(LeadReason::InDoubt);
                     return Some(self.ended(LeadStatus::Pending, reason, replies));
                 }
                 Reply::Reject | Reply::Unsent => leg += 1,
             }
+        }
+        if doubted.is_some() {
+            return Some(self.ended(LeadStatus::Pending, Some(LeadReason::InDoubt), replies));
         }
         let reason = match replies.is_empty() {
             true => LeadReason::NoEligibleContract,

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use domain::{LeadId, LegState};
-use proto::{LeadBody, LeadRecord, LeadState, Message};
+use domain::{LeadId, LegState, Settlement};
+use proto::{LeadBody, LeadRecord, LeadState, Leg, Message};
 use store::fold::{Change, Due};
 use store::{Ack, Backend, Caps, Claims, Consumer, Delivery, EventLog, Topic, key};
 
@@ -89,6 +89,10 @@ async fn look<B: Backend>(store: &B, model: &Model, gate: &Gate) -> bool {
             let body = match store::fold::due(&state, now).unwrap() {
                 Due::Nothing => continue,
                 Due::Lapse(leg) => records::lapsed(leg),
+                Due::Settle(leg, silence) => {
+                    model.count(|tally| tally.silent += 1);
+                    records::settled(leg, silence == Settlement::Accepted, 0)
+                }
                 Due::Interrupt => match store.claims().close(lead, now).await.unwrap() {
                     true => records::interrupted(),
                     false => continue,
@@ -125,31 +129,36 @@ pub(super) async fn operate<B: Backend>(store: &B, model: &Model) {
         }
     }
     if !leads.is_empty() {
-        settle(store, model, *model.entropy.pick(&leads), any).await;
+        let these = if any { |_: &Leg| true } else { doubtful };
+        settle(store, model, *model.entropy.pick(&leads), these).await;
     }
 }
 
 fn in_doubt(state: &LeadState) -> bool {
-    let mut legs = state.legs.iter();
-    legs.any(|leg| leg.leg_state() == Ok(LegState::InDoubt))
+    state.legs.iter().any(doubtful)
 }
 
-/// Settles every leg in doubt.
+fn doubtful(leg: &Leg) -> bool {
+    leg.leg_state() == Ok(LegState::InDoubt)
+}
+
+/// Settles every leg in doubt that time does not settle.
 pub(super) async fn settle_all<B: Backend>(store: &B, model: &Model) {
     for lead in model.unfinished() {
-        settle(store, model, lead, false).await;
+        settle(store, model, lead, |leg| {
+            doubtful(leg) && leg.unsettled.is_none()
+        })
+        .await;
     }
 }
 
-async fn settle<B: Backend>(store: &B, model: &Model, lead: LeadId, any: bool) {
+async fn settle<B: Backend>(store: &B, model: &Model, lead: LeadId, these: impl Fn(&Leg) -> bool) {
     let view = store.claims().lead(lead).await.unwrap();
     let state = view.and_then(|view| view.state);
     let legs = state
         .as_deref()
         .map_or(&[][..], |state: &LeadState| &state.legs);
-    let leg = legs
-        .iter()
-        .find(|leg| any || leg.leg_state() == Ok(LegState::InDoubt));
+    let leg = legs.iter().find(|leg| these(leg));
     if let Some(leg) = leg {
         let number = leg.number().unwrap();
         let accepted = model.entropy.one_in(2);

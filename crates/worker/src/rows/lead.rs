@@ -101,9 +101,14 @@ fn post_row(state: &LeadState, received: &Received, leg: &Leg) -> Result<PostRow
         price: Money(leg.price_micros),
         payout: Money(leg.payout_micros),
         margin: Money(leg.price_micros.saturating_sub(leg.payout_micros)),
+        answered: Money(leg.answered_micros),
         currency: leg.currency.clone(),
         state: leg.leg_state()?.as_str().to_owned(),
         reason: leg.reason.clone(),
+        flags: leg
+            .booked
+            .as_ref()
+            .map_or(Vec::new(), |booked| booked.flags.clone()),
         settled_by: leg.settled_by.clone(),
         reference: leg.reference.clone(),
         http_status: http_status(leg.http_status),
