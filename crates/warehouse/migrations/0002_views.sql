@@ -21,7 +21,8 @@ SELECT
     multiIf(status = 'pending', 'pending', status = 'held' AND due_at > now64(6), 'held', 'due') AS state,
     ts, version
 FROM conversions FINAL
-WHERE merged_into = '' AND payee != '' AND status NOT IN ('rejected', 'reversed');
+WHERE merged_into = '' AND payee != '' AND status NOT IN ('rejected', 'reversed')
+COMMENT 'Who is to be paid: one row a conversion. `state` is `due`, or what it waits for: `pending` the advertiser, `held` the end of its hold.';
 
 -- One row per (conversion, model, touch).
 CREATE OR REPLACE VIEW v_credits AS

@@ -23,6 +23,7 @@ mod library;
 mod lifecycle;
 mod parallel;
 mod queries;
+mod reference;
 mod server;
 mod warehouse;
 mod worker;
