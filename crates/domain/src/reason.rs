@@ -1,4 +1,7 @@
 //! Outcomes and reasons: stable strings and numbers, never reused. They are data, not errors.
+//!
+//! A new reason is a line below; `UPDATE_EXPECT=1 cargo test -p domain` puts it into
+//! `docs/reference/reasons.md`.
 
 use std::fmt;
 
@@ -161,159 +164,101 @@ impl LeadReason {
     }
 }
 
-/// Why a contract did, or did not, take a lead: exactly one per contract considered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ContractReason {
-    /// It bought the lead.
-    Won,
-    /// Another contract was worth more.
-    LostToHigher,
-    /// The lead was sold before its turn came.
-    NotNeeded,
-    /// Its price cannot reach the publisher's floor, the quote or the margin.
-    BelowFloor,
-    /// The buyer answered the ping without a bid.
-    NoBid,
-    /// The ping was not answered inside the window.
-    PingTimeout,
-    /// The ping failed: refused, reset, an HTTP error.
-    PingError,
-    /// An answer could not be read.
-    BadResponse,
-    /// A filter on this field is false.
-    Filtered(FieldName),
-    /// Outside its schedule.
-    Schedule,
-    /// It does not buy from this source.
-    SourceBlocked,
-    /// This cap is full.
-    Cap(Limit),
-    /// The buyer's balance does not allow it.
-    Balance,
-    /// The contract or its buyer is switched off.
-    Paused,
-    /// The consumer is on a suppression list.
-    Suppressed,
-    /// The buyer had this consumer before.
-    BuyerDuplicate,
-    /// Outside its geography.
-    Geo,
-    /// The consent does not name it.
-    NotConsented,
-    /// Its breaker is open.
-    BreakerOpen,
-    /// Over its rate, or it answered 429.
-    Throttled,
-    /// A test lead for a live contract, or the other way round.
-    TestMismatch,
-    /// The publisher excluded it.
-    ExcludedByPublisher,
-    /// It does not fit the chosen set.
-    Incompatible,
-    /// Its bid ran out before the post.
-    BidExpired,
-    /// Too little time was left to post.
-    NoTime,
-    /// The lead was posted as often as allowed.
-    PostLimit,
-    /// It refused the post.
-    BuyerRejected,
-    /// It refused the post as a duplicate.
-    BuyerSaysDuplicate,
-    /// No connection for the post was had in time: nothing was sent, and the lead went on.
-    PostTimeout,
-    /// The post could not be sent at all: refused, no place for it in the store or the log.
-    PostError,
-    /// A post left and its answer is unclear, or the buyer will say later: it waits for settlement.
-    InDoubt,
-    /// It was in doubt, its contract allows to sell such leads again, and the lead went on.
-    Abandoned,
-    /// It accepted after the lead had gone elsewhere: recorded, never billed.
-    LateAccept,
-    /// Called off because nobody waits for its answer any more.
-    Cancelled,
+macro_rules! contract_reasons {
+    ($($variant:ident$(($argument:ty))? = $number:literal $code:literal $about:literal;)*) => {
+        /// Why a contract did, or did not, take a lead: exactly one per contract considered.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ContractReason {
+            $(#[doc = $about] $variant$(($argument))?,)*
+        }
+
+        impl ContractReason {
+            /// Number, word and meaning of each.
+            pub const ALL: &'static [(u8, &'static str, &'static str)] =
+                &[$(($number, $code, $about),)*];
+
+            /// The stable number.
+            pub const fn number(&self) -> u8 {
+                match self { $(Self::$variant { .. } => $number,)* }
+            }
+
+            /// The stable word, without its argument.
+            pub const fn code(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $code,)* }
+            }
+        }
+    };
 }
 
-impl ContractReason {
-    /// The stable number.
-    pub const fn number(&self) -> u8 {
-        match self {
-            Self::Won => 1,
-            Self::LostToHigher => 2,
-            Self::NotNeeded => 3,
-            Self::BelowFloor => 4,
-            Self::NoBid => 5,
-            Self::PingTimeout => 6,
-            Self::PingError => 7,
-            Self::BadResponse => 8,
-            Self::Filtered(_) => 9,
-            Self::Schedule => 10,
-            Self::SourceBlocked => 11,
-            Self::Cap(_) => 12,
-            Self::Balance => 13,
-            Self::Paused => 14,
-            Self::Suppressed => 15,
-            Self::BuyerDuplicate => 16,
-            Self::Geo => 17,
-            Self::NotConsented => 18,
-            Self::BreakerOpen => 19,
-            Self::Throttled => 20,
-            Self::TestMismatch => 21,
-            Self::ExcludedByPublisher => 22,
-            Self::Incompatible => 23,
-            Self::BidExpired => 24,
-            Self::NoTime => 25,
-            Self::PostLimit => 26,
-            Self::BuyerRejected => 27,
-            Self::BuyerSaysDuplicate => 28,
-            Self::PostTimeout => 29,
-            Self::PostError => 30,
-            Self::InDoubt => 31,
-            Self::Abandoned => 32,
-            Self::LateAccept => 33,
-            Self::Cancelled => 34,
-        }
-    }
-
-    /// The stable word, without its argument.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Won => "won",
-            Self::LostToHigher => "lost_to_higher",
-            Self::NotNeeded => "not_needed",
-            Self::BelowFloor => "below_floor",
-            Self::NoBid => "no_bid",
-            Self::PingTimeout => "ping_timeout",
-            Self::PingError => "ping_error",
-            Self::BadResponse => "bad_response",
-            Self::Filtered(_) => "filtered",
-            Self::Schedule => "schedule",
-            Self::SourceBlocked => "source_blocked",
-            Self::Cap(_) => "cap",
-            Self::Balance => "balance",
-            Self::Paused => "paused",
-            Self::Suppressed => "suppressed",
-            Self::BuyerDuplicate => "buyer_duplicate",
-            Self::Geo => "geo",
-            Self::NotConsented => "not_consented",
-            Self::BreakerOpen => "breaker_open",
-            Self::Throttled => "throttled",
-            Self::TestMismatch => "test_mismatch",
-            Self::ExcludedByPublisher => "excluded_by_publisher",
-            Self::Incompatible => "incompatible",
-            Self::BidExpired => "bid_expired",
-            Self::NoTime => "no_time",
-            Self::PostLimit => "post_limit",
-            Self::BuyerRejected => "buyer_rejected",
-            Self::BuyerSaysDuplicate => "buyer_says_duplicate",
-            Self::PostTimeout => "post_timeout",
-            Self::PostError => "post_error",
-            Self::InDoubt => "in_doubt",
-            Self::Abandoned => "abandoned",
-            Self::LateAccept => "late_accept",
-            Self::Cancelled => "cancelled",
-        }
-    }
+contract_reasons! {
+    Won = 1 "won"
+        "It bought the lead.";
+    LostToHigher = 2 "lost_to_higher"
+        "Another contract was worth more.";
+    NotNeeded = 3 "not_needed"
+        "The lead was sold before its turn came.";
+    BelowFloor = 4 "below_floor"
+        "Its price cannot reach the publisher's floor, the quote or the margin.";
+    NoBid = 5 "no_bid"
+        "The buyer answered the ping without a bid.";
+    PingTimeout = 6 "ping_timeout"
+        "The ping was not answered inside the window.";
+    PingError = 7 "ping_error"
+        "The ping failed: refused, reset, an HTTP error.";
+    BadResponse = 8 "bad_response"
+        "An answer could not be read.";
+    Filtered(FieldName) = 9 "filtered"
+        "A filter on this field is false.";
+    Schedule = 10 "schedule"
+        "Outside its schedule.";
+    SourceBlocked = 11 "source_blocked"
+        "It does not buy from this source.";
+    Cap(Limit) = 12 "cap"
+        "This cap is full.";
+    Balance = 13 "balance"
+        "The buyer's balance does not allow it.";
+    Paused = 14 "paused"
+        "The contract or its buyer is switched off.";
+    Suppressed = 15 "suppressed"
+        "The consumer is on a suppression list.";
+    BuyerDuplicate = 16 "buyer_duplicate"
+        "The buyer had this consumer before.";
+    Geo = 17 "geo"
+        "Outside its geography.";
+    NotConsented = 18 "not_consented"
+        "It needs the consumer's consent, and the lead carries none that does.";
+    BreakerOpen = 19 "breaker_open"
+        "Its breaker is open.";
+    Throttled = 20 "throttled"
+        "Over its rate, or it answered 429.";
+    TestMismatch = 21 "test_mismatch"
+        "A test lead for a live contract, or the other way round.";
+    ExcludedByPublisher = 22 "excluded_by_publisher"
+        "The publisher excluded it.";
+    Incompatible = 23 "incompatible"
+        "It takes no lead that was sold so often already, or it does not fit the chosen set.";
+    BidExpired = 24 "bid_expired"
+        "Its bid ran out before the post.";
+    NoTime = 25 "no_time"
+        "Too little time was left to post.";
+    PostLimit = 26 "post_limit"
+        "The lead was posted as often as allowed.";
+    BuyerRejected = 27 "buyer_rejected"
+        "It refused the post.";
+    BuyerSaysDuplicate = 28 "buyer_says_duplicate"
+        "It refused the post as a duplicate.";
+    PostTimeout = 29 "post_timeout"
+        "No connection for the post was had in time: nothing was sent, and the lead went on.";
+    PostError = 30 "post_error"
+        "The post could not be sent at all: refused, no place for it in the store or the log.";
+    InDoubt = 31 "in_doubt"
+        "A post left and its answer is unclear, or the buyer will say later: it waits for settlement.";
+    Abandoned = 32 "abandoned"
+        "It was in doubt, its contract allows to sell such leads again, and the lead went on.";
+    LateAccept = 33 "late_accept"
+        "It accepted after the lead had gone elsewhere: recorded, never billed.";
+    Cancelled = 34 "cancelled"
+        "Called off because nobody waits for its answer any more.";
 }
 
 impl From<Limit> for ContractReason {
@@ -441,5 +386,37 @@ mod tests {
         };
         assert_eq!(reason("c:b/c/d1"), "cap(day)");
         assert_eq!(reason("b:b/balance"), "balance");
+    }
+
+    #[test]
+    fn the_reference_page_has_all() {
+        use std::collections::BTreeSet;
+        use std::fmt::Write as _;
+        let mut page = "# Statuses and reasons\n\nMade from `crates/domain/src/reason.rs`. Words and numbers are \
+            stable and never reused.\n\n## Leads\n\n`sold`, `unsold` (the book ran and nobody took it), \
+            `rejected` (refused before the book ran), `duplicate`, `pending`.\nA lead that is not sold has a \
+            reason:\n\n| reason | meaning |\n|---|---|\n"
+            .to_owned();
+        for reason in LeadReason::ALL {
+            let _ = writeln!(page, "| `{}` | {} |", reason.as_str(), reason.message());
+        }
+        page.push_str(
+            "\n## Contracts\n\nEvery contract of the book ends with one reason: at the ping, and again at the \
+             post if it got so far; the last\none counts. `filtered` names the field, `cap` the limit: \
+             `filtered(zip)`, `cap(day)`.\n\n| reason | number | meaning |\n|---|---|---|\n",
+        );
+        let mut seen = BTreeSet::new();
+        for (number, code, about) in ContractReason::ALL {
+            assert!(
+                seen.insert(number.to_string()) && seen.insert((*code).to_owned()),
+                "{code}"
+            );
+            let _ = writeln!(page, "| `{code}` | {number} | {about} |");
+        }
+        expect_test::expect_file![concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/reasons.md"
+        )]
+        .assert_eq(&page);
     }
 }
