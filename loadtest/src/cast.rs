@@ -1,4 +1,8 @@
-//! Who takes part in the chaos run: the partners of `catalog/chaos.toml` and the buyers behind them.
+//! Who takes part in the chaos run: the partners of a catalog, the buyers behind them, and the limits
+//! that their demand passes.
+
+mod chaos;
+mod solar;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,79 +11,124 @@ use domain::Micros;
 use sandbox::{Latency, Market, PingManners, PostManners, Profile};
 use traffic::{Link, Mix, Publisher, Vertical, Wanted, World};
 
-/// The catalog of this run.
-pub(crate) const CATALOG: &str = include_str!("../catalog/chaos.toml");
-/// Its one campaign.
-pub(crate) const CAMPAIGN: &str = "chaos";
-/// How many buyers and contracts there are.
-pub(crate) const BUYERS: u32 = 10;
+pub(crate) use chaos::CHAOS;
+pub(crate) use solar::SOLAR;
+
 /// The operator's key.
 pub(crate) const OPERATOR_KEY: &str = "chaos-key-of-operator";
 
-/// Contracts with a cap, and the cap: the total over the whole run. Their buyers bid the most, so
-/// demand passes every cap.
-pub(crate) const CAPS: [(&str, u64); 4] = [
-    ("chaos-01", 40),
-    ("chaos-02", 60),
-    ("chaos-03", 80),
-    ("chaos-04", 50),
-];
-
-/// The key of a buyer or publisher of the catalog.
-pub(crate) fn key_of(partner: &str) -> String {
-    format!("chaos-key-of-{partner}")
+/// Who takes part.
+#[derive(Debug)]
+pub(crate) struct Cast {
+    /// The text of the catalog.
+    pub(crate) catalog: &'static str,
+    /// Its one campaign.
+    pub(crate) campaign: &'static str,
+    /// What its consumers ask for.
+    pub(crate) vertical: Vertical,
+    /// How many contracts it has.
+    pub(crate) contracts: u32,
+    /// Publishers by name, with their keys and links.
+    pub(crate) publishers: &'static [(&'static str, &'static str, &'static [&'static str])],
+    /// The advertiser's token.
+    pub(crate) token: &'static str,
+    /// The key of buyer number n.
+    pub(crate) buyer_key: fn(u32) -> String,
+    /// The lowest and the highest bid of each buyer, in dollars.
+    pub(crate) bids: [(i64, i64); 10],
+    /// Limits that are reached in every run.
+    pub(crate) limits: &'static [Limit],
 }
 
-/// How many contracts each campaign has.
-pub(crate) fn book_sizes() -> BTreeMap<String, u32> {
-    BTreeMap::from([(CAMPAIGN.to_owned(), BUYERS)])
+/// A limit of a catalog for the whole run. Who has it pays so much that demand passes it.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    /// Whose sales it counts.
+    pub(crate) of: Whose,
+    /// How many, or how much.
+    pub(crate) most: Most,
 }
 
-/// Publishers and advertiser.
-pub(crate) fn world() -> World {
-    let publisher = |name: &str| Publisher {
-        name: name.to_owned(),
-        key: key_of(name),
-        links: ["a", "b"]
-            .map(|link| Link {
-                name: format!("{name}-{link}"),
-                campaign: CAMPAIGN.to_owned(),
-            })
-            .into(),
-    };
-    World {
-        publishers: ["north", "south", "east"].map(publisher).into(),
-        goal: "policy_bound".to_owned(),
-        tokens: BTreeMap::from([(CAMPAIGN.to_owned(), "chaos-postback-token".to_owned())]),
+/// Whose sales a limit counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose {
+    /// A contract's.
+    Contract(&'static str),
+    /// All of a buyer's.
+    Buyer(&'static str),
+}
+
+/// How much a limit allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Most {
+    /// So many leads: it is filled to the unit.
+    Leads(u64),
+    /// So many dollars: no price that is ever paid fits into what is left.
+    Dollars {
+        /// The limit.
+        most: i64,
+        /// The highest price.
+        highest: i64,
+    },
+}
+
+impl Cast {
+    /// The key of a buyer by its name, `buyer-07`.
+    pub(crate) fn key_of_buyer(&self, name: &str) -> String {
+        let number = name
+            .rsplit('-')
+            .next()
+            .and_then(|digits| digits.parse().ok());
+        (self.buyer_key)(number.unwrap_or(0))
     }
-}
 
-/// 50 leads and 200 clicks a second: every second visitor becomes a lead, each clicks twice.
-pub(crate) fn mix() -> Mix {
-    Mix {
-        leads_per_s: 50.0,
-        lead_share: 0.5,
-        clicks: (1, 3),
-        pause: (Duration::from_millis(20), Duration::from_millis(300)),
-        campaigns: vec![Wanted {
-            campaign: CAMPAIGN.to_owned(),
-            vertical: Vertical::Auto,
-            share: 1.0,
-        }],
-        direct_share: 0.5,
-        converts: 0.3,
-        tmax: Duration::from_secs(3),
+    /// How many contracts each campaign has.
+    pub(crate) fn book_sizes(&self) -> BTreeMap<String, u32> {
+        BTreeMap::from([(self.campaign.to_owned(), self.contracts)])
     }
-}
 
-/// The buyers: the capped ones bid above all others; all of them reject, stall and break now and then.
-pub(crate) fn profiles() -> Vec<Profile> {
-    let dollars = |amount: i64| Micros::new(amount * 1_000_000);
-    (1..=BUYERS)
-        .map(|number| {
-            let capped = number <= 4;
-            let (min, max) = if capped { (20, 30) } else { (6, 18) };
-            Profile {
+    /// Publishers and advertiser.
+    pub(crate) fn world(&self) -> World {
+        let link = |name: &&str| Link {
+            name: (*name).to_owned(),
+            campaign: self.campaign.to_owned(),
+        };
+        let publishers = self.publishers.iter().map(|(name, key, links)| Publisher {
+            name: (*name).to_owned(),
+            key: (*key).to_owned(),
+            links: links.iter().map(link).collect(),
+        });
+        World {
+            publishers: publishers.collect(),
+            goal: "policy_bound".to_owned(),
+            tokens: BTreeMap::from([(self.campaign.to_owned(), self.token.to_owned())]),
+        }
+    }
+
+    /// 50 leads and 200 clicks a second: every second visitor becomes a lead, each clicks twice.
+    pub(crate) fn mix(&self) -> Mix {
+        Mix {
+            leads_per_s: 50.0,
+            lead_share: 0.5,
+            clicks: (1, 3),
+            pause: (Duration::from_millis(20), Duration::from_millis(300)),
+            campaigns: vec![Wanted {
+                campaign: self.campaign.to_owned(),
+                vertical: self.vertical,
+                share: 1.0,
+            }],
+            direct_share: 0.5,
+            converts: 0.3,
+            tmax: Duration::from_secs(3),
+        }
+    }
+
+    /// The buyers: all of them reject, stall and break now and then.
+    pub(crate) fn profiles(&self) -> Vec<Profile> {
+        let dollars = |amount: i64| Micros::new(amount * 1_000_000);
+        let buyers = (1..).zip(self.bids);
+        buyers
+            .map(|(number, (min, max))| Profile {
                 name: format!("buyer-{number:02}"),
                 bid: Market {
                     min: dollars(min),
@@ -103,7 +152,7 @@ pub(crate) fn profiles() -> Vec<Profile> {
                     stall: 0.004,
                     broken: 0.004,
                 },
-            }
-        })
-        .collect()
+            })
+            .collect()
+    }
 }

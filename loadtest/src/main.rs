@@ -21,6 +21,7 @@ use domain::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use traffic::{Check, Dice};
 
+use crate::cast::{CHAOS, Cast, SOLAR};
 use crate::run::{Chaos, Order};
 use loadtest::clock::OsClock;
 
@@ -34,14 +35,39 @@ struct Args {
     /// What everything is drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Whose catalog the service runs on.
+    #[arg(long, value_enum, default_value_t = Catalog::Chaos)]
+    catalog: Catalog,
     /// The service's executable; without it the `gavel` beside this program.
     #[arg(long, value_name = "FILE")]
     gavel: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Catalog {
+    /// `loadtest/catalog/chaos.toml`: few rules, limits that bite at once.
+    Chaos,
+    /// `deploy/catalog/solar-us.toml`: filters, schedules, limits by leads and by money.
+    Solar,
+}
+
+impl Catalog {
+    fn cast(self) -> &'static Cast {
+        match self {
+            Self::Chaos => &CHAOS,
+            Self::Solar => &SOLAR,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    println!("chaos: {} rounds, seed {}", args.rounds, args.seed);
+    println!(
+        "chaos: {} rounds, seed {}, campaign {}",
+        args.rounds,
+        args.seed,
+        args.catalog.cast().campaign
+    );
     match run(&args) {
         Ok(checks) => report(&args, &checks),
         Err(error) => {
@@ -63,6 +89,7 @@ fn run(args: &Args) -> Result<Vec<Check>> {
     let order = Order {
         gavel,
         dir: home.path().to_owned(),
+        cast: args.catalog.cast(),
         seed: args.seed,
         rounds: draw::rounds(&mut Dice::new(args.seed), args.rounds),
     };

@@ -16,7 +16,7 @@ use traffic::{
     Patience, Plan, Pool, Run, Service, Stretch, Told, Warehouse, free_addresses,
 };
 
-use crate::cast;
+use crate::cast::{self, Cast};
 use crate::draw::{Moment, Round, Victim};
 
 use crate::settle::{Settled, Settling};
@@ -42,7 +42,7 @@ const PING_IS_OUT: Duration = Duration::from_millis(150);
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 /// After the last restart traffic goes on for this long.
 const LAST_STRETCH: Duration = Duration::from_secs(3);
-/// More demand where a cap is not full yet, this long and this often.
+/// More demand where a limit is not reached yet, this long and this often.
 const MORE: Duration = Duration::from_secs(2);
 const MORE_TIMES: u32 = 8;
 /// No traffic is sent for longer, whatever happens.
@@ -60,6 +60,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Order {
     pub(crate) gavel: PathBuf,
     pub(crate) dir: PathBuf,
+    pub(crate) cast: &'static Cast,
     pub(crate) seed: u64,
     pub(crate) rounds: Vec<Round>,
 }
@@ -81,12 +82,13 @@ pub(crate) struct Chaos {
 impl Chaos {
     /// Starts buyers and, for the first time, the service.
     pub(crate) async fn begin(order: Order, clock: Arc<dyn Clock>) -> Result<Self> {
+        let cast = order.cast;
         let mut dice = Dice::new(order.seed);
         let gate = Arc::new(Gate::default());
         let trap = Arc::new(Trap::new(Arc::clone(&gate)));
         let options = Options {
             listen: Listen::Any,
-            profiles: cast::profiles(),
+            profiles: cast.profiles(),
             seed: order.seed,
             journal: order.dir.join("buyers"),
             marker: MARKER_FIELD.to_owned(),
@@ -94,7 +96,7 @@ impl Chaos {
         };
         let sandbox = Sandbox::start(options, Arc::clone(&clock)).await?;
         let catalog = order.dir.join("chaos.toml");
-        std::fs::write(&catalog, cast::CATALOG).with_context(|| catalog.display().to_string())?;
+        std::fs::write(&catalog, cast.catalog).with_context(|| catalog.display().to_string())?;
         let vars = (1..)
             .zip(sandbox.buyers())
             .map(|(number, buyer)| {
@@ -103,6 +105,7 @@ impl Chaos {
                     format!("http://{}", buyer.addr),
                 )
             })
+            .chain([("post_timeout".to_owned(), "2s".to_owned())])
             .collect();
         let [public, operator, clickhouse] = free_addresses()?;
         let plan = Plan {
@@ -117,8 +120,8 @@ impl Chaos {
         };
         let driver = Arc::new(Driver {
             pool: Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),
-            world: cast::world(),
-            mix: cast::mix(),
+            world: cast.world(),
+            mix: cast.mix(),
             patience: PATIENCE,
             book: Book::create(&order.dir.join("clients.jsonl"))?,
             gate,
@@ -163,7 +166,7 @@ impl Chaos {
 
         let mut settled = self.settle().await?;
         let mut more = 0;
-        while !self.caps_are_full().await? && more < MORE_TIMES {
+        while !self.limits_are_reached().await? && more < MORE_TIMES {
             more += 1;
             let (traffic, _) = self.send(MORE);
             not_started += traffic.await?.not_started;
@@ -176,7 +179,7 @@ impl Chaos {
             eprintln!("{not_started} visitors could not be started: too many were under way");
         }
         eprintln!(
-            "settled {} legs by call-back and {} by the operator; {more} more stretches to fill the caps",
+            "settled {} legs by call-back and {} by the operator; {more} more stretches to reach the limits",
             settled.by_buyers, settled.by_operator
         );
         self.judge(settled).await
@@ -259,6 +262,7 @@ impl Chaos {
             public: &self.driver.pool,
             operator: &self.operator,
             warehouse: &self.warehouse,
+            cast: self.order.cast,
             journals: &self.order.dir.join("buyers"),
             clock: self.clock.as_ref(),
         }
@@ -266,11 +270,9 @@ impl Chaos {
         .await
     }
 
-    async fn caps_are_full(&self) -> Result<bool> {
-        let sold = verdict::sold_by_contract(&self.warehouse).await?;
-        Ok(cast::CAPS
-            .iter()
-            .all(|(contract, cap)| sold.get(*contract).copied().unwrap_or(0) >= *cap))
+    async fn limits_are_reached(&self) -> Result<bool> {
+        let held = Held::read(&self.warehouse).await?;
+        Ok(verdict::are_full(self.order.cast.limits, &held))
     }
 
     /// Lets clients that were told `pending` ask for the end of their lead.
@@ -300,21 +302,21 @@ impl Chaos {
     }
 
     async fn judge(self, settled: Settled) -> Result<Vec<Check>> {
+        let cast = self.order.cast;
         let held = Held::read(&self.warehouse).await?;
         let told = self.driver.book.read()?;
         let entries = read_journals(&self.order.dir.join("buyers"))?;
-        let sold = verdict::sold_by_contract(&self.warehouse).await?;
         let ended = self.service.stop(STOP_LIMIT).await?;
         self.sandbox.stop().await;
         let books = Books {
             clients: Clients::of(&told),
             buyers: Buyers::of(&entries),
             held: &held,
-            book_sizes: cast::book_sizes(),
+            book_sizes: cast.book_sizes(),
             run: Run::WithCrashes,
         };
         let mut checks = books.checks();
-        checks.extend(verdict::caps(&sold, &entries));
+        checks.extend(verdict::limits(cast.limits, &held, &entries));
         checks.extend(verdict::occurred(&held, settled));
         checks.push(Check::that(
             "the service ends in order",

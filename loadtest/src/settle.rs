@@ -11,7 +11,7 @@ use sandbox::{Answer, read_journals};
 use serde::Deserialize;
 use traffic::{Answered, Buyers, Call, Pool, Warehouse, caught_up, key_of};
 
-use crate::cast::{self, OPERATOR_KEY};
+use crate::cast::{Cast, OPERATOR_KEY};
 
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,6 +22,7 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Everything it needs.
 pub(crate) struct Settling<'a> {
+    pub(crate) cast: &'static Cast,
     pub(crate) public: &'a Pool,
     pub(crate) operator: &'a Pool,
     pub(crate) warehouse: &'a Warehouse,
@@ -95,7 +96,7 @@ impl Settling<'_> {
             .is_some_and(|digit| digit % 2 == 0);
         let call = if by_buyer {
             let path = format!("/v1/buyer/posts/{}/settle", key_of(&leg.sale_id));
-            Call::json(path, &body).with_key(&cast::key_of(&leg.buyer))
+            Call::json(path, &body).with_key(&self.cast.key_of_buyer(&leg.buyer))
         } else {
             let path = format!("/v1/admin/leads/{}/legs/{}/settle", leg.lead_id, leg.leg);
             Call::json(path, &body).with_key(OPERATOR_KEY)

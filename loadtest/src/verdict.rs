@@ -1,58 +1,112 @@
-//! What only a chaos run checks: caps filled to the unit, and that what it is about has occurred.
+//! What only a chaos run checks: limits reached and never passed, and that what it is about has occurred.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use anyhow::Result;
+use domain::Micros;
 use sandbox::{Answer, Entry};
-use serde::Deserialize;
-use traffic::{Check, Held, Warehouse};
+use traffic::{Check, Held};
 
-use crate::cast::CAPS;
+use crate::cast::{Limit, Most, Whose};
 use crate::settle::Settled;
 
-#[derive(Deserialize)]
-struct SoldRow {
-    contract: String,
-    sold: u32,
+/// What was sold under a limit.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Sold {
+    leads: u64,
+    money: Micros,
 }
 
-/// How many posts each contract accepted, as ClickHouse holds it.
-pub(crate) async fn sold_by_contract(warehouse: &Warehouse) -> Result<BTreeMap<String, u64>> {
-    let rows: Vec<SoldRow> = warehouse
-        .rows(
-            "SELECT contract, toUInt32(count()) AS sold FROM v_posts WHERE state = 'accepted' \
-             GROUP BY contract",
-        )
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.contract, row.sold.into()))
-        .collect())
+impl Sold {
+    fn add(mut self, price: Micros) -> Self {
+        self.leads += 1;
+        self.money = self.money.plus(price).unwrap_or(Micros::new(i64::MAX));
+        self
+    }
 }
 
-/// Every cap is full, by both books.
-pub(crate) fn caps(sold: &BTreeMap<String, u64>, entries: &[Entry]) -> Vec<Check> {
-    let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.answer == Answer::Accepted)
-    {
-        if let Some(key) = &entry.idempotency_key {
-            keys.entry(&entry.contract).or_default().insert(key);
+impl Limit {
+    fn name(&self) -> &'static str {
+        match self.of {
+            Whose::Contract(name) | Whose::Buyer(name) => name,
         }
     }
-    let journalled = |contract: &str| keys.get(contract).map_or(0, BTreeSet::len) as u64;
-    let held = |contract: &str| sold.get(contract).copied().unwrap_or(0);
-    CAPS.iter()
-        .map(|(contract, cap)| {
-            let (held, journalled) = (held(contract), journalled(contract));
-            Check::that(
-                &format!("cap of {contract} is filled to the unit and never passed"),
-                held == *cap && journalled == *cap,
-                format!("{held} held and {journalled} journalled of {cap}"),
-            )
-        })
-        .collect()
+
+    fn counts(&self, contract: &str, buyer: &str) -> bool {
+        match self.of {
+            Whose::Contract(name) => name == contract,
+            Whose::Buyer(name) => name == buyer,
+        }
+    }
+
+    /// What ClickHouse holds as sold under it.
+    fn held(&self, held: &Held) -> Sold {
+        let mine = held
+            .posts
+            .iter()
+            .filter(|post| post.state == "accepted" && self.counts(&post.contract, &post.buyer));
+        mine.fold(Sold::default(), |sold, post| sold.add(post.price))
+    }
+
+    /// What buyers journalled as bought under it; the same post twice is one.
+    fn journalled(&self, entries: &[Entry]) -> Sold {
+        let mut bought = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| {
+            entry.answer == Answer::Accepted && self.counts(&entry.contract, &entry.buyer)
+        }) {
+            if let (Some(key), Some(price)) = (&entry.idempotency_key, &entry.price) {
+                bought.insert(key, price.parse().unwrap_or(Micros::new(i64::MAX)));
+            }
+        }
+        bought
+            .values()
+            .fold(Sold::default(), |sold, price| sold.add(*price))
+    }
+
+    /// Nothing more fits.
+    fn is_reached(&self, sold: Sold) -> bool {
+        match self.most {
+            Most::Leads(most) => sold.leads >= most,
+            Most::Dollars { most, highest } => sold.money > dollars(most - highest),
+        }
+    }
+
+    fn is_kept(&self, sold: Sold) -> bool {
+        match self.most {
+            Most::Leads(most) => sold.leads <= most,
+            Most::Dollars { most, .. } => sold.money <= dollars(most),
+        }
+    }
+}
+
+fn dollars(amount: i64) -> Micros {
+    Micros::new(amount.saturating_mul(1_000_000))
+}
+
+/// Whether every limit is reached, as ClickHouse holds it.
+pub(crate) fn are_full(limits: &[Limit], held: &Held) -> bool {
+    limits
+        .iter()
+        .all(|limit| limit.is_reached(limit.held(held)))
+}
+
+/// Every limit is reached and kept, and both books agree on what was sold under it.
+pub(crate) fn limits(limits: &[Limit], held: &Held, entries: &[Entry]) -> Vec<Check> {
+    let judge = |limit: &Limit| {
+        let (held, journalled) = (limit.held(held), limit.journalled(entries));
+        let what = match limit.most {
+            Most::Leads(most) => format!("{most} leads"),
+            Most::Dollars { most, .. } => format!("{most} dollars"),
+        };
+        Check::that(
+            &format!("{} sells {what}, all of it and no more", limit.name()),
+            limit.is_reached(held) && limit.is_kept(held) && held == journalled,
+            format!(
+                "{} leads for {} held, {} for {} journalled",
+                held.leads, held.money, journalled.leads, journalled.money
+            ),
+        )
+    };
+    limits.iter().map(judge).collect()
 }
 
 /// The run was about something: it had a lead in doubt, an interrupted one, and settlements.
@@ -84,53 +138,83 @@ pub(crate) fn occurred(held: &Held, settled: Settled) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use traffic::HeldPost;
+
+    const LIMITS: [Limit; 2] = [
+        Limit {
+            of: Whose::Contract("c"),
+            most: Most::Leads(3),
+        },
+        Limit {
+            of: Whose::Buyer("b"),
+            most: Most::Dollars {
+                most: 32,
+                highest: 10,
+            },
+        },
+    ];
+
+    fn holds(held: &[&str], entries: &[Entry]) -> bool {
+        let posts = held.iter().map(|price| HeldPost {
+            sale_id: String::new(),
+            lead_id: String::new(),
+            leg: 1,
+            contract: "c".into(),
+            buyer: "b".into(),
+            state: "accepted".into(),
+            settled_by: String::new(),
+            price: price.parse().unwrap(),
+            payout: Micros::ZERO,
+            margin: Micros::ZERO,
+        });
+        let held = Held {
+            posts: posts.collect(),
+            ..Held::default()
+        };
+        limits(&LIMITS, &held, entries).iter().all(|check| check.ok)
+    }
 
     #[test]
-    fn a_cap_that_is_short_or_passed_fails() {
-        let full: BTreeMap<String, u64> = CAPS
-            .iter()
-            .map(|(contract, cap)| ((*contract).to_owned(), *cap))
-            .collect();
-        let entries: Vec<Entry> = CAPS
-            .iter()
-            .flat_map(|(contract, cap)| (0..*cap).map(move |n| accepted(contract, n)))
-            .collect();
-        let holds = |sold: &BTreeMap<String, u64>, entries: &[Entry]| {
-            caps(sold, entries).iter().all(|check| check.ok)
-        };
-        assert!(holds(&full, &entries));
-        for change in [-1_i64, 1] {
-            let mut sold = full.clone();
-            let first = sold.get_mut(CAPS[0].0).unwrap();
-            *first = first.checked_add_signed(change).unwrap();
-            assert!(!holds(&sold, &entries), "{change}");
-        }
-        let mut passed = entries.clone();
-        passed.push(accepted(CAPS[0].0, 10_000));
-        assert!(!holds(&full, &passed));
+    fn a_limit_that_is_short_or_passed_fails() {
+        let good = ["10.00", "10.00", "9.50"];
+        let entries: Vec<Entry> = (0..).zip(good).map(|(n, price)| bought(n, price)).collect();
+        assert!(holds(&good, &entries));
+        assert!(!holds(&good[1..], &entries[1..]), "one is missing");
+        assert!(!holds(&good, &entries[1..]), "one was never bought");
+        let mut more = entries.clone();
+        more.push(bought(9, "1.00"));
+        assert!(
+            !holds(&["10.00", "10.00", "9.50", "1.00"], &more),
+            "four are too many"
+        );
+        let dear = [bought(0, "13.00"), bought(1, "10.00"), bought(2, "10.00")];
+        assert!(
+            !holds(&["13.00", "10.00", "10.00"], &dear),
+            "a dollar too much"
+        );
         // The same post twice is one sale.
         let mut repeated = entries.clone();
         repeated.push(entries[0].clone());
-        assert!(holds(&full, &repeated));
+        assert!(holds(&good, &repeated));
     }
 
-    fn accepted(contract: &str, n: u64) -> Entry {
+    fn bought(n: u64, price: &str) -> Entry {
         Entry {
             received_us: 0,
             service_us: None,
             buyer: "b".into(),
             kind: sandbox::Kind::Post,
             campaign: "chaos".into(),
-            contract: contract.into(),
+            contract: "c".into(),
             test: false,
             ping_id: "bp".into(),
             tmax_ms: 1,
             lead_id: Some("ld".into()),
-            idempotency_key: Some(format!("bk_{contract}_{n}")),
+            idempotency_key: Some(format!("bk_{n}")),
             marker: "m".into(),
             answer: Answer::Accepted,
             delivery: sandbox::Delivery::Answered,
-            price: None,
+            price: Some(price.into()),
             repeat: false,
         }
     }

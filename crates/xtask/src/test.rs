@@ -12,9 +12,10 @@ use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
 use crate::{chaos, engine, fuzz, process, tidy};
 
-/// Rounds of the chaos run that every change goes through; the long run is `cargo xtask chaos`.
+/// Rounds of the chaos runs that every change goes through, on each catalog; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
 const CHAOS_SEED: u64 = 1;
+const CHAOS_CATALOGS: [&str; 2] = ["chaos", "solar"];
 
 /// Seconds each fuzz target runs at every change; `cargo xtask fuzz` runs longer.
 const FUZZ_SECONDS: u32 = 3;
@@ -91,7 +92,10 @@ fn what_runs(phases: &mut Phases, workspace: &Workspace, engine: bool) -> Result
     });
     if result.is_ok() && engine {
         result = phases.run("chaos", || {
-            chaos::drive(workspace, CHAOS_ROUNDS, CHAOS_SEED, &[])
+            CHAOS_CATALOGS.iter().try_for_each(|catalog| {
+                let catalog = ["--catalog".into(), (*catalog).into()];
+                chaos::drive(workspace, CHAOS_ROUNDS, CHAOS_SEED, &catalog)
+            })
         });
     }
     // Also after a failure: nothing may be left running.
