@@ -176,6 +176,22 @@ pub(crate) fn state(state: &LeadState, request_id: &str) -> Result<Bytes, Record
     }))
 }
 
+#[derive(Debug, Serialize)]
+struct Valid<'a> {
+    status: &'static str,
+    warnings: Vec<Warning<'a>>,
+    request_id: &'a str,
+}
+
+/// The answer to a post that was only looked at.
+pub(crate) fn valid(issues: &[Issue], request_id: &str) -> Bytes {
+    json(&Valid {
+        status: "valid",
+        warnings: warnings(issues),
+        request_id,
+    })
+}
+
 fn warnings(issues: &[Issue]) -> Vec<Warning<'_>> {
     fn one(issue: &Issue) -> Warning<'_> {
         Warning {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use auction::{Context, Rules};
 use bytes::Bytes;
-use domain::{ClickId, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp};
+use domain::{
+    CampaignName, ClickId, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp,
+};
 use intake::{Body, Control, Exclusion};
 use sha2::{Digest as _, Sha256};
 use store::{Backend, ClaimKey, Claims, Digest, LeadView, Vault};
@@ -190,18 +192,20 @@ impl<B: Backend> Router<B> {
             .map(|(name, _, value)| (name.to_string(), self.lock(name.as_str(), value)))
             .collect()
     }
+}
 
-    /// The claim's key: publisher, campaign, endpoint and the caller's own key.
-    pub(crate) fn claim_key(caller: &Caller, endpoint: Endpoint, key: &str) -> ClaimKey {
-        let endpoint = match endpoint {
-            Endpoint::Ping => "ping",
-            Endpoint::Post => "post",
-        };
-        ClaimKey(format!(
-            "{}/{}/{endpoint}/{key}",
-            caller.publisher, caller.stall.campaign.name
-        ))
-    }
+/// The claim's key: publisher, campaign, endpoint and the caller's own key.
+pub(crate) fn claim_key(
+    publisher: &PublisherName,
+    campaign: &CampaignName,
+    endpoint: Endpoint,
+    key: &str,
+) -> ClaimKey {
+    let endpoint = match endpoint {
+        Endpoint::Ping => "ping",
+        Endpoint::Post => "post",
+    };
+    ClaimKey(format!("{publisher}/{campaign}/{endpoint}/{key}"))
 }
 
 /// The key a caller sent, in the header or in the body.

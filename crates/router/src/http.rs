@@ -13,6 +13,7 @@ use serde::Serialize;
 use store::Backend;
 
 use crate::Router;
+use crate::lookup::By;
 use crate::refusal::Refused;
 use crate::settle::Settling;
 
@@ -21,6 +22,8 @@ httpd::routes! {
     enum Route {
         Ping "POST" "/v1/campaigns/{campaign}/ping";
         Post "POST" "/v1/campaigns/{campaign}/post";
+        Validate "POST" "/v1/campaigns/{campaign}/validate";
+        Find "GET" "/v1/leads";
         Lookup "GET" "/v1/leads/{lead_id}";
         SettleByKey "POST" "/v1/buyer/posts/{idempotency_key}/settle";
         SettleLeg "POST" "/v1/admin/leads/{lead_id}/legs/{leg}/settle";
@@ -63,6 +66,8 @@ impl<B: Backend> RouterService<B> {
         match route {
             Route::Ping => self.ping(request, first).await,
             Route::Post => self.post(request, first).await,
+            Route::Validate => self.validate(request, first).await,
+            Route::Find => self.find(request).await,
             Route::Lookup => self.lookup(request, first).await,
             Route::SettleByKey => self.settle_by_key(request, first).await,
             Route::SettleLeg => self.settle_leg(request, first, second).await,
@@ -83,6 +88,33 @@ impl<B: Backend> RouterService<B> {
         let caller = self.0.caller(&publisher, campaign, id)?;
         let key = idempotency_key(&request)?;
         json(self.0.post(caller, key, &body).await)
+    }
+
+    async fn validate(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request).await?;
+        let id = request.id().as_str().to_owned();
+        let caller = self.0.caller(&publisher, campaign, id)?;
+        json(Router::<B>::validate(&caller, &body))
+    }
+
+    async fn find(&self, request: Request) -> Result<Reply, Refused> {
+        let publisher = self.publisher(&request)?;
+        let of = |wanted: &str| {
+            let mut pairs = request.query();
+            pairs.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+        };
+        let (key, ping, campaign) = (of("idempotency_key"), of("ping_id"), of("campaign"));
+        let by = match (key.as_deref(), ping.as_deref()) {
+            (Some(key), None) => By::Key(key),
+            (None, Some(ping)) => By::Ping(ping),
+            _ => {
+                let why = "name either `idempotency_key` or `ping_id`";
+                return Err(Refused::Malformed(why.to_owned()));
+            }
+        };
+        let id = request.id().as_str().to_owned();
+        let campaign = campaign.as_deref();
+        json(self.0.find(&publisher, campaign, by, &id).await)
     }
 
     async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {

@@ -1,18 +1,63 @@
-//! `GET /v1/leads/{lead_id}`: a publisher's own lead, as its records are folded by now.
+//! `GET /v1/leads/{lead_id}`, and `GET /v1/leads?idempotency_key=..` or `?ping_id=..`: a publisher's own
+//! lead, as its records are folded by now. `campaign=..` says where the key or the quote belongs to.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{LeadId, PublisherName};
 use store::{Backend, Claims};
 
+use crate::call::{Endpoint, claim_key};
 use crate::refusal::Refused;
 use crate::{Router, answer};
 
 /// A lead that was just posted may not be folded yet: wait this long for it.
 const FOLD: Duration = Duration::from_secs(2);
 
+/// What a lead is asked for by.
+pub(crate) enum By<'a> {
+    /// The key of its post.
+    Key(&'a str),
+    /// The quote it used.
+    Ping(&'a str),
+}
+
+const ABSENT: Refused = Refused::NotFound("no such lead");
+
 impl<B: Backend> Router<B> {
+    /// The state of a lead that is asked for otherwise than by its id.
+    pub(crate) async fn find(
+        &self,
+        publisher: &PublisherName,
+        campaign: Option<&str>,
+        by: By<'_>,
+        request_id: &str,
+    ) -> Result<Bytes, Refused> {
+        let campaigns = self.market.snapshot.campaigns.keys();
+        let asked = campaigns.filter(|name| campaign.is_none_or(|it| it == name.as_str()));
+        let mut found = BTreeSet::new();
+        for name in asked {
+            let lead = match by {
+                By::Key(key) => {
+                    let key = claim_key(publisher, name, Endpoint::Post, key);
+                    self.backend.claims().by_key(&key).await?
+                }
+                By::Ping(text) => match self.quote_of(publisher, name, text) {
+                    Ok((auction, _)) => self.backend.claims().by_quote(auction).await?,
+                    Err(_) => None,
+                },
+            };
+            found.extend(lead);
+        }
+        let lead = found.pop_first().ok_or(ABSENT)?;
+        if !found.is_empty() {
+            let why = "the key was used on several campaigns: name one with `campaign`";
+            return Err(Refused::Malformed(why.to_owned()));
+        }
+        self.state_of(publisher, lead, request_id).await
+    }
+
     /// The state of a lead, for its publisher.
     pub(crate) async fn lookup(
         &self,
@@ -20,8 +65,16 @@ impl<B: Backend> Router<B> {
         lead: &str,
         request_id: &str,
     ) -> Result<Bytes, Refused> {
-        const ABSENT: Refused = Refused::NotFound("no such lead");
         let lead: LeadId = lead.parse().map_err(|_| ABSENT)?;
+        self.state_of(publisher, lead, request_id).await
+    }
+
+    async fn state_of(
+        &self,
+        publisher: &PublisherName,
+        lead: LeadId,
+        request_id: &str,
+    ) -> Result<Bytes, Refused> {
         let mut view = self.backend.claims().lead(lead).await?.ok_or(ABSENT)?;
         let until = self.clock.mono().plus(FOLD);
         while view.state.is_none() {

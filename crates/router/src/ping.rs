@@ -12,7 +12,7 @@ use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
 use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
-use crate::call::{Caller, Endpoint, digest, sent_key};
+use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::refusal::Refused;
 use crate::round::{RoundOrder, RoundResult};
 use crate::{Router, records};
@@ -38,7 +38,12 @@ impl<B: Backend> Router<B> {
     ) -> Result<Bytes, Refused> {
         let body = Body::read(bytes, &intake::Limits::default())?;
         let keyed = sent_key(key, &body)?.map(|key| Keyed {
-            key: Self::claim_key(&caller, Endpoint::Ping, key),
+            key: claim_key(
+                &caller.publisher,
+                &caller.stall.campaign.name,
+                Endpoint::Ping,
+                key,
+            ),
             digest: digest(&body),
         });
         if let Some(keyed) = &keyed {

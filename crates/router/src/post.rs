@@ -6,7 +6,10 @@ use std::time::Duration;
 use auction::{Promise, Rung};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use domain::{AuctionId, Consent, FieldName, LeadId, LeadReason, Micros, Mono, Timestamp};
+use domain::{
+    AuctionId, CampaignName, Consent, FieldName, LeadId, LeadReason, Micros, Mono, PublisherName,
+    Timestamp,
+};
 use intake::{Body, Issue, IssueCode, PostRequest};
 use proto::{Claim, Quote};
 use store::{Admission, AdmitRequest, Backend, ClaimKey, Claims, Digest, LeadView, Lookup};
@@ -14,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::Router;
 use crate::answer::{self, About};
-use crate::call::{Caller, Endpoint, digest, sent_key};
+use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::lead::{Answer, IN_PROGRESS, Job, Used};
 use crate::refusal::Refused;
 
@@ -41,7 +44,10 @@ impl<B: Backend> Router<B> {
             (None, Ok(Some((auction, _)))) => auction.to_string(),
             (None, _) => format!("sha256:{}", HEXLOWER.encode(&digest)),
         };
-        let claim = Self::claim_key(&caller, Endpoint::Post, &key);
+        let claim = {
+            let campaign = &caller.stall.campaign.name;
+            claim_key(&caller.publisher, campaign, Endpoint::Post, &key)
+        };
         let known = match self.backend.claims().lookup(&claim, &digest).await? {
             Lookup::Free => false,
             Lookup::Conflict | Lookup::Quote(_) => return Err(Refused::IdempotencyConflict),
@@ -58,9 +64,17 @@ impl<B: Backend> Router<B> {
     }
 
     fn open_quote(&self, caller: &Caller, text: &str) -> Result<(AuctionId, Quote), Refused> {
-        let opened = self
-            .quotes
-            .open(text, &caller.publisher, &caller.stall.campaign.name);
+        self.quote_of(&caller.publisher, &caller.stall.campaign.name, text)
+    }
+
+    /// The auction and the quote that a `ping_id` holds.
+    pub(crate) fn quote_of(
+        &self,
+        publisher: &PublisherName,
+        campaign: &CampaignName,
+        text: &str,
+    ) -> Result<(AuctionId, Quote), Refused> {
+        let opened = self.quotes.open(text, publisher, campaign);
         let quote = opened.map_err(|_| Refused::PingUnknown)?;
         let auction = quote
             .auction
@@ -107,6 +121,16 @@ impl<B: Backend> Router<B> {
             min_payout: Micros::new(quote.min_payout_micros),
             rungs: rungs.ok_or(Refused::PingUnknown)?,
         })
+    }
+
+    /// Says all that is wrong with a post, or that nothing is; nothing is sold and nothing is kept.
+    pub(crate) fn validate(caller: &Caller, bytes: &[u8]) -> Result<Bytes, Refused> {
+        let body = Body::read(bytes, &intake::Limits::default())?;
+        let request = intake::parse_post(&caller.stall.campaign.form, &body)?;
+        match request.unlike.is_empty() {
+            true => Ok(answer::valid(&request.warnings, &caller.request_id)),
+            false => Err(Refused::Invalid(request.unlike)),
+        }
     }
 
     async fn admit(

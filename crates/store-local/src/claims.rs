@@ -438,6 +438,19 @@ impl Claims for LocalClaims {
         Ok(self.0.admit(request))
     }
 
+    async fn by_key(&self, key: &ClaimKey) -> Result<Option<LeadId>, StoreError> {
+        let keys = self.0.keys.shard(key);
+        Ok(match keys.get(key).map(|known| &known.target) {
+            Some(Target::Lead(lead)) => Some(*lead),
+            Some(Target::Quote { .. }) | None => None,
+        })
+    }
+
+    async fn by_quote(&self, auction: AuctionId) -> Result<Option<LeadId>, StoreError> {
+        let quotes = self.0.used_quotes.shard(&auction);
+        Ok(quotes.get(&auction).copied())
+    }
+
     async fn earlier(
         &self,
         campaign: &str,

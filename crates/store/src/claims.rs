@@ -114,6 +114,18 @@ pub trait Claims: Send + Sync + 'static {
         request: AdmitRequest,
     ) -> impl Future<Output = Result<Admission, StoreError>> + Send;
 
+    /// The lead that a post's key belongs to, whatever its body was.
+    fn by_key(
+        &self,
+        key: &ClaimKey,
+    ) -> impl Future<Output = Result<Option<LeadId>, StoreError>> + Send;
+
+    /// The lead that used a quote.
+    fn by_quote(
+        &self,
+        auction: AuctionId,
+    ) -> impl Future<Output = Result<Option<LeadId>, StoreError>> + Send;
+
     /// Earlier leads of a campaign that share one of these hashes, as they stand now.
     fn earlier(
         &self,

@@ -116,6 +116,7 @@ scenarios! {
     everybody_refuses
     choosy_contracts
     everything_wrong_at_once
+    look_ups
     no_consent_to_give
     one_reason_for_each_contract
     pings_that_bring_no_bid
