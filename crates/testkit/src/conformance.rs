@@ -5,6 +5,7 @@
 
 pub mod caps;
 pub mod claims;
+pub mod consumers;
 pub mod journeys;
 pub mod log;
 pub mod vault;
@@ -71,6 +72,10 @@ macro_rules! conformance {
             claims: a_wait_for_nothing_ends,
             claims: claims_survive,
             claims: a_killed_router_loses_its_lease,
+            consumers: one_lead_of_a_consumer_is_in_flight,
+            consumers: a_duplicate_holds_its_key_and_no_consumer,
+            consumers: a_consumer_is_let_go_with_its_claim,
+            consumers: consumers_survive,
             caps: a_hold_takes_all_counters_or_none,
             caps: a_full_cap_is_named,
             caps: asking_twice_is_asking_once,
