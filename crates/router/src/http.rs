@@ -92,6 +92,8 @@ impl<B: Backend> RouterService<B> {
 
     async fn validate(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
         let (publisher, body) = self.publisher_post(&mut request).await?;
+        // The key is not used, but a post with a bad one would be refused.
+        idempotency_key(&request)?;
         let id = request.id().as_str().to_owned();
         let caller = self.0.caller(&publisher, campaign, id)?;
         json(Router::<B>::validate(&caller, &body))
