@@ -11,30 +11,34 @@ use std::sync::Arc;
 
 use auction::{Account, Cap, CapSize, Caps, PublisherLimits, Rules, Terms};
 use domain::{
-    CapScope, CapUnit, CapWindow, ContractName, CounterKey, CounterOwner, Counts, Limit, Meter,
-    Micros,
+    CapScope, CapUnit, CapWindow, CounterKey, CounterOwner, Counts, Limit, Meter, Micros,
 };
 
 /// What is used of each counter: when the facts are read, and when a hold is asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Used(Vec<(ContractName, Limit, [i64; 2])>);
+pub(crate) struct Used(Vec<(CounterOwner, Limit, [i64; 2])>);
 
 impl Used {
     /// Of the facts (0), or at the hold (1).
     pub(crate) fn of(&self, key: &CounterKey, when: usize) -> i64 {
-        let mut used = self.0.iter().filter(|(contract, limit, _)| {
+        let mut used = self.0.iter().filter(|(of, limit, _)| {
             *limit == key.limit()
-                && match &key.owner {
-                    CounterOwner::Contract(_, owner) | CounterOwner::Publisher(_, owner, _) => {
-                        owner == contract
-                    }
-                    CounterOwner::Buyer(_) | CounterOwner::Campaign(..) => true,
+                && match (of, &key.owner) {
+                    (CounterOwner::Buyer(of), CounterOwner::Buyer(buyer)) => of == buyer,
+                    (
+                        CounterOwner::Contract(_, of),
+                        CounterOwner::Contract(_, contract)
+                        | CounterOwner::Publisher(_, contract, _),
+                    ) => of == contract,
+                    // There is one publisher.
+                    (_, CounterOwner::Campaign(..)) => true,
+                    _ => false,
                 }
         });
         used.next().map_or(0, |(_, _, used)| used[when])
     }
 
-    fn note(&mut self, contract: &ContractName, limit: Limit, words: &[&str]) -> Option<()> {
+    fn note(&mut self, terms: &Terms, limit: Limit, words: &[&str]) -> Option<()> {
         let amount = |text: &str| match limit.meter.unit() {
             CapUnit::Leads => text.parse().ok(),
             CapUnit::Money => text.parse::<Micros>().ok().map(Micros::get),
@@ -45,7 +49,12 @@ impl Used {
             [used, "used,", then, "at", "the", "hold"] => [amount(used)?, amount(then)?],
             _ => return None,
         };
-        self.0.push((contract.clone(), limit, used));
+        let (buyer, contract) = (terms.buyer.clone(), terms.contract.clone());
+        let of = match limit.scope {
+            CapScope::Buyer => CounterOwner::Buyer(buyer),
+            _ => CounterOwner::Contract(buyer, contract),
+        };
+        self.0.push((of, limit, used));
         Some(())
     }
 }
@@ -94,34 +103,22 @@ pub(crate) fn contract(book: &mut [Terms], used: &mut Used, words: &[&str]) -> O
         }
         ["balance", amount, rest @ ..] => {
             account(terms).balance = Some(plain(amount).parse().ok()?);
-            used.note(
-                &terms.contract,
-                limit(CapScope::Buyer, Meter::Balance),
-                rest,
-            )
+            used.note(terms, limit(CapScope::Buyer, Meter::Balance), rest)
         }
         ["buyer", words @ ..] => {
             let (cap, rest) = cap(words)?;
             account(terms).caps.caps.push(cap);
-            used.note(&terms.contract, limit(CapScope::Buyer, cap.meter()), rest)
+            used.note(terms, limit(CapScope::Buyer, cap.meter()), rest)
         }
         ["publisher", words @ ..] => {
             let (cap, rest) = cap(words)?;
             terms.publisher_caps.push(cap);
-            used.note(
-                &terms.contract,
-                limit(CapScope::Publisher, cap.meter()),
-                rest,
-            )
+            used.note(terms, limit(CapScope::Publisher, cap.meter()), rest)
         }
         words => {
             let (cap, rest) = cap(words)?;
             terms.caps.push(cap);
-            used.note(
-                &terms.contract,
-                limit(CapScope::Contract, cap.meter()),
-                rest,
-            )
+            used.note(terms, limit(CapScope::Contract, cap.meter()), rest)
         }
     }
 }
@@ -143,6 +140,6 @@ pub(crate) fn campaign(rules: &mut Rules, used: &mut Used, words: &[&str]) -> Op
         })
     });
     Arc::make_mut(limits).caps.caps.push(cap);
-    let anybody = "any".parse().ok()?;
+    let anybody = Terms::new("any".parse().ok()?, "any".parse().ok()?);
     used.note(&anybody, limit(CapScope::Campaign, cap.meter()), rest)
 }

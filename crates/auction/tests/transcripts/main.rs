@@ -52,6 +52,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    a_balance_is_never_passed
     a_bid_expires
     a_buyer_asks_for_more_time_than_it_has
     a_buyer_says_when
@@ -60,8 +61,10 @@ scenarios! {
     a_check_asks_yes_or_no
     a_ping_has_all_of_its_time
     a_post_is_read_past_the_deadline
+    a_publisher_is_capped_on_a_campaign
     a_quote_costs_more_than_it_brings
     a_quote_outlives_the_catalog
+    a_refused_post_counts_as_sent
     a_reject_past_the_deadline_ends_the_ladder
     a_silent_buyer_is_in_doubt
     an_unclear_post_is_in_doubt
@@ -72,6 +75,7 @@ scenarios! {
     choices_wait_for_the_whole_lead
     choosy_contracts
     direct_post
+    every_window_has_its_cap
     filters_wait_for_the_whole_lead
     fixed_payout_sells_at_the_highest_bid
     fixed_prices_beside_bids
