@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// How long each window is.
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
+    /// Auctions/s to take for the service's maximum, instead of looking for it.
+    #[arg(long, value_name = "AUCTIONS_PER_S")]
+    most: Option<f64>,
 }
 
 /// One side in one window.
@@ -120,9 +123,17 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
             "no auction succeeds on {side:?}: {warm:?}"
         );
     }
-    let bare_climb = sides.climb(Side::Bare).await?;
-    let gavel_climb = sides.climb(Side::Gavel).await?;
-    let most = most(&gavel_climb).context("the service is beyond the knee at every rate")?;
+    let (bare_climb, gavel_climb, most) = match args.most {
+        Some(given) => (Vec::new(), Vec::new(), given),
+        None => {
+            let bare = sides.climb(Side::Bare).await?;
+            let gavel = sides.climb(Side::Gavel).await?;
+            let found = most(&gavel);
+            let found = found.context("the service is beyond the knee at every rate")?;
+            (bare, gavel, found)
+        }
+    };
+    ensure!(most > 0.0, "a maximum is above 0");
     let half_per_s = most / 2.0;
     let mut rounds = Vec::new();
     for _ in 0..args.rounds {
