@@ -33,7 +33,7 @@ pub use ladder::{
     Booked, Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder,
     PostReply, Quote, Sold, Unsent, Unsettled,
 };
-pub use limits::{Account, Cap, CapSize, Caps, PublisherLimits, publisher_counters};
+pub use limits::{Account, Cap, CapSize, Caps, PublisherLimits};
 pub use price::{Named, Price, PriceRules};
 pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
 pub use schedule::{Schedule, ScheduleRow};

@@ -236,15 +236,3 @@ pub(crate) fn reservation(
         counters: counters.collect(),
     }
 }
-
-/// The counters of a publisher on its campaign, with the limit of each: they are looked at before
-/// the book is.
-pub fn publisher_counters(rules: &Rules, context: &Context) -> Vec<(CounterKey, i64)> {
-    let Some(limits) = rules.limits.as_ref() else {
-        return Vec::new();
-    };
-    let calendar = Calendar::of(context.wall, &limits.caps.zone);
-    let owner = CounterOwner::Campaign(limits.campaign.clone(), context.publisher.clone());
-    let caps = limits.caps.caps.iter();
-    caps.map(|cap| cap.counter(&owner, &calendar)).collect()
-}
