@@ -52,7 +52,9 @@ pub(crate) fn drive(workspace: &Workspace, seconds: u32, only: &[String]) -> Res
     let line = "build --profile test --workspace --bin fuzz";
     let mut build = process::cargo(root, line.split(' '));
     build.env("CARGO_INCREMENTAL", "0");
-    build.env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?);
+    // Not this process's own file: a build of the whole workspace has put a new one in its place.
+    let wrapper = workspace.debug_binary("xtask");
+    build.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     process::run(build.env(COMPILING, "1"))?;
 
     let seeds = root.join("crates/fuzz/seeds");
