@@ -46,6 +46,8 @@ pub struct ConversionEvent {
     pub named: bool,
     /// It carries a macro that nobody expanded: kept, matched with nothing.
     pub invalid_macro: bool,
+    /// Anybody may have said it: it changes nothing that was said otherwise.
+    pub unverified: bool,
 }
 
 /// A conversion as its events make it.
@@ -83,6 +85,8 @@ pub struct Conversion {
     pub payout: Micros,
     /// It carries a macro that nobody expanded.
     pub invalid_macro: bool,
+    /// Nobody whose word counts has said it yet.
+    pub unverified: bool,
     /// How often it was restated.
     pub restated: u32,
 }
@@ -106,6 +110,7 @@ impl Conversion {
             payee: event.payee.clone(),
             payout: event.payout,
             invalid_macro: event.invalid_macro,
+            unverified: event.unverified,
             restated: 0,
         }
     }
@@ -114,6 +119,10 @@ impl Conversion {
     pub(crate) fn restate(&mut self, event: &ConversionEvent) {
         self.click = self.click.or(event.click);
         self.visitor = self.visitor.or(event.visitor);
+        if event.unverified && !self.unverified {
+            return;
+        }
+        self.unverified = event.unverified;
         let amount = event.amount.unwrap_or(self.amount);
         let currency = event.currency.or(self.currency);
         if (event.status, amount, currency) == (self.status, self.amount, self.currency) {

@@ -39,6 +39,7 @@ fn event(n: u8, at: i64, clicked: Option<u8>, txid: Option<&str>) -> ConversionE
         payout: Micros::ZERO,
         named: false,
         invalid_macro: false,
+        unverified: false,
     }
 }
 
@@ -108,6 +109,31 @@ fn without_an_order_a_click_or_a_visitor_converts_once() {
         ..event(n, 0, Some(1), Some("a"))
     };
     assert_eq!(count([mangled(1), mangled(2)]), 2);
+}
+
+/// A pixel of the order before and after the advertiser's server spoke, in any order of arrival.
+#[test]
+fn what_anybody_may_have_said_changes_nothing_that_was_said_otherwise() {
+    let pixel = |n, at| ConversionEvent {
+        status: ConversionStatus::Pending,
+        amount: Some(Micros::new(99_000_000)),
+        unverified: true,
+        ..event(n, at, Some(1), Some("a"))
+    };
+    let first = Journey::new([], [pixel(1, 1)]);
+    assert_eq!(first.conversions()[0].status, ConversionStatus::Pending);
+    for events in [
+        [pixel(1, 1), event(2, 5, Some(1), Some("a")), pixel(3, 9)],
+        [pixel(3, 9), event(2, 5, Some(1), Some("a")), pixel(1, 1)],
+    ] {
+        let journey = Journey::new([], events);
+        let [conversion] = journey.conversions() else {
+            panic!("not one conversion")
+        };
+        assert_eq!(conversion.status, ConversionStatus::Approved);
+        assert_eq!(conversion.amount, Micros::new(10_000_000));
+        assert_eq!(conversion.restated, 1);
+    }
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn events() -> impl Strategy<Value = Vec<ConversionEvent>> {
                 payout: Micros::ZERO,
                 named: mangled == 1,
                 invalid_macro: mangled == 0,
+                unverified: mangled == 2,
             },
         );
     prop::collection::vec(event, 0..10)

@@ -146,6 +146,7 @@ fn conversion_event(
     conversion: &Conversion,
 ) -> Result<ConversionEvent, RecordError> {
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let flagged = |name: &str| conversion.flags.iter().any(|flag| flag == name);
     let currency = match conversion.currency.as_str() {
         "" => None,
         code => Some(code.parse().map_err(|_| RecordError::Field("currency"))?),
@@ -169,7 +170,8 @@ fn conversion_event(
         payee: named(&conversion.payee),
         payout: Micros::new(conversion.payout_micros),
         named: entry.named,
-        invalid_macro: conversion.flags.iter().any(|flag| flag == "invalid_macro"),
+        invalid_macro: flagged("invalid_macro"),
+        unverified: flagged("unverified"),
     })
 }
 

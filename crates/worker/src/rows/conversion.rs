@@ -87,6 +87,9 @@ fn conversion_row(conversion: &Conversion) -> ConversionRow {
     if conversion.invalid_macro {
         flags.push("invalid_macro".to_owned());
     }
+    if conversion.unverified {
+        flags.push("unverified".to_owned());
+    }
     ConversionRow {
         conversion_id: conversion.id.to_string(),
         campaign: conversion.campaign.clone(),

@@ -297,6 +297,7 @@ fn report(event: &EventRecord, said: &Conversion) -> ConversionEvent {
         payout: Micros::ZERO,
         named: event.named,
         invalid_macro: !said.flags.is_empty(),
+        unverified: false,
     }
 }
 
