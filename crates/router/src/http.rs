@@ -96,7 +96,8 @@ impl<B: Backend> RouterService<B> {
         idempotency_key(&request)?;
         let id = request.id().as_str().to_owned();
         let caller = self.0.caller(&publisher, campaign, id)?;
-        json(Router::<B>::validate(&caller, &body))
+        let key = idempotency_key(&request)?;
+        json(Router::<B>::validate(&caller, key, &body))
     }
 
     async fn find(&self, request: Request) -> Result<Reply, Refused> {

@@ -124,8 +124,13 @@ impl<B: Backend> Router<B> {
     }
 
     /// Says all that is wrong with a post, or that nothing is; nothing is sold and nothing is kept.
-    pub(crate) fn validate(caller: &Caller, bytes: &[u8]) -> Result<Bytes, Refused> {
+    pub(crate) fn validate(
+        caller: &Caller,
+        key: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Bytes, Refused> {
         let body = Body::read(bytes, &intake::Limits::default())?;
+        sent_key(key, &body)?;
         let request = intake::parse_post(&caller.stall.campaign.form, &body)?;
         match request.unlike.is_empty() {
             true => Ok(answer::valid(&request.warnings, &caller.request_id)),
