@@ -42,6 +42,11 @@ pub const REQUEST_BUCKETS: &[f64] = &[
     10.0, 30.0,
 ];
 
+/// From the moment something is accepted to the moment analysts can see it.
+pub const FRESHNESS_BUCKETS: &[f64] = &[
+    0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0,
+];
+
 macro_rules! metrics {
     ($($kind:ident$(($buckets:expr))? $constant:ident $variant:ident $name:literal
        [$($label:literal),*] $help:literal;)*) => {
@@ -126,6 +131,14 @@ metrics! {
         "Records that could not be read and were kept in the table dead_letters.";
     Gauge WORKER_LAG WorkerLag "gavel_worker_lag_records" []
         "Records of the log that are not yet in the tables.";
+    Histogram(FRESHNESS_BUCKETS) WORKER_FRESHNESS WorkerFreshness
+        "gavel_worker_freshness_seconds" ["topic"]
+        "Time from an event, a quote or a lead's outcome to its acknowledged row, each one, repeated ones included.";
+    Counter WORKER_AUDITED WorkerAudited "gavel_worker_audited_ranges_total" ["topic", "result"]
+        "Ranges of the log that were compared with the tables after their rows were acknowledged: complete, or different (the log line names the range).";
+    Gauge WORKER_AUDIT_DIFFERENCE WorkerAuditDifference "gavel_worker_audit_difference_rows"
+        ["table"]
+        "Rows that the ranges compared since the start should have in a table and have not; anything but 0 is a loss to look into.";
 }
 
 #[cfg(test)]

@@ -112,6 +112,21 @@ impl Metrics {
         }
     }
 
+    /// Records many times.
+    pub fn times<const N: usize>(
+        &self,
+        histogram: Histogram<N>,
+        labels: [&'static str; N],
+        took: impl IntoIterator<Item = Duration>,
+    ) {
+        if let Some(Family::Histogram(vec)) = self.family(histogram.0) {
+            let histogram = vec.with_label_values(&labels);
+            for took in took {
+                histogram.observe(took.as_secs_f64());
+            }
+        }
+    }
+
     /// A counter's value now.
     pub fn counted<const N: usize>(&self, counter: Counter<N>, labels: [&'static str; N]) -> u64 {
         match self.family(counter.0) {

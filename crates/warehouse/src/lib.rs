@@ -8,6 +8,7 @@
 mod batch;
 mod client;
 mod error;
+mod held;
 mod migrate;
 mod row;
 mod table;
@@ -15,6 +16,7 @@ mod table;
 pub use batch::Batch;
 pub use client::Warehouse;
 pub use error::{Class, WarehouseError};
+pub use held::Sought;
 pub use migrate::SCHEMA_VERSION;
 pub use row::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,

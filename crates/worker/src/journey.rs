@@ -1,7 +1,7 @@
 //! Between records and attribution's values.
 
-use attribution::{ConversionEvent, Touch, TouchKind, derive};
-use domain::{ClickId, LeadId, Micros, Timestamp, VisitorId};
+use attribution::{ConversionEvent, ConversionKey, Touch, TouchKind, derive};
+use domain::{ClickId, ConversionId, LeadId, Micros, Timestamp, VisitorId};
 use proto::{
     Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, Message as _,
     RecordError, TouchEntry,
@@ -27,14 +27,7 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             news,
         });
     };
-    let entry = |body| JourneyEntry {
-        id: event.id.clone(),
-        ts_us,
-        click_id: event.click_id.clone(),
-        visitor: event.visitor.clone(),
-        named: event.named,
-        body: Some(body),
-    };
+    let entry = |body| entry(event, body);
     match event.body.as_ref().ok_or(RecordError::Field("body"))? {
         EventBody::Told(told) => {
             let telling = Telling::read(told, ts_us)?;
@@ -89,6 +82,26 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
         }));
     }
     Ok(meaning)
+}
+
+/// The conversion that a report is of; every conversion of a journey has its row under this id.
+pub(crate) fn conversion_id(
+    event: &EventRecord,
+    conversion: &Conversion,
+) -> Result<ConversionId, RecordError> {
+    let entry = entry(event, JourneyBody::Conversion(conversion.clone()));
+    Ok(ConversionKey::of(&conversion_event(&entry, conversion)?).id())
+}
+
+fn entry(event: &EventRecord, body: JourneyBody) -> JourneyEntry {
+    JourneyEntry {
+        id: event.id.clone(),
+        ts_us: event.ts_us,
+        click_id: event.click_id.clone(),
+        visitor: event.visitor.clone(),
+        named: event.named,
+        body: Some(body),
+    }
 }
 
 /// What is told, as a record of topic `events`; its id derives from what it says, so that telling it

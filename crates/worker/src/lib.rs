@@ -4,13 +4,15 @@
 //! topic leads  -> fold into claims -> settle caps, forward sales to topic events
 //!      '------------------------------------------.
 //! topic events -> journeys -> conversions, credits -> rows -> ClickHouse
+//! both, later  -> are their rows there?
 //! ```
-//! Two readers with offsets of their own: the upper must not wait for ClickHouse. A batch is processed,
+//! Three readers with offsets of their own: the first must not wait for ClickHouse. A batch is processed,
 //! inserted, acknowledged, and only then committed. Every step may be repeated after a crash: folds
 //! know their offsets, settlements are idempotent, forwarded events have derived ids, rows are replaced
 //! by version.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod events;
 mod forward;
 mod gather;

@@ -1,4 +1,4 @@
-//! What both readers of the log share: a consumer, batches, commits, and patience.
+//! What all readers of the log share: a consumer, batches, commits, and patience.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -141,6 +141,7 @@ impl<'a, C: Consumer> Reading<'a, C> {
             period: match reader {
                 Reader::Leads => Duration::ZERO,
                 Reader::Tables => options.batch_every,
+                Reader::Audit => options.audit_every,
             },
             not_before: clock.mono(),
             uncommitted: BTreeMap::new(),

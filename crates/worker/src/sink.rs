@@ -1,8 +1,12 @@
-//! Where rows go: ClickHouse, or a test's table in memory.
+//! Where rows go, and where it is looked whether they arrived: ClickHouse, or a test's table in memory.
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::ops::{Range, RangeInclusive};
 
-use warehouse::{Batch, Warehouse, WarehouseError};
+use domain::Timestamp;
+use store::Topic;
+use warehouse::{Batch, Sought, Warehouse, WarehouseError};
 
 /// Takes batches of rows.
 pub trait Sink: Send + Sync + 'static {
@@ -11,6 +15,23 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Writes a batch; without an error every row is acknowledged. A batch may come again.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), WarehouseError>> + Send;
+
+    /// How many rows with these keys it holds, each once; with `within`, at least those whose time
+    /// is in it.
+    fn held(
+        &self,
+        sought: Sought,
+        keys: &[&str],
+        within: Option<RangeInclusive<Timestamp>>,
+    ) -> impl Future<Output = Result<u64, WarehouseError>> + Send;
+
+    /// The offsets of a partition whose records it holds as dead letters.
+    fn letters(
+        &self,
+        topic: Topic,
+        partition: u16,
+        offsets: Range<u64>,
+    ) -> impl Future<Output = Result<BTreeSet<u64>, WarehouseError>> + Send;
 }
 
 impl Sink for Warehouse {
@@ -20,5 +41,23 @@ impl Sink for Warehouse {
 
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), WarehouseError>> + Send {
         Self::insert(self, batch)
+    }
+
+    fn held(
+        &self,
+        sought: Sought,
+        keys: &[&str],
+        within: Option<RangeInclusive<Timestamp>>,
+    ) -> impl Future<Output = Result<u64, WarehouseError>> + Send {
+        Self::held(self, sought, keys, within)
+    }
+
+    fn letters(
+        &self,
+        topic: Topic,
+        partition: u16,
+        offsets: Range<u64>,
+    ) -> impl Future<Output = Result<BTreeSet<u64>, WarehouseError>> + Send {
+        Self::letters(self, topic.as_str(), partition, offsets)
     }
 }

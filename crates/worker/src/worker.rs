@@ -1,16 +1,18 @@
-//! Two loops beside each other: one advances leads as soon as their records are there, the other
-//! fills the tables. ClickHouse may be away; leads go on.
+//! Three loops beside each other: one advances leads as soon as their records are there, one fills
+//! the tables, and one audits them. ClickHouse may be away; leads go on.
 
 use std::sync::Arc;
 
-use domain::{Clock, Mono};
+use domain::{Clock, Mono, Timestamp};
 use store::{Backend, StoreError, Topic};
 use telemetry::{
-    Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_LAG, WORKER_RECORDS, WORKER_ROWS,
+    Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_FRESHNESS, WORKER_LAG, WORKER_RECORDS,
+    WORKER_ROWS,
 };
 use tokio_util::sync::CancellationToken;
-use warehouse::Batch;
+use warehouse::{Batch, Time};
 
+use crate::audit::{self, Compared};
 use crate::gather::Gathered;
 use crate::leads::{advance, tables};
 use crate::overdue::Overdue;
@@ -62,8 +64,11 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             longest_pause: self.options.longest_pause,
         };
         // A stop takes effect where nothing is half done: between batches, and in pauses.
-        let (Err(Stopped), Err(Stopped)) =
-            tokio::join!(self.advance_leads(&patience), self.fill_tables(&patience));
+        let (Err(Stopped), Err(Stopped), Err(Stopped)) = tokio::join!(
+            self.advance_leads(&patience),
+            self.fill_tables(&patience),
+            self.audit_tables(&patience),
+        );
     }
 
     async fn read<'a>(
@@ -135,6 +140,7 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 self.metrics.add(WORKER_ROWS, [], batch.len() as u64);
                 self.metrics
                     .time(WORKER_BATCH_SECONDS, [], self.clock.mono().since(began));
+                self.freshness(&batch);
             }
             for ((topic, _), records) in &gathered.records {
                 self.metrics
@@ -145,6 +151,42 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 self.metrics
                     .set(WORKER_LAG, [], i64::try_from(lag).unwrap_or(i64::MAX));
             }
+        }
+    }
+
+    /// How old what was just acknowledged is: every event, and every quote and last word on a lead.
+    fn freshness(&self, batch: &Batch) {
+        let now = self.clock.wall();
+        let age = |time: Time| now.since(Timestamp::from_micros(time.0));
+        let events = batch.events.iter().map(|row| age(row.received_at));
+        let auctions = batch.auctions.iter().map(|row| age(row.ended_at));
+        let topic = |topic: Topic| [topic.as_str()];
+        self.metrics
+            .times(WORKER_FRESHNESS, topic(Topic::Events), events);
+        self.metrics
+            .times(WORKER_FRESHNESS, topic(Topic::Leads), auctions);
+    }
+
+    async fn audit_tables(&self, patience: &Patience) -> Result<Never, Stopped> {
+        audit::begin(&self.metrics);
+        let mut reading = self.read(Reader::Audit, patience).await?;
+        loop {
+            let gathered = reading.next().await?;
+            let through: Vec<_> = gathered.next_offsets().collect();
+            tokio::select! {
+                () = patience.shutdown.cancelled() => return Err(Stopped),
+                () = self.progress.inserted(&through) => {}
+            }
+            let ranges = Compared::all(&gathered);
+            let mut attempts = patience.attempts("audit");
+            let missing = loop {
+                match audit::missing(&self.sink, &ranges).await {
+                    Ok(missing) => break missing,
+                    Err(error) => attempts.failed(error).await?,
+                }
+            };
+            audit::tell(&self.metrics, &ranges, &missing);
+            reading.commit(&gathered).await;
         }
     }
 

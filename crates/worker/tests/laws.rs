@@ -13,9 +13,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use proto::{
     Click, Conversion, Counter, EventBody, EventRecord, LeadBody, LeadRecord, LegReply, Outcome,
-    Posting, Received, Settled, Waterfall,
+    PingRow, Posting, Quoted, Received, Settled, Waterfall,
 };
 use store::{Backend as _, Caps as _, Claims as _, Topic};
+use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
+use warehouse::Table;
 use world::{Fate, World};
 
 const T0: i64 = 1_800_000_000_000_000;
@@ -311,6 +313,11 @@ fn any_order_duplication_split_failure_and_crash_give_the_same_tables() {
                 i64::try_from(posts.filter(won).count()).unwrap()
             };
             prop_assert_eq!(used, vec![sold("ct1"), sold("ct2")]);
+            rough.audit().await;
+            for topic in ["events", "leads"] {
+                let differ = rough.metrics.counted(WORKER_AUDITED, [topic, "different"]);
+                prop_assert_eq!(differ, 0, "the auditor finds all of {}", topic);
+            }
             Ok(())
         })
     });
@@ -408,6 +415,98 @@ async fn leads_go_on_while_clickhouse_is_away() {
     assert_eq!(world.tables.of("leads"), Vec::<serde_json::Value>::new());
 }
 
+/// Rows missing by table, where any are.
+fn missing(world: &World) -> Vec<(&'static str, i64)> {
+    let tables = Table::ALL.map(|table| {
+        let rows = world
+            .metrics
+            .gauged(WORKER_AUDIT_DIFFERENCE, [table.name()]);
+        (table.name(), rows)
+    });
+    tables.into_iter().filter(|(_, rows)| *rows != 0).collect()
+}
+
+/// A click, a conversion of it, a lead that was in doubt and then rejected, and a quote.
+async fn one_of_each(world: &World, n: u8) {
+    world.event(&click(n)).await;
+    world
+        .event(&conversion(n.into(), n, n, "approved", 10))
+        .await;
+    for record in lead(n, false, false) {
+        world.lead(&record).await;
+    }
+    let pings = ["ct1", "ct2"].map(|contract| PingRow {
+        contract: contract.into(),
+        ..PingRow::default()
+    });
+    let quoted = LeadBody::Quoted(Quoted {
+        waterfall: Some(Waterfall {
+            pings: pings.into(),
+            ..Waterfall::default()
+        }),
+        ..Quoted::default()
+    });
+    world.lead(&record(100 + n, 0, quoted)).await;
+}
+
+#[tokio::test]
+async fn rows_that_were_acknowledged_and_are_not_there_are_told() {
+    let world = World::new(start(), 100);
+    world.tables.plan([Fate::Swallow; 100]);
+    one_of_each(&world, 1).await;
+    world.audit().await;
+    let all = [
+        ("events", 2),
+        ("leads", 1),
+        ("posts", 1),
+        ("auctions", 2),
+        ("pings", 2),
+        ("conversions", 1),
+        ("credits", 3),
+    ];
+    assert_eq!(missing(&world), all);
+
+    world.tables.plan([]);
+    one_of_each(&world, 2).await;
+    world.audit().await;
+    assert_eq!(missing(&world), [], "of what came since, all is there");
+    let complete = |topic| world.metrics.counted(WORKER_AUDITED, [topic, "complete"]);
+    assert!(complete("events") > 0 && complete("leads") > 0);
+}
+
+#[tokio::test]
+async fn what_was_inserted_and_not_audited_is_audited_after_a_crash() {
+    let world = World::new(start(), 100);
+    world.tables.plan([Fate::Swallow; 100]);
+    world.tables.mute(true);
+    one_of_each(&world, 1).await;
+    world.catch_up().await;
+    assert_eq!(missing(&world), []);
+
+    let world = world.restart();
+    world.tables.mute(false);
+    world.audit().await;
+    assert!(missing(&world).contains(&("events", 2)));
+}
+
+#[tokio::test]
+async fn what_became_visible_is_timed_from_its_record() {
+    let world = World::new(start(), 100);
+    one_of_each(&world, 0).await;
+    world.clock.move_to(Timestamp::from_micros(T0 + 700_000));
+    world.catch_up().await;
+    let text = world.metrics.encode();
+    // The conversion's report is from later: a clock that stands behind it makes no negative time.
+    for line in [
+        "gavel_worker_freshness_seconds_bucket{topic=\"events\",le=\"0.5\"} 1",
+        "gavel_worker_freshness_seconds_bucket{topic=\"events\",le=\"0.75\"} 2",
+        "gavel_worker_freshness_seconds_bucket{topic=\"leads\",le=\"0.5\"} 0",
+        "gavel_worker_freshness_seconds_bucket{topic=\"leads\",le=\"0.75\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_kept_and_stops_nothing() {
     let world = World::new(start(), 100);
@@ -442,4 +541,6 @@ async fn what_cannot_be_read_is_kept_and_stops_nothing() {
         2
     );
     assert_eq!(world.tables.of("events").len(), 1);
+    world.audit().await;
+    assert_eq!(missing(&world), [], "a dead letter is no loss");
 }

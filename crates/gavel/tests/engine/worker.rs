@@ -2,6 +2,8 @@
 //! that the log took is in the tables, once.
 
 use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,9 +16,9 @@ use proto::{
 use serde::Deserialize;
 use store::{Ack, Backend as _, EventLog as _, Topic, key};
 use store_local::{Local, LocalOptions};
-use telemetry::Metrics;
+use telemetry::{Metrics, WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, Warehouse, WarehouseError};
+use warehouse::{Batch, Sought, Warehouse, WarehouseError};
 use worker::{Options, Sink, Worker};
 
 use crate::server::{PATIENCE, Server};
@@ -39,13 +41,14 @@ impl Clock for Ticking {
     }
 }
 
-/// The warehouse as it can be reached now: an engine that starts again has another port.
+/// The warehouse as it can be reached now: an engine that starts again has another port. And whether
+/// it answers no questions.
 #[derive(Clone)]
-struct Reachable(Arc<Mutex<Warehouse>>);
+struct Reachable(Arc<Mutex<Warehouse>>, Arc<AtomicBool>);
 
 impl Reachable {
     fn new(server: &Server) -> Self {
-        Self(Arc::new(Mutex::new(connect(server))))
+        Self(Arc::new(Mutex::new(connect(server))), Arc::default())
     }
 
     fn now(&self) -> Warehouse {
@@ -60,6 +63,37 @@ impl Sink for Reachable {
 
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         self.now().insert(batch).await
+    }
+
+    async fn held(
+        &self,
+        sought: Sought,
+        keys: &[&str],
+        within: Option<RangeInclusive<Timestamp>>,
+    ) -> Result<u64, WarehouseError> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(WarehouseError::Unreachable("mute".to_owned()));
+        }
+        self.now().held(sought, keys, within).await
+    }
+
+    async fn letters(
+        &self,
+        topic: Topic,
+        partition: u16,
+        offsets: Range<u64>,
+    ) -> Result<BTreeSet<u64>, WarehouseError> {
+        Sink::letters(&self.now(), topic, partition, offsets).await
+    }
+}
+
+fn options() -> Options {
+    Options {
+        max_records: 40,
+        batch_every: Duration::from_millis(20),
+        audit_every: Duration::from_millis(20),
+        longest_pause: Duration::from_millis(200),
+        ..Options::new(1)
     }
 }
 
@@ -227,13 +261,14 @@ async fn everything_is_there_once_although_the_engine_was_killed_again_and_again
     )
     .unwrap();
     let sink = Reachable::new(&server);
-    let options = Options {
-        max_records: 40,
-        batch_every: Duration::from_millis(20),
-        longest_pause: Duration::from_millis(200),
-        ..Options::new(1)
-    };
-    let worker = Worker::new(local.clone(), sink.clone(), clock, Metrics::new(), options);
+    let metrics = Metrics::new();
+    let worker = Worker::new(
+        local.clone(),
+        sink.clone(),
+        clock,
+        metrics.clone(),
+        options(),
+    );
     let progress = worker.progress();
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.run(stop.clone()));
@@ -254,6 +289,15 @@ async fn everything_is_there_once_although_the_engine_was_killed_again_and_again
         progress.lag(local.log()) == Some(0)
     })
     .await;
+    until("all was audited", async || {
+        progress.unaudited(local.log()) == Some(0)
+    })
+    .await;
+    for topic in ["events", "leads"] {
+        let ranges = |result| metrics.counted(WORKER_AUDITED, [topic, result]);
+        assert_ne!(ranges("complete"), 0, "{topic}");
+        assert_eq!(ranges("different"), 0, "{topic}");
+    }
     stop.cancel();
     working.await.unwrap();
 
@@ -290,5 +334,76 @@ async fn everything_is_there_once_although_the_engine_was_killed_again_and_again
         JOIN v_credits AS k ON k.conversion_id = c.conversion_id
         WHERE source = 'postback' AND k.model = 'last_click' AND k.touch = c.click_id AND k.share = 1000000000 AND k.value = 1";
     assert_eq!(ids(&warehouse, credited).await, orders);
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_auditor_counts_the_rows_that_were_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(&dir.path().join("clickhouse")) else {
+        return;
+    };
+    let clock: Arc<dyn Clock> = Arc::new(Ticking(Instant::now()));
+    let local = Local::open(
+        LocalOptions::in_dir(dir.path().join("store")),
+        Arc::clone(&clock),
+    )
+    .unwrap();
+    let sink = Reachable::new(&server);
+    let metrics = Metrics::new();
+    let start = || {
+        let (backend, clock) = (local.clone(), Arc::clone(&clock));
+        let worker = Worker::new(backend, sink.clone(), clock, metrics.clone(), options());
+        let (progress, stop) = (worker.progress(), CancellationToken::new());
+        (
+            progress,
+            stop.clone(),
+            tokio::spawn(async move { worker.run(stop).await }),
+        )
+    };
+
+    // Inserted, and the auditor cannot ask.
+    sink.1.store(true, Ordering::SeqCst);
+    let (progress, stop, working) = start();
+    feed(&local, 0).await;
+    until("all is there", async || {
+        progress.lag(local.log()) == Some(0)
+    })
+    .await;
+    stop.cancel();
+    working.await.unwrap();
+    let warehouse = sink.now();
+    let lost = "ALTER TABLE events DELETE WHERE kind = 'conversion' AND source = 'postback' SETTINGS mutations_sync = 1";
+    warehouse.execute(lost).await.unwrap();
+    warehouse.execute("TRUNCATE TABLE posts").await.unwrap();
+    // Rows whose copies from another day replaced them are not lost.
+    for moved in [
+        "INSERT INTO leads SELECT * REPLACE (received_at + INTERVAL 40 DAY AS received_at) FROM leads",
+        "ALTER TABLE leads DELETE WHERE received_at < '2027-02-01' SETTINGS mutations_sync = 1",
+    ] {
+        warehouse.execute(moved).await.unwrap();
+    }
+
+    sink.1.store(false, Ordering::SeqCst);
+    let (progress, stop, working) = start();
+    until("all was audited", async || {
+        progress.unaudited(local.log()) == Some(0)
+    })
+    .await;
+    let missing = |table| metrics.gauged(WORKER_AUDIT_DIFFERENCE, [table]);
+    let converted = (0..CLICKS).filter(|n| n % 3 == 0).count();
+    assert_eq!(missing("events"), i64::try_from(converted).unwrap());
+    assert_eq!(missing("posts"), i64::from(LEADS));
+    for table in [
+        "leads",
+        "auctions",
+        "conversions",
+        "credits",
+        "dead_letters",
+    ] {
+        assert_eq!(missing(table), 0, "{table}");
+    }
+    stop.cancel();
+    working.await.unwrap();
     server.terminate();
 }

@@ -1,7 +1,8 @@
 //! The service of a scenario: the real router and worker over a store in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use catalog::{KeyDigest, Snapshot};
 use domain::{Clock, Timestamp, TrackKey};
 use httpd::{Host, Limits, Server};
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
-use store::Sealer;
+use store::{Sealer, Topic};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use testkit::SeededEntropy;
@@ -17,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toml_edit::{DocumentMut, Item, Table, value};
-use warehouse::{Batch, WarehouseError};
+use warehouse::{Batch, Sought, WarehouseError};
 use worker::{Options, Progress, Sink, Worker};
 
 use crate::buyers::Buyers;
@@ -49,6 +50,24 @@ impl Sink for Nowhere {
 
     async fn insert(&self, _: &Batch) -> Result<(), WarehouseError> {
         Ok(())
+    }
+
+    async fn held(
+        &self,
+        _: Sought,
+        _: &[&str],
+        _: Option<RangeInclusive<Timestamp>>,
+    ) -> Result<u64, WarehouseError> {
+        Ok(u64::MAX)
+    }
+
+    async fn letters(
+        &self,
+        _: Topic,
+        _: u16,
+        _: Range<u64>,
+    ) -> Result<BTreeSet<u64>, WarehouseError> {
+        Ok(BTreeSet::new())
     }
 }
 

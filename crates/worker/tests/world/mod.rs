@@ -1,7 +1,8 @@
 //! A small world for the worker's laws: records, a table in memory that fails and crashes on cue,
 //! and a clock that stands.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use store::{Ack, Backend as _, EventLog as _, Limits, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, WarehouseError};
+use warehouse::{Batch, Sought, WarehouseError};
 use worker::{Options, Progress, Sink, Worker};
 
 /// A person of more visitors links none.
@@ -53,6 +54,8 @@ pub(crate) enum Fate {
     Succeed,
     /// Nothing is written.
     Refuse,
+    /// Nothing is written, and the answer is that all is well.
+    Swallow,
     /// Everything is written, and the answer is lost.
     LoseAnswer,
     /// Everything is written, and the process dies.
@@ -71,6 +74,8 @@ struct Inner {
     /// What the next inserts do; then they succeed.
     fates: VecDeque<Fate>,
     inserts: u32,
+    /// Whether questions go unanswered.
+    mute: bool,
     died: CancellationToken,
 }
 
@@ -79,6 +84,10 @@ impl Tables {
         let mut inner = self.0.lock().unwrap();
         inner.fates = fates.into_iter().collect();
         inner.died = CancellationToken::new();
+    }
+
+    pub(crate) fn mute(&self, mute: bool) {
+        self.0.lock().unwrap().mute = mute;
     }
 
     fn died(&self) -> CancellationToken {
@@ -179,6 +188,7 @@ impl Sink for Tables {
         match fate {
             Fate::Succeed => self.write(batch, usize::MAX),
             Fate::Refuse => return lost(),
+            Fate::Swallow => {}
             Fate::LoseAnswer => {
                 self.write(batch, usize::MAX);
                 return lost();
@@ -195,6 +205,41 @@ impl Sink for Tables {
             }
         }
         Ok(())
+    }
+
+    async fn held(
+        &self,
+        sought: Sought,
+        keys: &[&str],
+        _: Option<RangeInclusive<Timestamp>>,
+    ) -> Result<u64, WarehouseError> {
+        let inner = self.0.lock().unwrap();
+        if inner.mute {
+            return Err(WarehouseError::Unreachable("planned".to_owned()));
+        }
+        let rows = inner.rows.iter();
+        let held = rows.filter(|((table, _), (_, row))| {
+            let counts = |(column, value): (&str, &str)| row[column] == value;
+            table == sought.table().name()
+                && row[sought.key()]
+                    .as_str()
+                    .is_some_and(|key| keys.contains(&key))
+                && sought.only().is_none_or(counts)
+        });
+        Ok(held.count() as u64)
+    }
+
+    async fn letters(
+        &self,
+        topic: Topic,
+        partition: u16,
+        offsets: Range<u64>,
+    ) -> Result<BTreeSet<u64>, WarehouseError> {
+        let letters = self.of("dead_letters").into_iter();
+        let of_partition =
+            letters.filter(|row| row["topic"] == topic.as_str() && row["partition"] == partition);
+        let all = of_partition.filter_map(|row| row["offset"].as_u64());
+        Ok(all.filter(|offset| offsets.contains(offset)).collect())
     }
 }
 
@@ -248,6 +293,7 @@ impl World {
         let options = Options {
             max_records: self.max_records,
             batch_every: Duration::from_millis(1),
+            audit_every: Duration::ZERO,
             idle: Duration::from_millis(1),
             overdue_every: Duration::ZERO,
             first_pause: Duration::from_micros(100),
@@ -279,6 +325,12 @@ impl World {
     /// Works until everything in the log is in the tables.
     pub(crate) async fn catch_up(&self) {
         self.run(async |progress| progress.lag(self.local.log()) == Some(0))
+            .await;
+    }
+
+    /// Works until all of it was audited, too.
+    pub(crate) async fn audit(&self) {
+        self.run(async |progress| progress.unaudited(self.local.log()) == Some(0))
             .await;
     }
 

@@ -1,0 +1,180 @@
+//! What a range of the log should have left in the tables, as far as its records alone can tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use attribution::model;
+use domain::{AuctionId, LeadId, SaleId, Timestamp};
+use proto::{EventBody, EventRecord, LeadBody, LeadRecord, Message as _, RecordError, Waterfall};
+use store::{Record, Topic};
+use warehouse::Sought;
+
+use crate::gather::Gathered;
+use crate::journey;
+
+/// A range of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) topic: Topic,
+    pub(crate) partition: u16,
+    /// Its first offset.
+    pub(crate) from: u64,
+    /// The offset after its last.
+    pub(crate) next: u64,
+}
+
+/// Rows that one record should have left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rows {
+    pub(crate) sought: Sought,
+    pub(crate) key: String,
+    /// How many rows have this key.
+    pub(crate) count: u64,
+    /// About when they happened.
+    pub(crate) at: Timestamp,
+    /// The record's.
+    offset: u64,
+}
+
+/// What a record is about: an event, a quote or a lead.
+type Subject = Vec<u8>;
+
+/// A range and what it should have left.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) place: Place,
+    pub(crate) rows: Vec<Rows>,
+    /// Records that should be dead letters.
+    pub(crate) unreadable: BTreeSet<u64>,
+    subjects: BTreeMap<u64, Subject>,
+}
+
+impl Compared {
+    /// The ranges of a batch.
+    pub(crate) fn all(gathered: &Gathered) -> Vec<Self> {
+        let ranges = gathered.records.iter();
+        ranges
+            .filter_map(|((topic, partition), records)| Self::read(*topic, *partition, records))
+            .collect()
+    }
+
+    fn read(topic: Topic, partition: u16, records: &[Record]) -> Option<Self> {
+        let (first, last) = (records.first()?, records.last()?);
+        let mut range = Self {
+            place: Place {
+                topic,
+                partition,
+                from: first.offset,
+                next: last.offset.saturating_add(1),
+            },
+            rows: Vec::with_capacity(records.len()),
+            unreadable: BTreeSet::new(),
+            subjects: BTreeMap::new(),
+        };
+        for record in records {
+            let read = match topic {
+                Topic::Events => range.event(record),
+                Topic::Leads => range.lead(record),
+                Topic::Catalog => Ok(()),
+            };
+            if read.is_err() {
+                range.unreadable.insert(record.offset);
+            }
+        }
+        Some(range)
+    }
+
+    fn event(&mut self, record: &Record) -> Result<(), RecordError> {
+        let event = EventRecord::decode(record.payload.clone())?;
+        let conversion = match &event.body {
+            Some(EventBody::Conversion(said)) => Some(journey::conversion_id(&event, said)?),
+            // What identities tell each other has no row.
+            Some(EventBody::Told(_)) => return Ok(()),
+            _ => None,
+        };
+        let (offset, at) = (record.offset, Timestamp::from_micros(event.ts_us));
+        let mut expect = |sought, key, count| {
+            self.rows.push(Rows {
+                sought,
+                key,
+                count,
+                at,
+                offset,
+            });
+        };
+        expect(Sought::Events, event.event_id()?.to_string(), 1);
+        if let Some(conversion) = conversion {
+            let conversion = conversion.to_string();
+            let models = u64::try_from(model::ALL.len()).unwrap_or(u64::MAX);
+            expect(Sought::Credits, conversion.clone(), models);
+            expect(Sought::Conversions, conversion, 1);
+        }
+        self.subjects.insert(offset, event.id);
+        Ok(())
+    }
+
+    fn lead(&mut self, record: &Record) -> Result<(), RecordError> {
+        let LeadRecord {
+            subject,
+            at_us,
+            body,
+            ..
+        } = LeadRecord::decode(record.payload.clone())?;
+        let id =
+            <[u8; 16]>::try_from(subject.as_slice()).map_err(|_| RecordError::Field("subject"))?;
+        let lead = LeadId::from_bytes(id);
+        let (offset, at) = (record.offset, Timestamp::from_micros(at_us));
+        let mut expect = |sought, key, count| {
+            if count > 0 {
+                self.rows.push(Rows {
+                    sought,
+                    key,
+                    count,
+                    at,
+                    offset,
+                });
+            }
+        };
+        match body.ok_or(RecordError::Field("body"))? {
+            LeadBody::Quoted(quoted) => {
+                let auction = AuctionId::from_bytes(id).to_string();
+                let pinged = pinged(quoted.waterfall.as_ref());
+                expect(Sought::QuotePings, auction.clone(), pinged);
+                expect(Sought::Quotes, auction, 1);
+            }
+            LeadBody::Received(_) => expect(Sought::Leads, lead.to_string(), 1),
+            LeadBody::Posting(posting) => {
+                let leg = u16::try_from(posting.leg).map_err(|_| RecordError::Field("leg"))?;
+                expect(Sought::Posts, SaleId { lead, leg }.to_string(), 1);
+            }
+            LeadBody::Outcome(outcome) => {
+                let pinged = pinged(outcome.waterfall.as_ref());
+                expect(Sought::RunPings, lead.to_string(), pinged);
+                expect(Sought::Runs, lead.to_string(), 1);
+            }
+            // They change rows that other records make.
+            LeadBody::Settled(_) | LeadBody::Lapsed(_) | LeadBody::Interrupted(_) => {}
+        }
+        self.subjects.insert(offset, subject);
+        Ok(())
+    }
+
+    /// The rows to be there, if these records of the range are dead letters. A lead's records share
+    /// its rows, so one letter stands for all of them.
+    pub(crate) fn less(&self, letters: &BTreeSet<u64>) -> impl Iterator<Item = &Rows> {
+        let dead: BTreeSet<&Subject> = letters
+            .iter()
+            .filter_map(|offset| self.subjects.get(offset))
+            .collect();
+        self.rows.iter().filter(move |rows| {
+            let subject = self.subjects.get(&rows.offset);
+            !subject.is_some_and(|subject| dead.contains(subject))
+        })
+    }
+}
+
+/// How many contracts were pinged: each has one row.
+fn pinged(waterfall: Option<&Waterfall>) -> u64 {
+    let pings = waterfall.into_iter().flat_map(|waterfall| &waterfall.pings);
+    let contracts: BTreeSet<&str> = pings.map(|ping| ping.contract.as_str()).collect();
+    u64::try_from(contracts.len()).unwrap_or(u64::MAX)
+}

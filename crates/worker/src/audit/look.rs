@@ -1,0 +1,124 @@
+//! The two looks at the tables.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::Timestamp;
+use warehouse::{Sought, Table, WarehouseError};
+
+use super::expected::{Compared, Place, Rows};
+use crate::Sink;
+
+/// How far from its record's time a row is looked for at first. Clocks of nodes and the moments of
+/// one lead differ by less.
+const SLACK: Duration = Duration::from_secs(3600);
+/// The most keys of a first look: asked for in order of time, so that old ones widen only their own.
+const MOST_KEYS: usize = 4096;
+
+/// Rows that should be there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Of this range.
+    pub(crate) range: Place,
+    /// In this table.
+    pub(crate) table: Table,
+    /// So many.
+    pub(crate) rows: u64,
+}
+
+/// Keys to look for: how many rows each has, and when.
+type Keys<'a> = BTreeMap<&'a str, (u64, Timestamp)>;
+
+/// Compares ranges with the tables.
+pub(crate) async fn missing(
+    sink: &impl Sink,
+    ranges: &[Compared],
+) -> Result<Vec<Missing>, WarehouseError> {
+    let mut suspect = Vec::new();
+    for sought in Sought::ALL {
+        let rows = ranges.iter().flat_map(|range| &range.rows);
+        if !all_there(sink, sought, &keys(rows, sought)).await? {
+            suspect.push(sought);
+        }
+    }
+    if !suspect.is_empty() {
+        tracing::debug!(?suspect, "not all rows are near the time of their records");
+    }
+    let mut missing = Vec::new();
+    for range in ranges {
+        if !suspect.is_empty() || !range.unreadable.is_empty() {
+            look_closely(sink, range, &suspect, &mut missing).await?;
+        }
+    }
+    Ok(missing)
+}
+
+/// Each key once: a record that came twice has its rows once.
+fn keys<'a>(rows: impl Iterator<Item = &'a Rows>, sought: Sought) -> Keys<'a> {
+    let mut keys = Keys::new();
+    for rows in rows.filter(|rows| rows.sought == sought) {
+        let (count, _) = keys.entry(&rows.key).or_insert((rows.count, rows.at));
+        *count = rows.count.max(*count);
+    }
+    keys
+}
+
+/// The first look, of a key that has all its rows near the time of its record.
+async fn all_there(
+    sink: &impl Sink,
+    sought: Sought,
+    keys: &Keys<'_>,
+) -> Result<bool, WarehouseError> {
+    let mut by_time: Vec<(Timestamp, &str, u64)> = keys
+        .iter()
+        .map(|(key, (count, at))| (*at, *key, *count))
+        .collect();
+    by_time.sort_unstable();
+    for some in by_time.chunks(MOST_KEYS) {
+        let (Some((first, ..)), Some((last, ..))) = (some.first(), some.last()) else {
+            continue;
+        };
+        let within = first.minus(SLACK)..=last.plus(SLACK);
+        let keys: Vec<&str> = some.iter().map(|(_, key, _)| *key).collect();
+        let expected: u64 = some.iter().map(|(.., count)| count).sum();
+        if sink.held(sought, &keys, Some(within)).await? < expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The second look, at one range.
+async fn look_closely(
+    sink: &impl Sink,
+    range: &Compared,
+    suspect: &[Sought],
+    missing: &mut Vec<Missing>,
+) -> Result<(), WarehouseError> {
+    let place = range.place;
+    let letters = sink
+        .letters(place.topic, place.partition, place.from..place.next)
+        .await?;
+    let mut note = |table, rows: u64| {
+        if rows > 0 {
+            missing.push(Missing {
+                range: place,
+                table,
+                rows,
+            });
+        }
+    };
+    let unkept = range.unreadable.difference(&letters).count();
+    note(
+        Table::DeadLetters,
+        u64::try_from(unkept).unwrap_or(u64::MAX),
+    );
+    for sought in suspect {
+        let keys = keys(range.less(&letters), *sought);
+        let expected: u64 = keys.values().map(|(count, _)| count).sum();
+        let keys: Vec<&str> = keys.into_keys().collect();
+        let held = sink.held(*sought, &keys, None).await?;
+        note(sought.table(), expected.saturating_sub(held));
+    }
+    Ok(())
+}
