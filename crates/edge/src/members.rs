@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use httpd::Issue;
+use httpd::{Code, Issue, Problem};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -179,6 +179,17 @@ pub(crate) enum BadBatch {
     Malformed,
     /// It holds more events than this.
     TooMany(usize),
+}
+
+impl From<BadBatch> for Problem {
+    fn from(bad: BadBatch) -> Self {
+        match bad {
+            BadBatch::Malformed => Self::new(Code::Malformed, "expected a JSON array of events"),
+            BadBatch::TooMany(most) => {
+                Self::new(Code::BodyTooLarge, format!("more than {most} events"))
+            }
+        }
+    }
 }
 
 /// The events of a JSON array, each still as it was sent.

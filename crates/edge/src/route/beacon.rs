@@ -20,7 +20,7 @@ use super::events::record;
 use crate::agent::Agent;
 use crate::event::{Browser, Context, Sender};
 use crate::head::Desk;
-use crate::members::{BadBatch, array};
+use crate::members::array;
 use crate::{Edge, visitor};
 
 /// Events of one beacon, at most.
@@ -91,12 +91,7 @@ async fn take<B: Backend>(
             "send JSON as text/plain or application/json",
         ));
     }
-    let events = array(&body, EVENTS).map_err(|bad| match bad {
-        BadBatch::Malformed => Problem::new(Code::Malformed, "expected a JSON array of events"),
-        BadBatch::TooMany(most) => {
-            Problem::new(Code::BodyTooLarge, format!("more than {most} events"))
-        }
-    })?;
+    let events = array(&body, EVENTS)?;
     let agent = Agent::of(request.header(USER_AGENT.as_str()).unwrap_or_default());
     let flags = flags(request, agent);
     let cookie = visitor::known(request, &parts.tracking);

@@ -117,12 +117,7 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &mut Request) -> Result<Vec<O
         return Err(Problem::unavailable("too many batches at the same time"));
     };
     let body = decoded(body, encoding).await?;
-    let events = split(&body, EVENTS).map_err(|bad| match bad {
-        BadBatch::Malformed => Problem::new(Code::Malformed, "expected a JSON array of events"),
-        BadBatch::TooMany(most) => {
-            Problem::new(Code::BodyTooLarge, format!("more than {most} events"))
-        }
-    })?;
+    let events = split(&body, EVENTS)?;
     let context = Context {
         snapshot: &snapshot,
         sender,
