@@ -2,11 +2,11 @@
 //! change, and what identities tell each other.
 //!
 //! An event is put where its partition is: a touch with its visitor, a conversion with its click,
-//! else its order, else its visitor, else a person. Touches come to conversions and not the other way
+//! else its order, else its visitor, else itself. Touches come to conversions and not the other way
 //! round, so a conversion has one place that makes its rows, for ever:
 //!
 //! ```text
-//! visitor --own touches--> person --its visitors' touches--> those visitors, and orders that name it
+//! visitor --own touches--> person --its visitors' touches--> those visitors, and reports that name it
 //! visitor --own touches, its persons--> orders that name the visitor
 //! clicked conversion --claim--> its order --reports without a click--> every click that claims it
 //! ```
@@ -45,7 +45,7 @@ pub enum Identity {
     Click(ClickId),
     /// Whoever has this e-mail address or phone number.
     Person(Person),
-    /// An order ([`crate::key::order`]), or an event that names nobody.
+    /// An order ([`crate::key::order`]), or an event without click, order and visitor.
     Key([u8; 16]),
 }
 

@@ -51,8 +51,8 @@ pub fn event(record: &EventRecord) -> Result<u64, RecordError> {
     }
 }
 
-/// Whose journey has an event: its click, else the order it names, else its visitor, else the first
-/// of its persons, else itself. A touch is its visitor's.
+/// Whose journey has an event: its click, else the order it names, else its visitor, else itself. A
+/// touch is its visitor's.
 ///
 /// # Errors
 /// An id or a hash of the record has the wrong length.
@@ -60,14 +60,13 @@ pub fn owner(record: &EventRecord) -> Result<Identity, RecordError> {
     let itself = Identity::Key(*record.event_id()?.as_bytes());
     let visitor = record.visitor_id()?.map(Identity::Visitor);
     let click = record.click()?.map(Identity::Click);
-    let person = record.persons()?.first().copied().map(Identity::Person);
     Ok(match &record.body {
         Some(EventBody::Click(_) | EventBody::Impression(_)) => visitor.or(click).unwrap_or(itself),
         Some(EventBody::Conversion(said)) if unmatched(said) => itself,
         Some(EventBody::Conversion(said)) if click.is_none() && !said.txid.is_empty() => {
             Identity::Key(order(&said.campaign, &said.goal, &said.txid))
         }
-        _ => click.or(visitor).or(person).unwrap_or(itself),
+        _ => click.or(visitor).unwrap_or(itself),
     })
 }
 
@@ -109,13 +108,14 @@ mod tests {
         assert_eq!(event(&conversion("o1")), event(&conversion("o1")));
         assert_ne!(event(&conversion("o1")), event(&conversion("o2")));
         assert_eq!(event(&conversion("")), Ok(0x0101_0101_0101_0101));
-        let person = |hashes: &[u8], txid: &str| {
+        // Persons are looked back on, and own nothing.
+        let of_a_person = |txid: &str| {
             event(&EventRecord {
-                person: hashes.iter().map(|byte| vec![*byte; 16]).collect(),
+                person: vec![vec![2; 16]],
                 ..conversion(txid)
             })
         };
-        assert_eq!(person(&[2, 3], ""), Ok(0x0202_0202_0202_0202));
-        assert_eq!(person(&[2, 3], "o1"), event(&conversion("o1")));
+        assert_eq!(of_a_person(""), event(&conversion("")));
+        assert_eq!(of_a_person("o1"), event(&conversion("o1")));
     }
 }

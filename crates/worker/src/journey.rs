@@ -57,6 +57,10 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
                 return Ok(meaning);
             }
         }
+        // Persons of nobody link nobody.
+        EventBody::Visit(_) | EventBody::Identify(_) if matches!(owner, Identity::Key(_)) => {
+            return Ok(meaning);
+        }
         EventBody::Visit(_) | EventBody::Identify(_) => {}
     }
     let mut persons = event.persons()?;
@@ -71,9 +75,7 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
         (Identity::Person(_) | Identity::Key(_), Some(visitor)) => Some(visitor),
     };
     for person in persons {
-        if owner != Identity::Person(person) {
-            learn(News::Person(person));
-        }
+        learn(News::Person(person));
         meaning.tellings.extend(other.map(|visitor| Telling {
             from: owner,
             to: Identity::Visitor(visitor),

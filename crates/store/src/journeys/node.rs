@@ -91,7 +91,7 @@ impl Node {
         let (mine, rest): (Vec<_>, Vec<_>) = self.own.iter().partition(|entry| creditable(entry));
         touches.extend(mine.into_iter().map(sort));
         entries.extend(rest.into_iter().map(sort));
-        for origin in self.looks_at(me, ties, limits) {
+        for origin in self.looks_at(me, ties) {
             if let Some(heard) = ties.heard.get(&origin) {
                 touches.extend(heard.touches.iter().map(sort));
             }
@@ -112,25 +112,15 @@ impl Node {
     }
 
     /// Whose touches its conversions look back on, besides its own.
-    fn looks_at(&self, me: Identity, ties: &Ties, limits: Limits) -> BTreeSet<Identity> {
+    fn looks_at(&self, me: Identity, ties: &Ties) -> BTreeSet<Identity> {
         let persons = |persons: &BTreeSet<Person>| {
             let persons = persons.iter().copied().map(Identity::Person);
             persons.collect::<BTreeSet<_>>()
         };
         match me {
             Identity::Visitor(_) | Identity::Click(_) => persons(&ties.persons),
-            Identity::Person(_) => {
-                let mut all = persons(&ties.persons);
-                if !ties.parted(limits) {
-                    all.extend(
-                        ties.heard
-                            .keys()
-                            .filter(|origin| is_visitor(origin))
-                            .copied(),
-                    );
-                }
-                all
-            }
+            // It owns no conversion.
+            Identity::Person(_) => BTreeSet::new(),
             // The visitor that its first report names, else the persons that its reports name.
             Identity::Key(_) => match self.own.iter().find_map(named_visitor) {
                 None => persons(&ties.persons),

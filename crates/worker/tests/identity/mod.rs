@@ -410,6 +410,50 @@ fn in_tables(world: &World) -> BTreeMap<String, Value> {
     all
 }
 
+/// Two reports that name persons alone and begin with the same one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_report_of_persons_looks_back_on_those_that_it_names_and_on_no_other() {
+    let sale = |n: u16, who: &[u8]| EventRecord {
+        person: persons(who),
+        ..event(
+            n,
+            10,
+            EventBody::Conversion(Conversion {
+                campaign: "auto-us".into(),
+                goal: "sale".into(),
+                currency: "USD".into(),
+                status: "pending".into(),
+                source: "postback".into(),
+                ..Conversion::default()
+            }),
+        )
+    };
+    let clicked = EventRecord {
+        visitor: visitor(3).to_vec(),
+        click_id: click_id(3).to_vec(),
+        ..event(1, 3, EventBody::Click(ad(3)))
+    };
+    let known = EventRecord {
+        visitor: visitor(3).to_vec(),
+        person: persons(&[2]),
+        ..event(2, 4, EventBody::Identify(Identify::default()))
+    };
+    let events = vec![clicked, known, sale(3, &[0]), sale(4, &[0, 2])];
+    let history = History {
+        arrivals: events.clone(),
+        events,
+        deaths: vec![],
+        max_records: 10,
+    };
+    let (expected, got) = (at_once(&history.events), in_tables(&rough(&history).await));
+    assert_eq!(got, expected);
+    let touches: BTreeSet<_> = got
+        .values()
+        .map(|said| said["touches"].to_string())
+        .collect();
+    assert_eq!(touches, BTreeSet::from(["0".to_owned(), "1".to_owned()]));
+}
+
 #[test]
 fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -419,7 +463,7 @@ fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
         .unwrap();
     let mut runner = TestRunner::new(Config {
         cases: 64,
-        max_shrink_iters: 128,
+        max_shrink_iters: 1024,
         ..Config::default()
     });
     let result = runner.run(&history(), |history| {
