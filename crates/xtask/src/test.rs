@@ -28,16 +28,20 @@ const STRAGGLERS: Duration = Duration::from_secs(5);
 /// Installs or names what is missing, builds one profile, prints the seconds of each phase and leaves
 /// no process behind. With CI=true a missing part is a failure; elsewhere it says what it leaves out.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// What the property tests draw from: another number looks elsewhere, the same one fails again
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
 
-pub(crate) fn run(_: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let mut phases = Phases::new();
-    let result = run_phases(&mut phases);
+    let result = run_phases(args, &mut phases);
     phases.summary();
     result
 }
 
-fn run_phases(phases: &mut Phases) -> Result<()> {
+fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
     let workspace = Workspace::load()?;
     let root = workspace.root();
     let cargo = |line: &str| process::run(&mut uniform(root, line));
@@ -73,7 +77,7 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
         }
         (Err(_), Presence::Complete) => return engine,
     }
-    what_runs(phases, &workspace, engine.is_ok())?;
+    what_runs(args, phases, &workspace, engine.is_ok())?;
     phases.run("fuzz", || fuzz::drive(&workspace, FUZZ_SECONDS, &[]))?;
     phases.run("docs", || {
         let mut doc = uniform(root, "doc --workspace --no-deps --document-private-items");
@@ -82,13 +86,12 @@ fn run_phases(phases: &mut Phases) -> Result<()> {
 }
 
 /// The phases that start processes of ours, and the look for those that were left behind.
-fn what_runs(phases: &mut Phases, workspace: &Workspace, engine: bool) -> Result<()> {
+fn what_runs(args: &Args, phases: &mut Phases, workspace: &Workspace, engine: bool) -> Result<()> {
     let leftovers = Leftovers::watch(workspace.target());
     let mut result = phases.run("tests", || {
-        process::run(&mut uniform(
-            workspace.root(),
-            "test --workspace --no-fail-fast",
-        ))
+        println!("property tests draw from seed {}", args.seed);
+        let mut tests = uniform(workspace.root(), "test --workspace --no-fail-fast");
+        process::run(tests.env("PROPTEST_RNG_SEED", args.seed.to_string()))
     });
     if result.is_ok() && engine {
         result = phases.run("chaos", || {
