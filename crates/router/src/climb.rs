@@ -10,18 +10,18 @@ use auction::{
 };
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
+use callout::ConnectError;
 use domain::{BuyerKey, BuyerPingId, Consent, FullLead, LeadReason, Micros, ReservationId, Usage};
 use proto::{LeadBody, Received};
 use store::{
     Backend, Caps, Claims, Held, LeadKey, LogError, Pinned, PostingClaim, SealError, StoreError,
 };
 
+use crate::Router;
 use crate::answer::{self, About, Told};
 use crate::lead::{Answer, BeginError, Job};
-use crate::pool::ConnectError;
 use crate::records::{self, OutcomeFacts, Statuses};
 use crate::round::Source;
-use crate::{Router, exchange};
 
 /// How often, and how far apart, an outcome is offered to a log whose queue is full.
 const OUTCOME_TRIES: u32 = 8;
@@ -392,7 +392,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             consent: job.consent.as_ref(),
         };
         let body = buyer::build_post(&head, &job.fields);
-        let exchanged = exchange::post(&callees.post.target(), body.into()).await;
+        let exchanged = callout::post(&callees.post.target(), body.into()).await;
         let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
         let reply = match exchanged {
             Ok(answer) => {
@@ -416,7 +416,7 @@ impl<'a, B: Backend> Climber<'a, B> {
                     }
                 }
             }
-            Err(exchange::ExchangeError::NotSent(error)) => {
+            Err(callout::ExchangeError::NotSent(error)) => {
                 tracing::debug!(lead = %job.lead, contract = %terms.contract, %error, "post not sent");
                 PostReply::NotSent(match error {
                     ConnectError::Busy | ConnectError::TimedOut => Unsent::TimedOut,

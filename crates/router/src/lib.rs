@@ -10,7 +10,6 @@ mod away;
 mod call;
 mod climb;
 mod consumer;
-mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;
@@ -19,7 +18,6 @@ mod lead;
 mod lookup;
 mod market;
 mod ping;
-mod pool;
 mod post;
 mod quote;
 mod records;

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::Slot;
+use callout::{Origin, Pool, PoolLimits, Target};
 use catalog::{Campaign, Delivery, Snapshot};
 use domain::{BuyerName, CampaignName, Clock};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::TlsConnector;
 use url::Url;
 
-use crate::exchange::Target;
 use crate::history::Histories;
-use crate::pool::{Origin, Pool, PoolLimits};
 
 /// How long a call waits for a place among a buyer's connections.
 const WAIT: Duration = Duration::from_secs(1);
@@ -84,7 +81,7 @@ impl Market {
         snapshot: Arc<Snapshot>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, MarketError> {
-        let tls = connector();
+        let tls = callout::connector();
         let mut pools = HashMap::new();
         let mut stalls = HashMap::new();
         for (name, campaign) in &snapshot.campaigns {
@@ -96,7 +93,7 @@ impl Market {
                         url: url.to_string(),
                         why,
                     };
-                    let origin = origin(url).ok_or_else(|| failed("no host".to_owned()))?;
+                    let origin = Origin::of(url).ok_or_else(|| failed("no host".to_owned()))?;
                     let limits = PoolLimits {
                         connections: delivery.pool.connections,
                         wait: WAIT,
@@ -132,14 +129,6 @@ impl Market {
     }
 }
 
-fn origin(url: &Url) -> Option<Origin> {
-    Some(Origin {
-        host: url.host_str()?.trim_matches(['[', ']']).to_owned(),
-        port: url.port_or_known_default()?,
-        tls: url.scheme() == "https",
-    })
-}
-
 fn compile(url: &Url, pool: Arc<Pool>, delivery: &Delivery) -> Result<Callee, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in &delivery.headers {
@@ -153,25 +142,12 @@ fn compile(url: &Url, pool: Arc<Pool>, delivery: &Delivery) -> Result<Callee, St
     let path = url.query().map_or(url.path().to_owned(), |query| {
         format!("{}?{query}", url.path())
     });
-    let host = match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (Some(host), None) => host.to_owned(),
-        (None, _) => return Err("no host".to_owned()),
-    };
+    let host = callout::host(url).ok_or("no host")?;
     Ok(Callee {
         pool,
         uri: path.parse::<Uri>().map_err(|error| error.to_string())?,
-        host: HeaderValue::from_str(&host).map_err(|error| error.to_string())?,
+        host,
         headers,
         longest: delivery.pool.answer_bytes,
     })
-}
-
-fn connector() -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
 }

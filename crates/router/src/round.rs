@@ -14,7 +14,6 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use store::{Backend, Caps, StoreError};
 
-use crate::exchange;
 use crate::market::Stall;
 use crate::{Router, pseudonym};
 
@@ -169,7 +168,7 @@ impl<B: Backend> Router<B> {
             source: source.view(),
         };
         let body = buyer::build_ping(&head, order.fields, &delivery.sensitive);
-        let exchanged = exchange::post(&callee.target(), body.into()).await;
+        let exchanged = callout::post(&callee.target(), body.into()).await;
         let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
         let reply = match exchanged {
             Ok(answer) => match buyer::parse_ping(answer.status.as_u16(), &answer.body) {
@@ -187,7 +186,7 @@ impl<B: Backend> Router<B> {
                 PingAnswer::Throttled => PingReply::Throttled,
                 PingAnswer::Error(_) => PingReply::Error,
             },
-            Err(exchange::ExchangeError::TooLong) => PingReply::Bad,
+            Err(callout::ExchangeError::TooLong) => PingReply::Bad,
             Err(error) => {
                 tracing::debug!(contract = %terms.contract, %error, "ping failed");
                 PingReply::Error

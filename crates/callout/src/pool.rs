@@ -1,4 +1,4 @@
-//! Connections to one buyer: capped, kept alive, the most recently used first.
+//! Connections to one partner: capped, kept alive, the most recently used first.
 //!
 //! A request waits for a free place inside its own time rather than race a new connection against
 //! a pooled one: clients that do collapse under overload (docs/adr/0005).
@@ -17,44 +17,65 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use url::Url;
 
-/// Where a buyer listens.
+/// Where a partner listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) tls: bool,
+pub struct Origin {
+    /// A name, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+}
+
+impl Origin {
+    /// Of a URL; none if it names no host.
+    pub fn of(url: &Url) -> Option<Self> {
+        Some(Self {
+            host: url.host_str()?.trim_matches(['[', ']']).to_owned(),
+            port: url.port_or_known_default()?,
+            tls: url.scheme() == "https",
+        })
+    }
 }
 
 /// Limits of one pool.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PoolLimits {
+pub struct PoolLimits {
     /// Connections at once, idle ones included.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// To wait for a place.
-    pub(crate) wait: Duration,
+    pub wait: Duration,
     /// To open one.
-    pub(crate) connect: Duration,
+    pub connect: Duration,
     /// A connection idle for longer is not used again.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
 }
 
 /// Why no connection was had. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
-    #[error("all connections of the buyer are busy")]
+pub enum ConnectError {
+    /// No place came free in time.
+    #[error("all connections to the partner are busy")]
     Busy,
+    /// No connection came to be in time.
     #[error("connecting took too long")]
     TimedOut,
+    /// The network said no.
     #[error("cannot connect: {0}")]
     Io(#[from] io::Error),
+    /// The other side speaks something else.
     #[error("cannot speak HTTP: {0}")]
     Http(#[from] hyper::Error),
+    /// Nobody uses the pool any more.
     #[error("the pool is closed")]
     Closed,
 }
@@ -64,8 +85,8 @@ struct Idle {
     since: Mono,
 }
 
-/// A pool. Shared by all contracts of a buyer that post to the same origin.
-pub(crate) struct Pool {
+/// A pool. Shared by all that call the same partner at the same origin.
+pub struct Pool {
     origin: Origin,
     limits: PoolLimits,
     tls: TlsConnector,
@@ -97,7 +118,8 @@ impl Lease {
 }
 
 impl Pool {
-    pub(crate) fn new(
+    /// An empty one.
+    pub fn new(
         origin: Origin,
         limits: PoolLimits,
         tls: TlsConnector,
@@ -203,7 +225,7 @@ impl Pool {
 fn spawn_connection(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(%error, "buyer connection ended");
+            tracing::debug!(%error, "a partner's connection ended");
         }
     });
 }
@@ -270,4 +292,14 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
+}
+
+/// TLS with the public certificate authorities.
+pub fn connector() -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
 }

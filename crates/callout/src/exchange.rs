@@ -1,5 +1,5 @@
-//! One HTTP exchange with a buyer, with every limit, and the one thing a post needs to know when
-//! it fails: whether anything was sent.
+//! One HTTP exchange with a partner, with every limit, and the one thing that a caller needs to know when
+//! it fails: whether anything was sent. A redirect is an answer like any other; nobody follows it.
 
 use std::sync::Arc;
 
@@ -9,16 +9,18 @@ use http_body_util::{BodyExt, Full};
 
 use crate::pool::{ConnectError, Lease, Pool};
 
-/// A buyer's answer, read whole.
+/// A partner's answer, read whole.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ExchangeError {
+pub enum ExchangeError {
     /// No byte of the request was handed to the kernel: it may be sent again.
     #[error("not sent: {0}")]
     NotSent(#[from] ConnectError),
@@ -31,24 +33,37 @@ pub(crate) enum ExchangeError {
 }
 
 /// Where and how to call.
-pub(crate) struct Target<'a> {
-    pub(crate) pool: &'a Arc<Pool>,
-    pub(crate) uri: &'a Uri,
-    pub(crate) host: &'a HeaderValue,
-    pub(crate) headers: &'a HeaderMap,
+pub struct Target<'a> {
+    /// The connections to use.
+    pub pool: &'a Arc<Pool>,
+    /// Path and query.
+    pub uri: &'a Uri,
+    /// Header `Host`.
+    pub host: &'a HeaderValue,
+    /// Further headers.
+    pub headers: &'a HeaderMap,
     /// The longest answer that is read, in bytes.
-    pub(crate) longest: usize,
+    pub longest: usize,
 }
 
-/// POSTs a JSON body and reads the answer. A request that found its kept-alive connection closed
-/// before a byte of it was written is sent once more, on a fresh one.
-pub(crate) async fn post(target: &Target<'_>, body: Bytes) -> Result<Answer, ExchangeError> {
-    let lease = target.pool.lease().await?;
-    match send(target, lease, request(target, body)).await {
+/// POSTs a JSON body and reads the answer, as [`call`] does.
+pub async fn post(target: &Target<'_>, body: Bytes) -> Result<Answer, ExchangeError> {
+    call(target.pool, target.longest, request(target, body)).await
+}
+
+/// Sends a request and reads the answer, up to `longest` bytes of it. One that found its kept-alive
+/// connection closed before a byte of it was written is sent once more, on a fresh one.
+pub async fn call(
+    pool: &Arc<Pool>,
+    longest: usize,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, ExchangeError> {
+    let lease = pool.lease().await?;
+    match send(longest, lease, request).await {
         Ok(answer) => answer,
         Err(unsent) => {
-            let lease = target.pool.fresh().await?;
-            match send(target, lease, unsent).await {
+            let lease = pool.fresh().await?;
+            match send(longest, lease, unsent).await {
                 Ok(answer) => answer,
                 Err(_) => Err(ExchangeError::NotSent(ConnectError::Closed)),
             }
@@ -73,7 +88,7 @@ fn request(target: &Target<'_>, body: Bytes) -> Request<Full<Bytes>> {
 
 /// `Err` gives the request back if nothing of it was sent.
 async fn send(
-    target: &Target<'_>,
+    longest: usize,
     mut lease: Lease,
     request: Request<Full<Bytes>>,
 ) -> Result<Result<Answer, ExchangeError>, Request<Full<Bytes>>> {
@@ -92,7 +107,7 @@ async fn send(
             Err(error) => return Ok(Err(ExchangeError::Broken(error))),
         };
         if let Some(data) = frame.data_ref() {
-            if body.len() + data.len() > target.longest {
+            if body.len() + data.len() > longest {
                 return Ok(Err(ExchangeError::TooLong));
             }
             body.extend_from_slice(data);
