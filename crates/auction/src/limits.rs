@@ -3,9 +3,12 @@
 //! A contract's lead is counted for the contract, for its publisher, for its buyer and for the
 //! publisher on the campaign; one hold takes from all of these counters in one step.
 
+use std::collections::BTreeMap;
+
 use domain::{
     Calendar, CampaignName, CapScope, CapUnit, CapWindow, ContractReason, CounterKey, CounterOwner,
-    CounterUse, Counts, Currency, LeadId, Meter, Micros, Reservation, ReservationId, Zone,
+    CounterUse, Counts, Currency, LeadId, Meter, Micros, PublisherName, Reservation, ReservationId,
+    Timestamp, Zone,
 };
 
 use crate::{Context, Facts, Rules, Terms};
@@ -106,6 +109,38 @@ pub struct PublisherLimits {
     pub campaign: CampaignName,
     /// Its caps.
     pub caps: Caps,
+}
+
+impl PublisherLimits {
+    /// The counters of a publisher's caps at this time, with the limit of each.
+    fn counters(
+        &self,
+        publisher: &PublisherName,
+        wall: Timestamp,
+    ) -> impl Iterator<Item = (CounterKey, i64)> {
+        let owner = CounterOwner::Campaign(self.campaign.clone(), publisher.clone());
+        let calendar = Calendar::of(wall, &self.caps.zone);
+        let caps = self.caps.caps.iter();
+        caps.map(move |cap| cap.counter(&owner, &calendar))
+    }
+
+    /// The counters whose use says whether a publisher may send another lead.
+    pub fn asked(&self, publisher: &PublisherName, wall: Timestamp) -> Vec<CounterKey> {
+        let counters = self.counters(publisher, wall);
+        counters.map(|(counter, _)| counter).collect()
+    }
+
+    /// Whether no lead of this publisher can be sold at this time, at whatever price: the book need not
+    /// run for it. Where there is room, the hold decides.
+    pub fn is_full(
+        &self,
+        publisher: &PublisherName,
+        wall: Timestamp,
+        used: &BTreeMap<CounterKey, i64>,
+    ) -> bool {
+        let mut counters = self.counters(publisher, wall);
+        counters.any(|(counter, limit)| used.get(&counter).is_some_and(|used| *used >= limit))
+    }
 }
 
 impl Default for Account {

@@ -10,6 +10,7 @@ mod partner;
 mod posting;
 mod rules;
 mod schema;
+mod sources;
 mod tracking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

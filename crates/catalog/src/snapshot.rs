@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Account, Book, Rules, Slot};
+use auction::{Account, Book, Rules, Slot, Sources};
 use buyer::NotTaken;
 use domain::{
     BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
@@ -61,6 +61,8 @@ pub struct Campaign {
     pub form: Form,
     /// How it tells consumers apart, and whom it leaves alone.
     pub consumers: Consumers,
+    /// Whose leads it takes, among its publishers' traffic.
+    pub sources: Sources,
     /// Its contracts, for the auction.
     pub book: Arc<Book>,
     /// How each contract of the book is reached: parallel to the book's terms.

@@ -42,6 +42,18 @@ fn targeting() {
         expect!["c:26: contracts.con.sources: expected `only` or `except`"],
     );
     change(
+        "schema = \"s\"",
+        "schema = \"s\"\nsources = { except = [{ publisher = \"pub\", s1 = [\"farm\"] }] }",
+        expect!["good"],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\nsources = { only = [\"pob\"] }",
+        expect![
+            "c:17: campaigns.camp.sources.only[0]: there is no publisher `pob`: did you mean `pub`?"
+        ],
+    );
+    change(
         filter,
         "states = [\"TX\"]",
         expect!["c:26: contracts.con.states: the campaign has no field `state` of type `state`"],

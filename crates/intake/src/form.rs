@@ -37,12 +37,12 @@ pub enum Unknown {
     Refuse,
 }
 
-/// Whether a post has to carry the consumer's consent.
+/// Whether a lead is sold without the consumer's consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConsentRule {
-    /// It may.
+    /// It is.
     None,
-    /// It has to say to what, when, from which address and on which page the consumer agreed. A
+    /// A lead without it is not sold. It has to say to what, when, from which address and on which page the consumer agreed. A
     /// certificate is not part of it: a schema that wants one has a field for it.
     Tcpa,
 }

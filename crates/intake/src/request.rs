@@ -28,13 +28,13 @@ pub struct PostRequest {
     pub ping_id: Option<String>,
     /// `legs`: the legs of the quote the publisher picks; empty for all.
     pub legs: Vec<String>,
-    /// `consent`.
+    /// `consent`; what there is of it is whole where the campaign asks for it.
     pub consent: Option<Consent>,
     /// The lead, with all that follows from its phone numbers and e-mail addresses.
     pub lead: FullLead,
     /// Of a quote's post: fields that were sent with another value than follows from the lead.
     pub unlike: Vec<Issue>,
-    /// Members of `lead` that were ignored.
+    /// Members of `lead` that were ignored, and a consent that the campaign asks for and nobody sent.
     pub warnings: Vec<Issue>,
 }
 
@@ -76,9 +76,10 @@ pub fn parse_post(form: &Form, body: &Body<'_>) -> Result<PostRequest, Refusal> 
     let consent = members
         .object("consent")
         .map(|consent| consent::read(consent, form.consent, &mut inner));
-    if consent.is_none() && form.consent == ConsentRule::Tcpa && !body.has("consent") {
-        let message = "this campaign needs the consumer's consent";
-        members.fault::<()>("consent", Fault::new(IssueCode::Missing, message));
+    // A consumer that did not consent is no mistake of the sender's, so the post becomes a lead.
+    if form.consent == ConsentRule::Tcpa && !body.has("consent") {
+        let message = "this campaign takes no lead without the consumer's consent";
+        warnings.push(Fault::new(IssueCode::Missing, message).at("/consent".to_owned()));
     }
     let lead = required_lead(&mut members);
     members.finish();

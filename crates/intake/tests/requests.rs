@@ -326,8 +326,11 @@ fn tcpa_needs_the_record_of_consent_whole() {
     let mut form = support::form();
     form.consent = ConsentRule::Tcpa;
     let lead = r#""lead": {"zip": "78701", "name": "A", "phone": "5125550199"}"#;
-    expect!["/consent missing: this campaign needs the consumer's consent"]
-        .assert_eq(&shown(posted(&form, &format!("{{{lead}}}"))));
+    // Without any it is a lead all the same, and the publisher is told.
+    let without = posted(&form, &format!("{{{lead}}}")).unwrap();
+    assert_eq!(without.consent, None);
+    expect!["/consent missing: this campaign takes no lead without the consumer's consent"]
+        .assert_eq(&lines(&without.warnings));
     expect![[r#"
         /consent/ip invalid: expected an IP address
         /consent/text missing: this campaign needs it

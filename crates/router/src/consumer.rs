@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use auction::{Bar, Consumer};
+use auction::{Bar, Consumer, Facts};
 use catalog::{Campaign, DuplicateAgainst, DuplicateScope};
 use domain::{FieldName, FieldValue, LeadId, LeadReason, PublisherName, Timestamp};
 use store::{
@@ -19,6 +19,8 @@ pub(crate) struct Known {
     pub(crate) consumer: Consumer,
     /// Why the book does not run for it.
     pub(crate) away: Option<LeadReason>,
+    /// What was read to know that.
+    pub(crate) facts: Facts,
 }
 
 /// What a lead says of a field.
@@ -95,6 +97,7 @@ impl<B: Backend> Router<B> {
                 barred: barred(campaign, claim, &earlier, now, values),
             },
             away: away(campaign, claim, &earlier, now, values),
+            facts: Facts::default(),
         })
     }
 }

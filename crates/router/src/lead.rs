@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Context, Facts, Kind, LeadView, PostLadder, Rules, Rung};
+use auction::{Context, Kind, LeadView, PostLadder, Rules, Rung};
 use bytes::Bytes;
 use domain::{
     AuctionId, ClickId, Consent, FullLead, LeadId, LeadReason, LeadStatus, Micros, Mono,
@@ -128,7 +128,7 @@ impl<B: Backend> Router<B> {
         // and shares one group commit with the first `posting` where no ping is out.
         let (climb, received) = match &job.quote {
             Some(quote) => {
-                let received = self.append_lead(job.lead, 0, climber.received(&Facts::default())?);
+                let received = self.append_lead(job.lead, 0, climber.received(&job.known.facts)?);
                 (
                     climber.climb(
                         context,

@@ -12,6 +12,7 @@ use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
 use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
+use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::refusal::Refused;
 use crate::round::{RoundOrder, RoundResult};
@@ -94,7 +95,13 @@ impl<B: Backend> Router<B> {
         // Where a post has to bring it, consent will come with the post.
         let consented = campaign.form.consent == ConsentRule::Tcpa;
         let known = self.known(campaign, &consumer, None, consented, caller.wall, values);
-        let known = known.await?;
+        let brought = Brought {
+            sub: &control.sub,
+            consent: true,
+        };
+        let known = self
+            .judge(caller, brought, known.await?, caller.wall)
+            .await?;
         let order = RoundOrder {
             stall: &caller.stall,
             rules: &caller.rules,
@@ -116,7 +123,10 @@ impl<B: Backend> Router<B> {
                 let recorded = records::facts(&facts, &campaign.book);
                 (recorded, self.run_round(order, screened, facts).await)
             }
-            Some(_) => (proto::Facts::default(), RoundResult::nothing()),
+            Some(_) => (
+                records::facts(&known.facts, &campaign.book),
+                RoundResult::nothing(),
+            ),
         };
         let round = result.round;
         let wall = self.clock.wall();

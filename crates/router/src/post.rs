@@ -10,13 +10,14 @@ use domain::{
     AuctionId, CampaignName, Consent, FieldName, LeadId, LeadReason, Micros, Mono, PublisherName,
     Timestamp,
 };
-use intake::{Body, Issue, IssueCode, PostRequest};
+use intake::{Body, ConsentRule, Issue, IssueCode, PostRequest};
 use proto::{Claim, Quote};
 use store::{Admission, AdmitRequest, Backend, ClaimKey, Claims, Digest, LeadView, Lookup};
 use tokio::sync::oneshot;
 
 use crate::Router;
 use crate::answer::{self, About};
+use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::lead::{Answer, IN_PROGRESS, Job, Used};
 use crate::refusal::Refused;
@@ -193,6 +194,11 @@ impl<B: Backend> Router<B> {
             Some(LeadReason::Duplicate) | None => duplicate.then_some(LeadReason::Duplicate),
             other => other,
         };
+        let brought = Brought {
+            sub: &request.control.sub,
+            consent: consented || stall.campaign.form.consent == ConsentRule::None,
+        };
+        let known = self.judge(&caller, brought, known, now).await?;
         let PostRequest {
             control,
             lead: fields,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Book, Caps, PublisherLimits, Rules, Terms};
+use auction::{Book, Caps, PublisherLimits, Rules, Sources, Terms};
 use domain::{CampaignName, ContractName, Currency, Payout, PublisherName, Zone};
 
 use intake::{ConsentRule, Form, Kind, Unknown};
@@ -13,6 +13,7 @@ use super::consumers::{self, Lists};
 use super::contract::Contract;
 use super::limits;
 use super::schema::Fields;
+use super::sources::sources;
 use super::{Names, Section, by_name, reference, rules, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::{Cursor, Table};
@@ -61,6 +62,9 @@ pub(super) fn campaign(
         });
         let consents = [("none", ConsentRule::None), ("tcpa", ConsentRule::Tcpa)];
         let consent = table.or("consent", ConsentRule::None, |c| c.word(&consents));
+        let sources = table.or("sources", Sources::default(), |c| {
+            sources(&c, context.known)
+        });
         let fields = schema.as_ref().and_then(|it| context.schemas.get(it));
         let duplicates = consumers::duplicates(table, fields);
         let suppress = consumers::suppress(table, context.lists);
@@ -121,6 +125,7 @@ pub(super) fn campaign(
                 unknown: unknown?,
                 consent: consent?,
             },
+            sources: sources?,
             book: Arc::new(Book::new(terms)),
             deliveries,
             currency: rules?.currency,

@@ -5,7 +5,6 @@ mod filter;
 mod place;
 mod price;
 mod schedule;
-mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,9 +20,9 @@ use self::filter::filter;
 use self::place::{states, zips};
 use self::price::ping_and_price;
 use self::schedule::schedule;
-use self::sources::sources;
 use super::consumers::{self, Lists};
 use super::schema::Fields;
+use super::sources::sources;
 use super::{Names, limits, posting, reference};
 use crate::reader::Cursor;
 use crate::{Buyer, Delivery, Wary, units};

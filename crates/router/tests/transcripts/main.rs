@@ -110,6 +110,7 @@ scenarios! {
     a_second_lead_waits_for_the_first
     a_silent_buyer
     a_suppressed_consumer
+    before_the_book
     consent
     caps_and_a_balance
     doubt_is_sold_again

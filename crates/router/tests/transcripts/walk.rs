@@ -11,9 +11,6 @@ const NOT_YET: &[&str] = &[
     "cancelled",
     "post_timeout",
     "lead reason interrupted",
-    "lead reason consent",
-    "lead reason publisher_cap",
-    "lead reason source",
 ];
 
 /// All reasons of contracts. A new one does not compile here until it is listed.

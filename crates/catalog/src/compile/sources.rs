@@ -1,11 +1,11 @@
-//! Sources: whose leads a contract takes.
+//! Sources: whose leads a campaign or a contract takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use auction::{SourceList, Sources, Subs};
 use domain::PublisherName;
 
-use crate::compile::{Names, reference};
+use super::{Names, reference};
 use crate::reader::Cursor;
 
 /// `{ only = [..], except = [..] }`, either or both. An entry is a publisher, or a part of its
