@@ -167,6 +167,9 @@ fn planted_personal_data_is_found_nowhere() {
     until("conversions arrive", || {
         held("SELECT toUInt8(count() = 4) FROM v_conversions FORMAT TSV")
     });
+    until("refusals arrive", || {
+        held("SELECT toUInt8(count() = 3) FROM v_refusals FORMAT TSV")
+    });
     until("visits and persons arrive", || {
         held(
             "SELECT toUInt8(countIf(kind = 'visit') = 2 AND countIf(kind = 'identify') = 1) FROM v_events FORMAT TSV",
@@ -289,6 +292,15 @@ fn plant(public: &str) {
         "{\"lead\": {\"email\": \"zebulonia.q@marker-mail.example\"",
     );
     assert!(refused.contains("400"), "{refused}");
+    let mut named = ping.clone();
+    named["zebulonia.q@marker-mail.example"] = 1.into();
+    named["sub"]["5125550173"] = "x".into();
+    let refused = request(
+        public,
+        &head("/v1/campaigns/auto-us/ping"),
+        &named.to_string(),
+    );
+    assert!(refused.contains("422"), "{refused}");
     let postback = format!(
         "GET /postback?token=demo-postback-token-auto-us&click_id={click_id}&goal=policy_bound&txid=zebulonia.q%40marker-mail.example&amount=10.00&currency=USD&email=zebulonia.q%40marker-mail.example&t=marker-token-in-a-url HTTP/1.1"
     );

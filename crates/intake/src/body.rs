@@ -89,6 +89,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Whether a member of the top level is `true`: `test`.
+    pub fn flag(&self, member: &str) -> bool {
+        matches!(self.0.get(member), Some(Json::Bool(true)))
+    }
+
     /// Whether the top level has this member, and not null.
     pub(crate) fn has(&self, member: &str) -> bool {
         self.0.get(member).is_some_and(|json| *json != Json::Null)

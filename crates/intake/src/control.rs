@@ -6,8 +6,8 @@ use std::time::Duration;
 use domain::{BuyerName, Micros};
 
 use crate::issue::Fault;
-use crate::members::Members;
-use crate::{Issue, IssueCode};
+use crate::members::{Members, plain};
+use crate::{Body, Issue, IssueCode};
 
 /// Control members that ping and post share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,9 @@ pub enum Exclusion {
     Sha256([u8; 32]),
 }
 
+/// The longest `publisher_lead_id`.
+const PUBLISHER_LEAD_ID: usize = 128;
+
 /// The sub ids there are.
 pub const SUBS: [&str; 10] = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"];
 
@@ -66,7 +69,7 @@ impl Control {
                 None => BTreeMap::new(),
             },
             click_id: members.text("click_id", 128),
-            publisher_lead_id: members.text("publisher_lead_id", 128),
+            publisher_lead_id: members.text("publisher_lead_id", PUBLISHER_LEAD_ID),
             slots: members.int("slots", 1, 8).unwrap_or(1),
             already_sold: members.int("already_sold", 0, 100).unwrap_or(0),
             min_payout: members.parsed("min_payout", money, |text| {
@@ -84,6 +87,13 @@ impl Control {
             ),
         }
     }
+}
+
+/// A body's `publisher_lead_id`, whatever else is wrong with the body; none if there is none that could
+/// be taken.
+pub fn publisher_lead_id<'b>(body: &'b Body<'_>) -> Option<&'b str> {
+    let sent = body.text("publisher_lead_id")?;
+    plain(sent, PUBLISHER_LEAD_ID).is_ok().then_some(sent)
 }
 
 fn exclusion(text: &str) -> Result<Exclusion, Fault> {

@@ -38,6 +38,12 @@ pub(crate) enum Endpoint {
 }
 
 impl<B: Backend> Router<B> {
+    /// A campaign's own name for what a path said; none if there is none.
+    pub(crate) fn campaign_named(&self, said: &str) -> Option<CampaignName> {
+        let stall = self.market.stall(said)?;
+        Some(stall.campaign.name.clone())
+    }
+
     /// Admits a publisher to a campaign.
     pub(crate) fn caller(
         &self,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use store::Backend;
 
 use crate::Router;
+use crate::attempt::{Asked, Attempt};
 use crate::lookup::By;
 use crate::refusal::Refused;
 use crate::settle::Settling;
@@ -47,26 +48,36 @@ struct Settled<'a> {
 
 impl<B: Backend> Service for RouterService<B> {
     async fn call(&self, request: Request) -> Reply {
-        match self.route(request).await {
+        let mut attempt = Attempt::new(request.id());
+        match self.route(request, &mut attempt).await {
             Ok(reply) => reply,
-            Err(refused) => Problem::from(refused).into(),
+            Err(refused) => {
+                self.0.note(attempt, &refused).await;
+                Problem::from(refused).into()
+            }
         }
     }
 }
 
 impl<B: Backend> RouterService<B> {
-    async fn route(&self, request: Request) -> Result<Reply, Refused> {
+    async fn route(&self, request: Request, attempt: &mut Attempt) -> Result<Reply, Refused> {
         let path = request.path().to_owned();
         let (route, values) = Route::find(&path).ok_or(Refused::NoRoute)?;
+        let [first, second] = values;
+        attempt.asked = match route {
+            Route::Ping => Some(Asked::Ping),
+            Route::Post => Some(Asked::Post),
+            _ => None,
+        };
+        attempt.campaign = self.0.campaign_named(first);
         let endpoint = route.endpoint();
         if !endpoint.takes(request.method()) {
             return Err(Refused::Method(endpoint.methods));
         }
-        let [first, second] = values;
         match route {
-            Route::Ping => self.ping(request, first).await,
-            Route::Post => self.post(request, first).await,
-            Route::Validate => self.validate(request, first).await,
+            Route::Ping => self.ping(request, first, attempt).await,
+            Route::Post => self.post(request, first, attempt).await,
+            Route::Validate => self.validate(request, first, attempt).await,
             Route::Find => self.find(request).await,
             Route::Lookup => self.lookup(request, first).await,
             Route::SettleByKey => self.settle_by_key(request, first).await,
@@ -74,24 +85,39 @@ impl<B: Backend> RouterService<B> {
         }
     }
 
-    async fn ping(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
-        let (publisher, body) = self.publisher_post(&mut request).await?;
+    async fn ping(
+        &self,
+        mut request: Request,
+        campaign: &str,
+        attempt: &mut Attempt,
+    ) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         let id = request.id().as_str().to_owned();
         let caller = self.0.caller(&publisher, campaign, id)?;
         let key = idempotency_key(&request)?;
-        json(self.0.ping(caller, key, &body).await)
+        json(self.0.ping(caller, key, &body, attempt).await)
     }
 
-    async fn post(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
-        let (publisher, body) = self.publisher_post(&mut request).await?;
+    async fn post(
+        &self,
+        mut request: Request,
+        campaign: &str,
+        attempt: &mut Attempt,
+    ) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         let id = request.id().as_str().to_owned();
         let caller = self.0.caller(&publisher, campaign, id)?;
         let key = idempotency_key(&request)?;
-        json(self.0.post(caller, key, &body).await)
+        json(self.0.post(caller, key, &body, attempt).await)
     }
 
-    async fn validate(&self, mut request: Request, campaign: &str) -> Result<Reply, Refused> {
-        let (publisher, body) = self.publisher_post(&mut request).await?;
+    async fn validate(
+        &self,
+        mut request: Request,
+        campaign: &str,
+        attempt: &mut Attempt,
+    ) -> Result<Reply, Refused> {
+        let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         // The key is not used, but a post with a bad one would be refused.
         idempotency_key(&request)?;
         let id = request.id().as_str().to_owned();
@@ -149,8 +175,10 @@ impl<B: Backend> RouterService<B> {
     async fn publisher_post(
         &self,
         request: &mut Request,
+        attempt: &mut Attempt,
     ) -> Result<(PublisherName, Bytes), Refused> {
         let publisher = self.publisher(request)?;
+        attempt.publisher = Some(publisher.clone());
         let body = json_body(request).await?;
         Ok((publisher, body))
     }

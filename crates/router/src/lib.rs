@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod attempt;
 mod away;
 mod call;
 mod climb;

@@ -12,6 +12,7 @@ use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
 use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
+use crate::attempt::Attempt;
 use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::refusal::Refused;
@@ -36,8 +37,10 @@ impl<B: Backend> Router<B> {
         caller: Caller,
         key: Option<&str>,
         bytes: &[u8],
+        attempt: &mut Attempt,
     ) -> Result<Bytes, Refused> {
         let body = Body::read(bytes, &intake::Limits::default())?;
+        attempt.read(&body);
         let keyed = sent_key(key, &body)?.map(|key| Keyed {
             key: claim_key(
                 &caller.publisher,

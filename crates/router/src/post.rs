@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::Router;
 use crate::answer::{self, About};
+use crate::attempt::Attempt;
 use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::lead::{Answer, IN_PROGRESS, Job, Used};
@@ -32,8 +33,10 @@ impl<B: Backend> Router<B> {
         caller: Caller,
         key: Option<&str>,
         bytes: &[u8],
+        attempt: &mut Attempt,
     ) -> Result<Bytes, Refused> {
         let body = Body::read(bytes, &intake::Limits::default())?;
+        attempt.read(&body);
         let digest = digest(&body);
         let quote = body
             .text("ping_id")

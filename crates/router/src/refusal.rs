@@ -45,7 +45,7 @@ pub(crate) enum Refused {
 
 impl Refused {
     /// The stable code of the problem.
-    fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> Code {
         match self {
             Self::Unauthorized => Code::Unauthorized,
             Self::NoRoute | Self::NotFound(_) => Code::NotFound,
@@ -62,6 +62,14 @@ impl Refused {
             Self::AlreadySettled => Code::AlreadySettled,
             Self::NotInDoubt => Code::NotInDoubt,
             Self::Unavailable(_) => Code::Unavailable,
+        }
+    }
+
+    /// All that is wrong with the request, where that is a list.
+    pub(crate) fn issues(&self) -> &[Issue] {
+        match self {
+            Self::Invalid(issues) | Self::PingMismatch(issues) => issues,
+            _ => &[],
         }
     }
 }

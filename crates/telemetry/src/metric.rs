@@ -112,6 +112,11 @@ metrics! {
     Counter EDGE_POSTBACKS EdgePostbacks "gavel_edge_postbacks_total" ["result"]
         "Postbacks answered.";
 
+    Counter ROUTER_REFUSALS RouterRefusals "gavel_router_refusals_total" ["endpoint", "code"]
+        "Pings and posts that became neither a quote nor a lead (4xx), by endpoint (ping, post, direct) and code of the problem.";
+    Counter ROUTER_REFUSALS_UNLOGGED RouterRefusalsUnlogged "gavel_router_refusals_unlogged_total" []
+        "Refusals that the log did not take: they were answered and counted, and are in no table.";
+
     Histogram(OVERHEAD_BUCKETS) AUCTION_OVERHEAD AuctionOverhead "gavel_auction_overhead_seconds"
         ["endpoint"]
         "Time of a ping or post less the time in which an awaited buyer call was outstanding.";

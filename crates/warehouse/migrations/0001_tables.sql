@@ -203,6 +203,26 @@ PARTITION BY toYYYYMM(ts) ORDER BY (conversion_id, model)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480
 COMMENT 'Credit for conversions, one row per model; the view has one row per touch.';
 
+CREATE TABLE IF NOT EXISTS refusals (
+    request_id String COMMENT 'The request, as its answer named it: `rq_`.',
+    kind LowCardinality(String) COMMENT '`ping`, `direct`, or `post` (of a quote, or of a body that could not be read).',
+    campaign LowCardinality(String) COMMENT 'The campaign; empty if there is none of the name that was sent.',
+    publisher LowCardinality(String) COMMENT 'The publisher; empty if the key was nobody''s.',
+    publisher_lead_id String COMMENT 'The publisher''s own name of the lead; empty where it could not be read.',
+    test Bool COMMENT 'It would have been a test: leave it out of reports.',
+    code LowCardinality(String) COMMENT 'The problem, as a stable code.',
+    status UInt16 COMMENT 'The HTTP status it was answered with: 400 to 499.',
+    issues Nested(
+        pointer LowCardinality(String),
+        code LowCardinality(String)) COMMENT 'What was wrong, the first 32: JSON pointers, `*` for a member that there is not, and codes. Never a value.',
+    issue_count UInt32 COMMENT 'How many things were wrong.',
+    refused_at DateTime64(6, 'UTC') COMMENT 'When it was refused.',
+    version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.'
+) ENGINE = ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(refused_at) ORDER BY request_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480
+COMMENT 'Requests of publishers that became neither a quote nor a lead.';
+
 -- Records of the log that could not be read: kept, never skipped in silence. Personal data in a
 -- record is sealed, so it is sealed here as well.
 CREATE TABLE IF NOT EXISTS dead_letters (

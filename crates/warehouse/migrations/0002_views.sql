@@ -37,4 +37,6 @@ FROM
 )
 ARRAY JOIN parts AS part;
 
+CREATE OR REPLACE VIEW v_refusals AS SELECT * FROM refusals FINAL;
+
 CREATE OR REPLACE VIEW v_dead_letters AS SELECT * FROM dead_letters FINAL;

@@ -2,6 +2,7 @@
 
 use crate::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, PingRow, PostRow,
+    RefusalRow,
 };
 
 /// Rows by table.
@@ -21,6 +22,8 @@ pub struct Batch {
     pub conversions: Vec<ConversionRow>,
     /// For `credits`.
     pub credits: Vec<CreditRow>,
+    /// For `refusals`.
+    pub refusals: Vec<RefusalRow>,
     /// For `dead_letters`.
     pub dead_letters: Vec<DeadLetterRow>,
 }
@@ -35,6 +38,7 @@ impl Batch {
             + self.pings.len()
             + self.conversions.len()
             + self.credits.len()
+            + self.refusals.len()
             + self.dead_letters.len()
     }
 

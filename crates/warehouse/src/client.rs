@@ -115,6 +115,7 @@ impl Warehouse {
             self.write(Table::Pings, &batch.pings),
             self.write(Table::Conversions, &batch.conversions),
             self.write(Table::Credits, &batch.credits),
+            self.write(Table::Refusals, &batch.refusals),
             self.write(Table::DeadLetters, &batch.dead_letters),
         )?;
         Ok(())

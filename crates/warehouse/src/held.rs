@@ -32,11 +32,13 @@ pub enum Sought {
     QuotePings,
     /// The pings of an auction that ended a lead, by the lead.
     RunPings,
+    /// Refused requests, by id.
+    Refusals,
 }
 
 impl Sought {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Events,
         Self::Conversions,
         Self::Credits,
@@ -46,6 +48,7 @@ impl Sought {
         Self::Runs,
         Self::QuotePings,
         Self::RunPings,
+        Self::Refusals,
     ];
 
     /// Their table.
@@ -58,6 +61,7 @@ impl Sought {
             Self::Posts => Table::Posts,
             Self::Quotes | Self::Runs => Table::Auctions,
             Self::QuotePings | Self::RunPings => Table::Pings,
+            Self::Refusals => Table::Refusals,
         }
     }
 
@@ -69,6 +73,7 @@ impl Sought {
             Self::Leads | Self::Runs | Self::RunPings => "lead_id",
             Self::Posts => "sale_id",
             Self::Quotes | Self::QuotePings => "auction_id",
+            Self::Refusals => "request_id",
         }
     }
 
@@ -82,7 +87,8 @@ impl Sought {
             | Self::Leads
             | Self::Posts
             | Self::Quotes
-            | Self::Runs => None,
+            | Self::Runs
+            | Self::Refusals => None,
         }
     }
 
@@ -93,6 +99,7 @@ impl Sought {
             Self::Leads | Self::Posts => "received_at",
             Self::Quotes | Self::Runs => "ended_at",
             Self::QuotePings | Self::RunPings => "started_at",
+            Self::Refusals => "refused_at",
         }
     }
 
@@ -107,7 +114,8 @@ impl Sought {
             | Self::Leads
             | Self::Posts
             | Self::Runs
-            | Self::RunPings => None,
+            | Self::RunPings
+            | Self::Refusals => None,
         }
     }
 }

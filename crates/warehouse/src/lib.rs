@@ -20,6 +20,6 @@ pub use held::Sought;
 pub use migrate::SCHEMA_VERSION;
 pub use row::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,
-    PostRow, Time,
+    PostRow, RefusalRow, Time,
 };
 pub use table::Table;

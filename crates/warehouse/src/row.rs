@@ -3,6 +3,7 @@
 mod attribution;
 mod event;
 mod lead;
+mod refusal;
 
 use domain::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use attribution::{ConversionRow, CreditRow};
 pub use event::{DeadLetterRow, EventRow};
 pub use lead::{AuctionRow, LeadRow, PingRow, PostRow};
+pub use refusal::RefusalRow;
 
 /// A `Decimal(18, 6)`: millionths, as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

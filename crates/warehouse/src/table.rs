@@ -19,13 +19,15 @@ pub enum Table {
     Conversions,
     /// One row per conversion and model; the view has one per touch.
     Credits,
+    /// One row per refused request of a publisher.
+    Refusals,
     /// Records of the log that could not be read.
     DeadLetters,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Leads,
         Self::Posts,
@@ -33,6 +35,7 @@ impl Table {
         Self::Pings,
         Self::Conversions,
         Self::Credits,
+        Self::Refusals,
         Self::DeadLetters,
     ];
 
@@ -46,6 +49,7 @@ impl Table {
             Self::Pings => "pings",
             Self::Conversions => "conversions",
             Self::Credits => "credits",
+            Self::Refusals => "refusals",
             Self::DeadLetters => "dead_letters",
         }
     }
@@ -60,6 +64,7 @@ impl Table {
             Self::Pings => "v_pings",
             Self::Conversions => "v_conversions",
             Self::Credits => "v_credits",
+            Self::Refusals => "v_refusals",
             Self::DeadLetters => "v_dead_letters",
         }
     }

@@ -1,11 +1,11 @@
-//! Topic `events`: each event a row, the conversions of every journey it touched, and what identities
-//! tell each other.
+//! Topic `events`: each event or refusal a row, the conversions of every journey it touched, and what
+//! identities tell each other.
 
 use attribution::Rules;
-use proto::{EventRecord, Message as _, RecordError};
+use proto::{EventBody, EventRecord, Message as _, RecordError};
 use store::{Backend, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
-use warehouse::{Batch, EventRow};
+use warehouse::{Batch, EventRow, RefusalRow};
 
 use crate::journey::Meaning;
 use crate::{forward, journey, letter, rows};
@@ -25,7 +25,11 @@ pub(crate) async fn apply<B: Backend>(
     for record in records {
         match read(record) {
             Ok((row, meaning)) => {
-                batch.events.extend(row);
+                match row {
+                    Row::Event(row) => batch.events.push(*row),
+                    Row::Refusal(row) => batch.refusals.push(row),
+                    Row::None => {}
+                }
                 all.updates.extend(meaning.updates);
                 all.tellings.extend(meaning.tellings);
             }
@@ -51,7 +55,20 @@ pub(crate) async fn apply<B: Backend>(
     Ok(())
 }
 
-fn read(record: &Record) -> Result<(Option<EventRow>, Meaning), RecordError> {
+/// The row that a record has by itself.
+enum Row {
+    Event(Box<EventRow>),
+    Refusal(RefusalRow),
+    /// What identities tell each other has none.
+    None,
+}
+
+fn read(record: &Record) -> Result<(Row, Meaning), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
-    Ok((rows::event::row(&event)?, journey::meaning(&event)?))
+    let row = match &event.body {
+        Some(EventBody::Told(_)) => Row::None,
+        Some(EventBody::Refused(refused)) => Row::Refusal(rows::refusal::row(&event, refused)?),
+        _ => Row::Event(Box::new(rows::event::row(&event)?)),
+    };
+    Ok((row, journey::meaning(&event)?))
 }

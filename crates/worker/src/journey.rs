@@ -29,6 +29,7 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
     };
     let entry = |body| entry(event, body);
     match event.body.as_ref().ok_or(RecordError::Field("body"))? {
+        EventBody::Refused(_) => return Ok(meaning),
         EventBody::Told(told) => {
             let telling = Telling::read(told, ts_us)?;
             meaning.updates.push(JourneyUpdate {

@@ -4,6 +4,7 @@ pub(crate) mod auction;
 pub(crate) mod conversion;
 pub(crate) mod event;
 pub(crate) mod lead;
+pub(crate) mod refusal;
 
 use std::collections::BTreeMap;
 

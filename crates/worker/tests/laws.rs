@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use proto::{
     Click, Conversion, Counter, EventBody, EventRecord, LeadBody, LeadRecord, LegReply, Outcome,
-    PingRow, Posting, Quoted, Received, Settled, Waterfall,
+    PingRow, Posting, Quoted, Received, Refused, Settled, Waterfall,
 };
 use store::{Backend as _, Caps as _, Claims as _, Topic};
 use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
@@ -426,7 +426,7 @@ fn missing(world: &World) -> Vec<(&'static str, i64)> {
     tables.into_iter().filter(|(_, rows)| *rows != 0).collect()
 }
 
-/// A click, a conversion of it, a lead that was in doubt and then rejected, and a quote.
+/// A click, a conversion of it, a lead that was in doubt and then rejected, a quote, and a refusal.
 async fn one_of_each(world: &World, n: u8) {
     world.event(&click(n)).await;
     world
@@ -447,6 +447,19 @@ async fn one_of_each(world: &World, n: u8) {
         ..Quoted::default()
     });
     world.lead(&record(100 + n, 0, quoted)).await;
+    let refused = Refused {
+        request_id: format!("rq_{n}"),
+        status: 422,
+        ..Refused::default()
+    };
+    world
+        .event(&EventRecord {
+            id: event_id(9, n.into()),
+            ts_us: T0,
+            body: Some(EventBody::Refused(refused)),
+            ..EventRecord::default()
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -463,6 +476,7 @@ async fn rows_that_were_acknowledged_and_are_not_there_are_told() {
         ("pings", 2),
         ("conversions", 1),
         ("credits", 3),
+        ("refusals", 1),
     ];
     assert_eq!(missing(&world), all);
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use warehouse::{
     AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money,
-    PingRow, PostRow, SCHEMA_VERSION, Table, Time, Warehouse, WarehouseError,
+    PingRow, PostRow, RefusalRow, SCHEMA_VERSION, Table, Time, Warehouse, WarehouseError,
 };
 
 use crate::server::Server;
@@ -92,6 +92,14 @@ fn batch(version: u64) -> Batch {
                 ..CreditRow::default()
             },
         ],
+        refusals: vec![RefusalRow {
+            request_id: text("rq_1"),
+            pointer: vec![text("/lead/zip"), text("/*")],
+            issue: vec![text("invalid"), text("unknown")],
+            issue_count: 2,
+            version,
+            ..RefusalRow::default()
+        }],
         dead_letters: vec![DeadLetterRow {
             topic: text("leads"),
             ..DeadLetterRow::default()

@@ -274,6 +274,8 @@ impl Scene {
         let records = records::read(&self.house.backend).await;
         let shown = records::show(&self.house.backend, &mut self.names, &records).await;
         self.out.push_str(&shown);
+        self.out
+            .push_str(&records::refusals(&self.house.backend).await);
     }
 }
 

@@ -1,11 +1,14 @@
-//! What the log holds when all is over: the records of each lead and quote, its waterfall, and the
-//! state that the worker folded.
+//! What the log holds when all is over: the records of each lead and quote, its waterfall, the state
+//! that the worker folded, and the requests that were refused.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use domain::{LeadId, Micros};
-use proto::{LeadBody, LeadRecord, LeadState, Message as _, Waterfall};
+use proto::{
+    EventBody, EventRecord, LeadBody, LeadRecord, LeadState, Message as _, Refused, Waterfall,
+};
 use store::{Backend as _, Claims as _, Consumer as _, Delivery, EventLog as _, Topic};
 use store_local::Local;
 
@@ -16,21 +19,81 @@ pub(crate) type Records = BTreeMap<Vec<u8>, Vec<LeadRecord>>;
 
 /// Everything in topic `leads` so far.
 pub(crate) async fn read(backend: &Local) -> Records {
-    let log = backend.log();
-    let mut left: u64 = log.ends(Topic::Leads).iter().sum();
-    let mut consumer = log.subscribe("transcript", &[Topic::Leads]).await.unwrap();
     let mut all = Records::new();
-    while left > 0 {
+    for payload in payloads(backend, Topic::Leads).await {
+        let record = LeadRecord::decode(payload).unwrap();
+        all.entry(record.subject.clone()).or_default().push(record);
+    }
+    all
+}
+
+/// All that a topic holds.
+async fn payloads(backend: &Local, topic: Topic) -> Vec<Bytes> {
+    let log = backend.log();
+    let left: u64 = log.ends(topic).iter().sum();
+    let mut consumer = log.subscribe("transcript", &[topic]).await.unwrap();
+    let mut all = Vec::new();
+    while (all.len() as u64) < left {
         let delivery = consumer.next(std::time::Duration::ZERO).await.unwrap();
         if let Some(Delivery::Records { records, .. }) = delivery {
-            left -= records.len() as u64;
-            for record in records {
-                let record = LeadRecord::decode(record.payload).unwrap();
-                all.entry(record.subject.clone()).or_default().push(record);
-            }
+            all.extend(records.into_iter().map(|record| record.payload));
         }
     }
     all
+}
+
+/// The refusals, in order.
+pub(crate) async fn refusals(backend: &Local) -> String {
+    let events = payloads(backend, Topic::Events).await.into_iter();
+    let mut refusals: Vec<(i64, Refused)> = events
+        .filter_map(|payload| {
+            let event = EventRecord::decode(payload).unwrap();
+            match event.body {
+                Some(EventBody::Refused(refused)) => Some((event.ts_us, refused)),
+                _ => None,
+            }
+        })
+        .collect();
+    refusals.sort_by_key(|(ts_us, _)| *ts_us);
+    let mut out = String::new();
+    for (_, refused) in refusals {
+        let or = |text: &str, none: &str| {
+            if text.is_empty() {
+                none.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        let Refused {
+            kind, status, code, ..
+        } = &refused;
+        let (publisher, campaign) = (
+            or(&refused.publisher, "nobody"),
+            or(&refused.campaign, "none"),
+        );
+        write!(
+            out,
+            "\nrefused {kind}: {status} {code}, {publisher} on {campaign}"
+        )
+        .unwrap();
+        if !refused.publisher_lead_id.is_empty() {
+            write!(out, ", lead {:?}", refused.publisher_lead_id).unwrap();
+        }
+        if refused.test {
+            out.push_str(", test");
+        }
+        for issue in &refused.issues {
+            write!(out, "; {} {}", issue.pointer, issue.code).unwrap();
+        }
+        let more = refused.issue_count as usize - refused.issues.len();
+        if more > 0 {
+            write!(out, "; and {more} more").unwrap();
+        }
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 /// The leads among them.

@@ -9,7 +9,7 @@ use store::{Record, Topic};
 use warehouse::Sought;
 
 use crate::gather::Gathered;
-use crate::journey;
+use crate::{journey, rows};
 
 /// A range of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +85,6 @@ impl Compared {
 
     fn event(&mut self, record: &Record) -> Result<(), RecordError> {
         let event = EventRecord::decode(record.payload.clone())?;
-        let conversion = match &event.body {
-            Some(EventBody::Conversion(said)) => Some(journey::conversion_id(&event, said)?),
-            // What identities tell each other has no row.
-            Some(EventBody::Told(_)) => return Ok(()),
-            _ => None,
-        };
         let (offset, at) = (record.offset, Timestamp::from_micros(event.ts_us));
         let mut expect = |sought, key, count| {
             self.rows.push(Rows {
@@ -101,12 +95,22 @@ impl Compared {
                 offset,
             });
         };
-        expect(Sought::Events, event.event_id()?.to_string(), 1);
-        if let Some(conversion) = conversion {
-            let conversion = conversion.to_string();
-            let models = u64::try_from(model::ALL.len()).unwrap_or(u64::MAX);
-            expect(Sought::Credits, conversion.clone(), models);
-            expect(Sought::Conversions, conversion, 1);
+        let id = event.event_id()?.to_string();
+        match &event.body {
+            // What identities tell each other has no row.
+            Some(EventBody::Told(_)) => return Ok(()),
+            Some(EventBody::Refused(refused)) => {
+                let row = rows::refusal::row(&event, refused)?;
+                expect(Sought::Refusals, row.request_id, 1);
+            }
+            Some(EventBody::Conversion(said)) => {
+                let conversion = journey::conversion_id(&event, said)?.to_string();
+                let models = u64::try_from(model::ALL.len()).unwrap_or(u64::MAX);
+                expect(Sought::Events, id, 1);
+                expect(Sought::Credits, conversion.clone(), models);
+                expect(Sought::Conversions, conversion, 1);
+            }
+            _ => expect(Sought::Events, id, 1),
         }
         self.subjects.insert(offset, event.id);
         Ok(())

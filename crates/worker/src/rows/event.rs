@@ -9,8 +9,8 @@ use warehouse::{EventRow, Money, Time};
 
 use super::entries;
 
-/// The row of an event; what identities tell each other has none.
-pub(crate) fn row(event: &EventRecord) -> Result<Option<EventRow>, RecordError> {
+/// The row of an event.
+pub(crate) fn row(event: &EventRecord) -> Result<EventRow, RecordError> {
     let mut row = EventRow {
         event_id: event.event_id()?.to_string(),
         ts: Time(event.ts_us),
@@ -53,7 +53,8 @@ pub(crate) fn row(event: &EventRecord) -> Result<Option<EventRow>, RecordError> 
             row.os.clone_from(&visit.os);
             row.flags.clone_from(&visit.flags);
         }
-        EventBody::Told(_) => return Ok(None),
+        // They are no events of analysts': one has a row elsewhere, the other none.
+        EventBody::Refused(_) | EventBody::Told(_) => return Err(RecordError::Field("body")),
         EventBody::Identify(identify) => {
             row.kind = "identify".to_owned();
             row.campaign.clone_from(&identify.campaign);
@@ -77,7 +78,7 @@ pub(crate) fn row(event: &EventRecord) -> Result<Option<EventRow>, RecordError> 
             row.flags.clone_from(&conversion.flags);
         }
     }
-    Ok(Some(row))
+    Ok(row)
 }
 
 /// A click or an impression.

@@ -7,7 +7,8 @@ use domain::{LeadReason, LeadStatus, LegState};
 use expect_test::{Expect, expect};
 use proto::{
     Click, ContractRow, Conversion, EventBody, EventRecord, LeadBody, LeadRecord, LeadState,
-    LegReply, Outcome, PingRow, Posting, Quoted, Received, Settled, Waterfall,
+    LegReply, Outcome, PingRow, Posting, Quoted, Received, Refused, RefusedIssue, Settled,
+    Waterfall,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -148,7 +149,7 @@ fn check_lead(records: &[LeadRecord], expected: &Expect) {
         }
     }
     if let Some(event) = sale::conversion(&state).unwrap() {
-        out += &show("event", &rows::event::row(&event).unwrap().unwrap());
+        out += &show("event", &rows::event::row(&event).unwrap());
     }
     assert!(!out.contains("5550199"), "sealed data is in a row");
     expected.assert_eq(&out);
@@ -302,7 +303,7 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
     let mut out = String::new();
     let mut entries = Vec::new();
     for event in events {
-        out += &show("event", &rows::event::row(event).unwrap().unwrap());
+        out += &show("event", &rows::event::row(event).unwrap());
         for update in journey::meaning(event).unwrap().updates {
             if let News::Event(entry) = update.news {
                 entries.push(entry);
@@ -363,4 +364,36 @@ fn a_conversion_whose_click_is_unknown_is_kept_and_credited_to_nobody() {
             credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="linear" ts=1800000000000020 version=562949953421317
         "#]],
     );
+}
+
+#[test]
+fn a_refused_request_has_a_row_of_its_own_and_changes_no_journey() {
+    let issue = |pointer: &str, code: &str| RefusedIssue {
+        pointer: pointer.into(),
+        code: code.into(),
+    };
+    let refused = Refused {
+        request_id: "rq_7".into(),
+        kind: "direct".into(),
+        publisher: "fb-media".into(),
+        campaign: "auto-us".into(),
+        publisher_lead_id: "A-7".into(),
+        test: true,
+        code: "invalid_lead".into(),
+        status: 422,
+        issues: vec![issue("/lead/zip", "invalid"), issue("/*", "unknown")],
+        issue_count: 2,
+    };
+    let event = EventRecord {
+        click_id: Vec::new(),
+        ..event(1, 20, 0, None, EventBody::Refused(refused.clone()))
+    };
+    let meaning = journey::meaning(&event).unwrap();
+    assert!(meaning.updates.is_empty() && meaning.tellings.is_empty());
+    expect![[r#"
+        refusal campaign="auto-us" code="invalid_lead" issue_count=2 issues.code=["invalid","unknown"] issues.pointer=["/lead/zip","/*"] kind="direct" publisher="fb-media" publisher_lead_id="A-7" refused_at=1800000000000020 request_id="rq_7" status=422 test=true version=1
+    "#]].assert_eq(&show(
+        "refusal",
+        &rows::refusal::row(&event, &refused).unwrap(),
+    ));
 }

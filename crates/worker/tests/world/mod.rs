@@ -138,6 +138,7 @@ impl Tables {
             &["conversion_id", "model"],
             &batch.credits,
         );
+        push(&mut rows, "refusals", &["request_id"], &batch.refusals);
         push(
             &mut rows,
             "dead_letters",
