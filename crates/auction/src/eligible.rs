@@ -33,6 +33,10 @@ pub enum Check {
     Zips,
     /// It takes this consumer: its consent came, it is on no list, the buyer did not have it before.
     Consumer,
+    /// Its breaker lets calls through.
+    Breaker,
+    /// It, and its buyer, take one more call at this time.
+    Rate,
     /// Its price can reach the publisher's floor and the margin.
     Floor,
     /// Its limits leave room.
@@ -53,6 +57,8 @@ impl Check {
             Self::States => "states",
             Self::Zips => "zips",
             Self::Consumer => "consumer",
+            Self::Breaker => "breaker",
+            Self::Rate => "rate",
             Self::Floor => "floor",
             Self::Limits => "limits",
         }

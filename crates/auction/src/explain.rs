@@ -33,7 +33,7 @@ pub fn explain(
     let terms = book.get(contract)?;
     let explained = judge_one(terms, context, &lead).and_then(|deferred| {
         let named = terms.price.named(&lead);
-        round::may_enter(terms, named, rules, min_payout, context, facts)?;
+        round::enters(contract, terms, named, rules, min_payout, context, facts)?;
         Ok(deferred || named.is_some_and(|named| named.deferred))
     });
     Some(match explained {

@@ -128,6 +128,9 @@ impl PostLadder {
             (State::Holding(at), LadderInput::HoldFull(id, limit)) if id == at.reservation.id => {
                 return self.pass(now, &at, limit.into());
             }
+            (State::Holding(at), LadderInput::Shut(id, shut)) if id == at.reservation.id => {
+                return self.pass(now, &at, shut.reason());
+            }
             (State::Holding(at), LadderInput::HoldFailed(id)) if id == at.reservation.id => {
                 return self.pass(now, &at, ContractReason::PostError);
             }

@@ -11,8 +11,10 @@
 
 mod acceptance;
 mod book;
+mod breaker;
 mod eligible;
 mod explain;
+mod gate;
 mod geo;
 mod ladder;
 mod limits;
@@ -26,8 +28,10 @@ mod waterfall;
 
 pub use acceptance::{Acceptance, Tally};
 pub use book::{AfterTmax, Book, PingMode, PostPrice, Promise, Rules, Slot, Terms};
+pub use breaker::{Breaker, BreakerRules, CallEnd, Change, Ticket};
 pub use eligible::{Check, Failed};
 pub use explain::{Explained, explain};
+pub use gate::Shut;
 pub use geo::{States, ZipError, Zips};
 pub use ladder::{
     Booked, Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostLadder,
@@ -35,7 +39,9 @@ pub use ladder::{
 };
 pub use limits::{Account, Cap, CapSize, Caps, PublisherLimits};
 pub use price::{Named, Price, PriceRules};
-pub use round::{Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening};
+pub use round::{
+    Kind, PingEffect, PingInput, PingReply, PingRound, Round, RoundOpening, may_enter,
+};
 pub use schedule::{Schedule, ScheduleRow};
 pub use screen::{Bar, Consumer, Context, Facts, History, LeadView, Passed, Screened, screen};
 pub use select::{Bid, Policy, RankBy, Rung};

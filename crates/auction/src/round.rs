@@ -218,15 +218,17 @@ impl PingRound {
         let mut row = Row::new(terms, deferred);
         let opening = &self.opening;
         let (rules, context) = (&opening.rules, &opening.context);
-        let may_enter = may_enter(
+        let facts = &opening.facts;
+        let enters = enters(
+            slot,
             terms,
             named,
             rules,
             opening.min_payout,
             context,
-            &opening.facts,
+            facts,
         );
-        if let Err(failed) = may_enter {
+        if let Err(failed) = enters {
             return Entry::out(slot, row, failed.reason);
         }
         let named = named.map(|named| named.price);
@@ -478,9 +480,29 @@ fn bounded(price: &Price, offered: Micros) -> Option<Micros> {
     }
 }
 
-/// What is asked of a contract when a round opens, after the static part: whether its price can
-/// reach the floor, and whether its limits leave room.
-pub(crate) fn may_enter(
+/// What is asked of a contract when a round opens, after the static part: whether it is shut, and what
+/// [`may_enter`] asks.
+pub(crate) fn enters(
+    slot: Slot,
+    terms: &Terms,
+    named: Option<Named>,
+    rules: &Rules,
+    min_payout: Micros,
+    context: &Context,
+    facts: &Facts,
+) -> Result<(), Failed> {
+    if let Some(shut) = facts.shut(slot) {
+        return Err(shut.failed());
+    }
+    may_enter(terms, named, rules, min_payout, context, facts)
+}
+
+/// Whether the price of a contract that is not shut can reach the floor, and its limits leave room. Who
+/// counts calls asks this first, so that none is counted for a contract that is not called.
+///
+/// # Errors
+/// The first check that fails.
+pub fn may_enter(
     terms: &Terms,
     named: Option<Named>,
     rules: &Rules,

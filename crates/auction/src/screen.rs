@@ -14,7 +14,7 @@ use filter::{Cell, Fields};
 
 use crate::eligible::{Locals, Place, judge, judge_one};
 use crate::price::Named;
-use crate::{Acceptance, Book, Rules, Slot, Terms, limits};
+use crate::{Acceptance, Book, Rules, Shut, Slot, Terms, limits};
 
 /// The lead as far as it is known: a ping has less of it than a post.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,8 @@ pub struct Facts {
     pub used: BTreeMap<CounterKey, i64>,
     /// What is remembered of contracts, in the order of their slots; nothing of who is not there.
     pub histories: Vec<(Slot, History)>,
+    /// Contracts that are shut at the moment, in the order of their slots.
+    pub shut: Vec<(Slot, Shut)>,
 }
 
 /// What is remembered of a contract.
@@ -132,6 +134,11 @@ impl Facts {
         let at = self.histories.binary_search_by_key(&slot, |(at, _)| *at);
         let found = at.ok().and_then(|at| self.histories.get(at));
         found.map_or_else(History::default, |(_, history)| *history)
+    }
+
+    pub(crate) fn shut(&self, slot: Slot) -> Option<Shut> {
+        let at = self.shut.binary_search_by_key(&slot, |(at, _)| *at).ok()?;
+        self.shut.get(at).map(|(_, shut)| *shut)
     }
 }
 

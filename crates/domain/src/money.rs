@@ -106,6 +106,8 @@ pub struct Ppm(u32);
 impl Ppm {
     /// The whole.
     pub const ONE: Self = Self(1_000_000);
+    /// A half.
+    pub const HALF: Self = Self(500_000);
 
     /// A share of at most one.
     pub fn new(ppm: u32) -> Option<Self> {

@@ -33,9 +33,14 @@ pub(crate) fn facts(facts: &Facts, book: &Book) -> proto::Facts {
             turn: history.turn,
         })
     });
+    let shut = facts.shut.iter().filter_map(|(slot, shut)| {
+        let contract = book.get(*slot)?.contract.to_string();
+        Some((contract, shut.reason().to_string()))
+    });
     proto::Facts {
         caps: caps.collect(),
         histories: histories.collect(),
+        shut: shut.collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{
     Mono, Reservation, ReservationId, SaleFlag, Settlement, Timestamp, Usage,
 };
 
-use crate::{Book, Context, Promise, Rules, Rung, Slot, Waterfall};
+use crate::{Book, Context, Promise, Rules, Rung, Shut, Slot, Waterfall};
 
 /// All a ladder starts from.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub enum LadderInput {
     Held(ReservationId),
     /// This cap is full, or the balance is spent.
     HoldFull(ReservationId, Limit),
+    /// The contract is shut at the moment: nothing was asked of the store.
+    Shut(ReservationId, Shut),
     /// The store could not say, or does not trust our clock.
     HoldFailed(ReservationId),
     /// The pin stands, and the claim is ours to post.
@@ -255,7 +257,7 @@ pub enum Fate {
 /// What a ladder wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LadderEffect {
-    /// Reserve, until the expiry.
+    /// Reserve, until the expiry, unless the contract is shut.
     Hold {
         /// For a post to this contract.
         slot: Slot,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use auction::{
     Check, Explained, Kind, LadderEffect, LadderInput, PingEffect, PingMode, PingReply, PingResult,
-    PostReply, Row, Slot, Unsent, explain,
+    PostReply, Row, Shut, Slot, Unsent, explain,
 };
-use domain::{ContractName, ContractReason, LeadStatus};
+use domain::{ContractName, ContractReason, LeadStatus, ReservationId};
 
 use crate::after_every_world;
 use crate::life::{Happened, Life};
@@ -78,7 +78,7 @@ fn every_rung_has_the_reason_that_it_met() {
     });
 }
 
-/// What contracts met that were posted, or whose cap was full.
+/// What contracts met that were posted, that were shut, or whose cap was full.
 fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
     let mut replies = BTreeMap::new();
     let mut met = BTreeMap::new();
@@ -88,14 +88,13 @@ fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
                 replies.entry(*leg).or_insert_with(|| reason(reply));
             }
             Happened::Told(LadderInput::HoldFull(id, limit)) => {
-                let held = life.effects().find_map(|(_, effect)| match effect {
-                    LadderEffect::Hold {
-                        slot, reservation, ..
-                    } if reservation.id == *id => Some(*slot),
-                    _ => None,
-                });
-                let contract = life.contract(held.unwrap()).clone();
-                met.insert(contract, (*limit).into());
+                met.insert(wanted(life, *id), (*limit).into());
+            }
+            Happened::Told(LadderInput::Shut(id, Shut::Breaker)) => {
+                met.insert(wanted(life, *id), ContractReason::BreakerOpen);
+            }
+            Happened::Told(LadderInput::Shut(id, Shut::Rate)) => {
+                met.insert(wanted(life, *id), ContractReason::Throttled);
             }
             Happened::Told(LadderInput::Tick) => {
                 let unanswered = life.posts().into_iter().find(|post| post.until == *at);
@@ -121,6 +120,17 @@ fn met(life: &Life) -> BTreeMap<ContractName, ContractReason> {
         }
     }
     met
+}
+
+/// The contract that a hold was asked for.
+fn wanted(life: &Life, id: ReservationId) -> ContractName {
+    let held = life.effects().find_map(|(_, effect)| match effect {
+        LadderEffect::Hold {
+            slot, reservation, ..
+        } if reservation.id == id => Some(*slot),
+        _ => None,
+    });
+    life.contract(held.unwrap()).clone()
 }
 
 fn reason(reply: &PostReply) -> ContractReason {
@@ -234,7 +244,7 @@ fn an_explanation_agrees_with_the_auction() {
                 let mut rows = round.waterfall.rows.iter();
                 let row = rows.find(|row| row.contract == terms.contract);
                 match explained.unwrap() {
-                    Explained::Failed(failed) if failed.check < Check::Floor => {
+                    Explained::Failed(failed) if failed.check < Check::Breaker => {
                         assert_eq!(row, None, "{failed:?}");
                         *excluded.entry(failed.reason).or_default() += 1;
                     }

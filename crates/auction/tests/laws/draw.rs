@@ -7,7 +7,7 @@ use std::time::Duration;
 use auction::{
     Acceptance, Account, AfterTmax, Book, Cap, CapSize, Caps, History, Kind, PingMode, Policy,
     PostPrice, Price, PriceRules, Promise, PublisherLimits, RankBy, Rules, Schedule, ScheduleRow,
-    Screened, Slot, SourceList, Sources, States, Subs, Terms, Zips,
+    Screened, Shut, Slot, SourceList, Sources, States, Subs, Terms, Zips,
 };
 use domain::{
     BuyerName, CalendarDate, CapWindow, ContractName, Counts, Currency, FieldClass, FieldName,
@@ -303,6 +303,22 @@ pub(crate) fn histories(draw: &mut Draw, screened: &Screened) -> Vec<(Slot, Hist
         (count(3) > 0).then_some((passed.slot, history))
     });
     histories.collect()
+}
+
+/// Contracts that are shut as a round opens.
+pub(crate) fn shut(draw: &mut Draw, screened: &Screened) -> Vec<(Slot, Shut)> {
+    let passed = screened.passed.iter();
+    let shut = passed.filter_map(|passed| Some((passed.slot, shut_now(draw)?)));
+    shut.collect()
+}
+
+/// Whether a contract is shut at this moment.
+pub(crate) fn shut_now(draw: &mut Draw) -> Option<Shut> {
+    match draw.below(30) {
+        0 => Some(Shut::Breaker),
+        1 => Some(Shut::Rate),
+        _ => None,
+    }
 }
 
 /// A book, what each of its contracts wishes, and the book that replaces it later.

@@ -91,7 +91,7 @@ fn the_worlds_show_every_kind_of_end() {
         }
     }
     let reasons = "won lost_to_higher not_needed below_floor no_bid ping_timeout ping_error \
-        bad_response throttled cap buyer_rejected buyer_says_duplicate post_error in_doubt \
+        bad_response throttled breaker_open cap buyer_rejected buyer_says_duplicate post_error in_doubt \
         post_timeout abandoned \
         bid_expired no_time post_limit paused test_mismatch excluded_by_publisher incompatible \
         schedule source_blocked filtered geo";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auction::{
     Cap, CapSize, Facts, History, Kind, PingEffect, PingInput, PingMode, PingReply, Policy, Price,
-    RankBy, Rules, Slot, Terms,
+    RankBy, Rules, Shut, Slot, Terms,
 };
 use domain::{
     BuyerName, CapWindow, ContractName, ContractReason, CounterKey, CounterOwner, Counts, Micros,
@@ -134,7 +134,12 @@ fn round(world: &World, life: &Life, answers: &Answers) -> Expected {
         }
         let named = named.map(|(price, _)| price);
         let answer = answers.get(&terms.contract);
-        let result = price(terms, named, rules, order, facts, answer);
+        let mut shut = facts.shut.iter().filter(|(at, _)| *at == Slot(slot));
+        let result = match shut.next() {
+            Some((_, Shut::Breaker)) => Err(ContractReason::BreakerOpen),
+            Some((_, Shut::Rate)) => Err(ContractReason::Throttled),
+            None => price(terms, named, rules, order, facts, answer),
+        };
         if let Ok(price) = &result {
             ladder.push((
                 place(rules, facts, slot, terms, *price),

@@ -189,6 +189,7 @@ impl World {
         let facts = Facts {
             used: used.collect(),
             histories: draw::histories(&mut self.draw, &screened),
+            shut: draw::shut(&mut self.draw, &screened),
         };
         let round = PingRound::open(RoundOpening {
             book: Arc::clone(&self.book),
@@ -315,6 +316,10 @@ impl World {
                     reservation, until, ..
                 } => {
                     let id = reservation.id;
+                    if let Some(shut) = draw::shut_now(&mut self.draw) {
+                        self.replies(of, LadderInput::Shut(id, shut));
+                        continue;
+                    }
                     let full = self.caps.hold(&reservation, until);
                     let input = match full {
                         _ if self.draw.chance(1) => LadderInput::HoldFailed(id),

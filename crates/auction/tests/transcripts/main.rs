@@ -101,6 +101,7 @@ scenarios! {
     prices_by_rules
     prices_wait_for_the_whole_lead
     reprice_stops_at_the_floor
+    shut_contracts
     sold_again_in_doubt
     somebody_else_has_the_lead
     sources

@@ -11,7 +11,7 @@ use auction::{
 };
 use domain::{ContractName, CounterUse, LeadId, Mono, Reservation, Timestamp, Usage};
 
-use crate::scenario::{Does, Scenario, Trouble};
+use crate::scenario::{Does, Scenario, Trouble, When};
 use crate::words;
 
 /// What stores and log take where the scenario says nothing.
@@ -124,6 +124,11 @@ impl Play {
         for (slot, terms) in self.book.iter() {
             let history = self.scenario.histories.get(&terms.contract);
             facts.histories.extend(history.map(|known| (slot, *known)));
+            let shut = self
+                .scenario
+                .shut
+                .get(&(terms.contract.clone(), When::Ping));
+            facts.shut.extend(shut.map(|shut| (slot, *shut)));
         }
         let mut round = PingRound::open(RoundOpening {
             book: Arc::clone(&self.book),
@@ -278,8 +283,15 @@ impl Play {
 
     fn perform(&mut self, effect: LadderEffect) {
         match effect {
-            LadderEffect::Hold { reservation, .. } => {
+            LadderEffect::Hold {
+                slot, reservation, ..
+            } => {
                 let leg = reservation.id.leg;
+                let shut = self.scenario.shut.get(&(self.name(slot), When::Post));
+                if let Some(shut) = shut.copied() {
+                    let answer = LadderInput::Shut(reservation.id, shut);
+                    return self.after(Duration::ZERO, Event::Ladder(answer));
+                }
                 self.line(format!("hold leg {leg}: {}", words::units(&reservation)));
                 let answer = self.hold(&reservation);
                 self.strike(&format!("hold {leg}"), STORE, answer, |_| {

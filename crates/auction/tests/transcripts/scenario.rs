@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use auction::{
     Acceptance, AfterTmax, History, Kind, PingMode, PingReply, Policy, PostPrice, PostReply, Price,
-    PriceRules, Promise, RankBy, Rules, Schedule, ScheduleRow, SourceList, Sources, States, Subs,
-    Terms, Unsent, Zips,
+    PriceRules, Promise, RankBy, Rules, Schedule, ScheduleRow, Shut, SourceList, Sources, States,
+    Subs, Terms, Unsent, Zips,
 };
 use domain::{
     BuyerName, CalendarDate, ContractName, Currency, FieldClass, FieldName, FieldValue, FullLead,
@@ -54,6 +54,13 @@ pub(crate) struct Does<T> {
     pub(crate) after: Duration,
 }
 
+/// When a contract is shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum When {
+    Ping,
+    Post,
+}
+
 /// How the log, the store or the claim behave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -70,6 +77,7 @@ pub(crate) struct Scenario {
     pub(crate) used: Used,
     pub(crate) order: Order,
     pub(crate) histories: BTreeMap<ContractName, History>,
+    pub(crate) shut: BTreeMap<(ContractName, When), Shut>,
     /// Contracts that are no longer in the book, or paused, when the quote is posted.
     pub(crate) gone: Vec<ContractName>,
     pub(crate) paused: Vec<ContractName>,
@@ -100,6 +108,7 @@ impl Scenario {
                 fields: FullLead::default(),
             },
             histories: BTreeMap::new(),
+            shut: BTreeMap::new(),
             gone: Vec::new(),
             paused: Vec::new(),
             later: None,
@@ -169,6 +178,8 @@ impl Scenario {
                 let history = self.histories.entry(terms.contract.clone()).or_default();
                 history.turn = turn.parse().ok()?;
             }
+            ["breaker", "open", ref when @ ..] => self.shut(Shut::Breaker, when)?,
+            ["over", "its", "rate", ref when @ ..] => self.shut(Shut::Rate, when)?,
             ["off"] => terms.on = false,
             ["test"] => terms.testing = true,
             ["states", ref codes @ ..] => {
@@ -213,6 +224,18 @@ impl Scenario {
             ["on_unsettled", "accept"] => terms.on_unsettled = Settlement::Accepted,
             _ => limits::contract(&mut self.book, &mut self.used, words)?,
         }
+        Some(())
+    }
+
+    /// The contract read last is shut as the facts are read, or when its post is about to be held.
+    fn shut(&mut self, shut: Shut, when: &[&str]) -> Option<()> {
+        let when = match when {
+            [] => When::Ping,
+            ["at", "the", "post"] => When::Post,
+            _ => return None,
+        };
+        let contract = self.book.last()?.contract.clone();
+        self.shut.insert((contract, when), shut);
         Some(())
     }
 

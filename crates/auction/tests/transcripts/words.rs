@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auction::{
-    Ended, LadderInput, LadderRecord, LegReply, PingReply, PostReply, Rung, Slot, Unsent, Waterfall,
+    Ended, LadderInput, LadderRecord, LegReply, PingReply, PostReply, Rung, Shut, Slot, Unsent,
+    Waterfall,
 };
 use domain::{
     CapUnit, ContractName, ContractReason, LegState, Meter, Micros, Mono, Reservation, Timestamp,
@@ -71,6 +72,8 @@ pub(crate) fn told(input: &LadderInput) -> Option<String> {
             format!("leg {}: the balance is spent", id.leg)
         }
         LadderInput::HoldFull(id, limit) => format!("leg {}: the {limit} cap is full", id.leg),
+        LadderInput::Shut(id, Shut::Breaker) => format!("leg {}: the breaker is open", id.leg),
+        LadderInput::Shut(id, Shut::Rate) => format!("leg {}: over its rate", id.leg),
         LadderInput::HoldFailed(id) => format!("leg {}: the store cannot hold", id.leg),
         LadderInput::PinExpired(id) => format!("leg {}: the hold had expired", id.leg),
         LadderInput::PinFailed(id) => format!("leg {}: the store cannot pin", id.leg),
