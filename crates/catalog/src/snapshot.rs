@@ -71,7 +71,7 @@ pub struct Campaign {
     pub currency: Currency,
     /// Publishers' deadlines.
     pub tmax: Tmax,
-    /// What a publisher is told about single contracts.
+    /// What a publisher hears of why a lead was not bought.
     pub disclosure: Disclosure,
     /// What counts as a conversion.
     pub goals: BTreeMap<GoalName, Goal>,
@@ -133,15 +133,29 @@ impl Tmax {
     }
 }
 
-/// What a publisher is told about single contracts.
+/// What a publisher hears of why a lead was not bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disclosure {
-    /// Nothing.
+    /// That there is a reason.
     None,
-    /// Counts by reason code.
+    /// Its code.
     Code,
-    /// The waterfall, without buyers' names.
+    /// Its code with a sentence, and the waterfall without names and prices.
     Full,
+}
+
+impl Disclosure {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Code, Self::Full];
+
+    /// The word in a catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Code => "code",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// How a contract is reached.

@@ -186,6 +186,11 @@ macro_rules! contract_reasons {
             pub const fn code(&self) -> &'static str {
                 match self { $(Self::$variant { .. } => $code,)* }
             }
+
+            /// A sentence for a person.
+            pub const fn message(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $about,)* }
+            }
         }
     };
 }

@@ -2,29 +2,17 @@
 
 use std::time::Duration;
 
+use auction::Waterfall;
 use bytes::Bytes;
+use catalog::Disclosure;
 use domain::{
     AuctionId, Currency, LeadId, LeadReason, LeadStatus, LegState, Micros, SaleId, Timestamp,
 };
 use intake::Issue;
 use proto::{LeadState, RecordError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// `reason` of a lead that is not sold.
-#[derive(Debug, Serialize)]
-struct Reason {
-    code: &'static str,
-    message: &'static str,
-}
-
-impl From<LeadReason> for Reason {
-    fn from(reason: LeadReason) -> Self {
-        Self {
-            code: reason.as_str(),
-            message: reason.message(),
-        }
-    }
-}
+use crate::disclose::{Counted, Reason, Step, steps};
 
 #[derive(Debug, Serialize)]
 struct Warning<'a> {
@@ -54,6 +42,8 @@ struct Post<'a> {
     sales: Vec<Sale>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waterfall: Option<Vec<Step>>,
     test: bool,
     warnings: Vec<Warning<'a>>,
     took_ms: u64,
@@ -66,6 +56,7 @@ pub(crate) struct About<'a> {
     pub(crate) lead: LeadId,
     pub(crate) publisher_lead_id: Option<&'a str>,
     pub(crate) currency: Currency,
+    pub(crate) disclosure: Disclosure,
     pub(crate) test: bool,
     pub(crate) warnings: &'a [Issue],
     pub(crate) took: Duration,
@@ -82,7 +73,7 @@ pub(crate) enum Told<'a> {
         redirect_url: Option<&'a str>,
     },
     /// It was not, or not yet.
-    Not(LeadStatus, LeadReason),
+    Not(LeadStatus, LeadReason, Option<&'a Waterfall>),
 }
 
 fn millis(span: Duration) -> u64 {
@@ -106,6 +97,7 @@ fn sale(lead: LeadId, leg: u16, status: &'static str, payout: Micros) -> Sale {
 
 /// The answer to a post.
 pub(crate) fn post(about: About<'_>, told: Told<'_>) -> Bytes {
+    let mut waterfall = None;
     let (status, payout, sales, reason, redirect_url) = match told {
         Told::Sold {
             leg,
@@ -118,7 +110,11 @@ pub(crate) fn post(about: About<'_>, told: Told<'_>) -> Bytes {
             None,
             redirect_url,
         ),
-        Told::Not(status, reason) => (status, Micros::ZERO, Vec::new(), Some(reason.into()), None),
+        Told::Not(status, reason, tried) => {
+            waterfall = tried.and_then(|tried| steps(tried, about.disclosure));
+            let reason = Reason::of(reason, about.disclosure);
+            (status, Micros::ZERO, Vec::new(), Some(reason), None)
+        }
     };
     json(&Post {
         status: status.as_str(),
@@ -129,6 +125,7 @@ pub(crate) fn post(about: About<'_>, told: Told<'_>) -> Bytes {
         redirect_url,
         sales,
         reason,
+        waterfall,
         test: about.test,
         warnings: warnings(about.warnings),
         took_ms: millis(about.took),
@@ -137,7 +134,13 @@ pub(crate) fn post(about: About<'_>, told: Told<'_>) -> Bytes {
 }
 
 /// The answer to a look-up, or to a repeated post whose first answer was not final: the state now.
-pub(crate) fn state(state: &LeadState, request_id: &str) -> Result<Bytes, RecordError> {
+/// What was tried is not in the state, but in the final answer, `stored`.
+pub(crate) fn state(
+    state: &LeadState,
+    disclosure: Disclosure,
+    stored: Option<&[u8]>,
+    request_id: &str,
+) -> Result<Bytes, RecordError> {
     let lead = state.lead_id()?;
     let mut payout = Micros::ZERO;
     let mut currency = None;
@@ -168,12 +171,27 @@ pub(crate) fn state(state: &LeadState, request_id: &str) -> Result<Bytes, Record
         currency: currency.unwrap_or(Currency::USD).to_string(),
         redirect_url: None,
         sales,
-        reason: state.lead_reason()?.map(Into::into),
+        reason: state
+            .lead_reason()?
+            .map(|reason| Reason::of(reason, disclosure)),
+        waterfall: stored
+            .filter(|_| disclosure == Disclosure::Full)
+            .and_then(tried),
         test: received.is_some_and(|received| received.test),
         warnings: Vec::new(),
         took_ms: u64::try_from(state.took_us / 1000).unwrap_or(0),
         request_id,
     }))
+}
+
+/// The waterfall of a stored answer, if it has one.
+fn tried(stored: &[u8]) -> Option<Vec<Step>> {
+    #[derive(Deserialize)]
+    struct Stored {
+        waterfall: Option<Vec<Step>>,
+    }
+    let stored: Stored = serde_json::from_slice(stored).ok()?;
+    stored.waterfall
 }
 
 #[derive(Debug, Serialize)]
@@ -268,16 +286,10 @@ pub(crate) fn quoted(about: AboutPing<'_>, offer: &Offer<'_>) -> Bytes {
 }
 
 #[derive(Debug, Serialize)]
-struct Counted<'a> {
-    code: &'a str,
-    count: u32,
-}
-
-#[derive(Debug, Serialize)]
 struct NoBid<'a> {
     status: &'static str,
     ping_ref: String,
-    reasons: Vec<Counted<'a>>,
+    reasons: Vec<Counted>,
     test: bool,
     warnings: Vec<Warning<'a>>,
     took_ms: u64,
@@ -285,16 +297,11 @@ struct NoBid<'a> {
 }
 
 /// The answer to a ping without one: how many contracts ended for which reason.
-pub(crate) fn no_bid<'a>(
-    about: AboutPing<'a>,
-    reasons: impl Iterator<Item = (&'a str, u32)>,
-) -> Bytes {
+pub(crate) fn no_bid(about: AboutPing<'_>, reasons: Vec<Counted>) -> Bytes {
     json(&NoBid {
         status: "no_bid",
         ping_ref: about.auction.to_string(),
-        reasons: reasons
-            .map(|(code, count)| Counted { code, count })
-            .collect(),
+        reasons,
         test: about.test,
         warnings: warnings(about.warnings),
         took_ms: millis(about.took),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use auction::{Context, Rules};
 use bytes::Bytes;
+use catalog::Disclosure;
 use domain::{
     CampaignName, ClickId, FieldValue, LeadId, Mono, PingFields, PublisherName, Timestamp,
 };
 use intake::{Body, Control, Exclusion};
+use proto::LeadState;
 use sha2::{Digest as _, Sha256};
 use store::{Backend, ClaimKey, Claims, Digest, LeadView, Vault};
 
@@ -132,14 +134,27 @@ impl<B: Backend> Router<B> {
             return Ok(Some(clear));
         }
         match state {
-            Some(state) if ended => Ok(Some(
-                answer::state(state, request_id).map_err(store::StoreError::from)?,
-            )),
+            Some(state) if ended => {
+                let disclosure = self.disclosure(state);
+                let told = answer::state(state, disclosure, None, request_id);
+                Ok(Some(told.map_err(store::StoreError::from)?))
+            }
             _ => Ok(None),
         }
     }
 
-    async fn unseal(&self, lead: LeadId, sealed: &[u8]) -> Result<Option<Bytes>, Refused> {
+    /// What the campaign of a lead discloses to its publishers; nothing if it is no more.
+    pub(crate) fn disclosure(&self, state: &LeadState) -> Disclosure {
+        let received = state.received.as_ref();
+        let stall = received.and_then(|received| self.market.stall(&received.campaign));
+        stall.map_or(Disclosure::None, |stall| stall.campaign.disclosure)
+    }
+
+    pub(crate) async fn unseal(
+        &self,
+        lead: LeadId,
+        sealed: &[u8],
+    ) -> Result<Option<Bytes>, Refused> {
         // An erased lead has no key any more: its answer is told from its state.
         let Some(wrapped) = self.backend.vault().get(lead).await? else {
             return Ok(None);

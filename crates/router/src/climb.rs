@@ -286,7 +286,8 @@ impl<'a, B: Backend> Climber<'a, B> {
                     redirect_url: sold.redirect_url.as_deref(),
                 },
                 (None, reason) => {
-                    Told::Not(ended.status, reason.unwrap_or(LeadReason::LadderEnded))
+                    let reason = reason.unwrap_or(LeadReason::LadderEnded);
+                    Told::Not(ended.status, reason, Some(&ended.waterfall))
                 }
             };
             let answer = answer::post(self.about(took), told);
@@ -330,6 +331,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             lead: job.lead,
             publisher_lead_id: job.control.publisher_lead_id.as_deref(),
             currency: job.rules.currency,
+            disclosure: job.stall.campaign.disclosure,
             test: job.control.test,
             warnings: &job.warnings,
             took,

@@ -206,4 +206,4 @@ impl<B: Backend> Router<B> {
 
 /// The word for a lead nobody has finished yet.
 pub(crate) const IN_PROGRESS: Told<'static> =
-    Told::Not(LeadStatus::Pending, LeadReason::InProgress);
+    Told::Not(LeadStatus::Pending, LeadReason::InProgress, None);

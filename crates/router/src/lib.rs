@@ -11,6 +11,7 @@ mod away;
 mod call;
 mod climb;
 mod consumer;
+mod disclose;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;

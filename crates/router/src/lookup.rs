@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{LeadId, PublisherName};
-use store::{Backend, Claims};
+use catalog::Disclosure;
+use domain::{LeadId, LeadStatus, PublisherName};
+use store::{Backend, Claims, LeadView};
 
 use crate::call::{Endpoint, claim_key};
 use crate::refusal::Refused;
@@ -24,6 +25,13 @@ pub(crate) enum By<'a> {
 }
 
 const ABSENT: Refused = Refused::NotFound("no such lead");
+
+/// Whether the fold has come as far as the publisher has heard: who was told `sold` is not told `pending`.
+fn folded(view: &LeadView) -> bool {
+    let state = view.state.as_deref();
+    let ended = state.and_then(|state| state.lead_status().ok());
+    state.is_some() && (view.answer.is_none() || ended.is_none_or(LeadStatus::is_final))
+}
 
 impl<B: Backend> Router<B> {
     /// The state of a lead that is asked for otherwise than by its id.
@@ -77,10 +85,10 @@ impl<B: Backend> Router<B> {
     ) -> Result<Bytes, Refused> {
         let mut view = self.backend.claims().lead(lead).await?.ok_or(ABSENT)?;
         let until = self.clock.mono().plus(FOLD);
-        while view.state.is_none() {
+        while !folded(&view) {
             let left = until.since(self.clock.mono());
             if left.is_zero() {
-                return Err(ABSENT);
+                break;
             }
             view = self
                 .backend
@@ -97,6 +105,14 @@ impl<B: Backend> Router<B> {
         if owner != Some(publisher.as_str()) {
             return Err(ABSENT);
         }
-        Ok(answer::state(&state, request_id).map_err(store::StoreError::from)?)
+        let disclosure = self.disclosure(&state);
+        let stored = match disclosure {
+            Disclosure::Full if !state.sealed_answer.is_empty() => {
+                self.unseal(lead, &state.sealed_answer).await?
+            }
+            _ => None,
+        };
+        let told = answer::state(&state, disclosure, stored.as_deref(), request_id);
+        Ok(told.map_err(store::StoreError::from)?)
     }
 }

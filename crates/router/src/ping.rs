@@ -1,10 +1,9 @@
 //! `POST /v1/campaigns/{campaign}/ping`: a publisher asks what a lead is worth.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Context, Kind, LeadView, Round, Rung};
+use auction::{Context, Kind, LeadView, Rung};
 use bytes::Bytes;
 use domain::{AuctionId, FieldName, Micros, Timestamp};
 use intake::{Body, ConsentRule, PingRequest};
@@ -15,6 +14,7 @@ use crate::answer::{self, AboutPing, Offer};
 use crate::attempt::Attempt;
 use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
+use crate::disclose::Counted;
 use crate::refusal::Refused;
 use crate::round::{RoundOrder, RoundResult};
 use crate::{Router, records};
@@ -180,14 +180,12 @@ impl<B: Backend> Router<B> {
                 )
             }
             None => {
+                let disclosure = campaign.disclosure;
                 let reasons = match known.away {
-                    Some(reason) => BTreeMap::from([(reason.as_str().to_owned(), 1)]),
-                    None => reasons(&round),
+                    Some(reason) => Counted::away(reason, disclosure),
+                    None => Counted::of(&round.waterfall, disclosure),
                 };
-                answer::no_bid(
-                    about(took),
-                    reasons.iter().map(|(code, count)| (code.as_str(), *count)),
-                )
+                answer::no_bid(about(took), reasons)
             }
         };
         let record = Quoted {
@@ -271,16 +269,4 @@ fn quote_rung(rung: &Rung) -> QuoteRung {
         bid_id: rung.bid_id.clone().unwrap_or_default(),
         expires_at_us: rung.expires.map_or(0, Timestamp::as_micros),
     }
-}
-
-/// How many contracts ended for which reason, by code.
-fn reasons(round: &Round) -> BTreeMap<String, u32> {
-    let mut counts = BTreeMap::new();
-    for (reason, count) in &round.waterfall.excluded {
-        *counts.entry(reason.code().to_owned()).or_default() += count;
-    }
-    for reason in round.waterfall.rows.iter().filter_map(auction::Row::reason) {
-        *counts.entry(reason.code().to_owned()).or_default() += 1;
-    }
-    counts
 }

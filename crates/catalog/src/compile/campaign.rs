@@ -46,11 +46,7 @@ pub(super) fn campaign(
         let schema: Option<String> = table
             .need("schema")
             .and_then(|c| reference(&c, &context.known.schemas, "schema"));
-        let disclosures = [
-            ("none", Disclosure::None),
-            ("code", Disclosure::Code),
-            ("full", Disclosure::Full),
-        ];
+        let disclosures = Disclosure::ALL.map(|level| (level.as_str(), level));
         let disclosure = table.or("disclosure", Disclosure::Code, |c| c.word(&disclosures));
         let unknown_fields = [
             ("ignore", Unknown::Ignore),

@@ -92,7 +92,7 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.quote_promise": "`break_even`, `keep_margin` or `reprice`", "break_even", "how a quoted lead goes on after a reject, and what is then paid";
     "campaigns.*.direct_promise": "`break_even`, `keep_margin` or `reprice`", "reprice", "the same for a direct post";
     "campaigns.*.zone": "IANA time zone", "UTC", "the zone of its publishers' caps";
-    "campaigns.*.disclosure": "`none`, `code` or `full`", "code", "what publishers learn of contracts";
+    "campaigns.*.disclosure": "`none`, `code` or `full`", "code", "what publishers hear of why a lead was not bought: that there is a reason (`undisclosed`); its code; its code with a sentence, and the waterfall without names and prices";
     "campaigns.*.click_window": "time", "30d", "clicks look back this far, unless a goal says otherwise";
     "campaigns.*.fallback_url": "web URL", "", "where clicks of paused links go";
     "campaigns.*.postback_tokens": "list of keys", "", "tokens of the advertiser's postbacks";

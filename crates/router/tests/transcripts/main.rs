@@ -113,6 +113,9 @@ scenarios! {
     before_the_book
     consent
     caps_and_a_balance
+    disclosure_code
+    disclosure_full
+    disclosure_none
     doubt_is_sold_again
     everybody_refuses
     choosy_contracts
