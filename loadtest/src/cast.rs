@@ -118,6 +118,7 @@ impl Cast {
                 share: 1.0,
             }],
             direct_share: 0.5,
+            mistakes: 0.02,
             converts: 0.3,
             tmax: Duration::from_secs(3),
         }

@@ -24,7 +24,7 @@ pub enum Told {
     LookedUp(LeadTold),
     /// A postback was taken.
     Conversion(ConversionTold),
-    /// A request was refused: it left nothing behind.
+    /// A request was refused: it sold nothing.
     Refused(RefusedTold),
     /// An attempt ended without a complete answer: it may have been taken.
     Unanswered(UnansweredTold),
@@ -163,6 +163,8 @@ pub struct RefusedTold {
     pub status: u16,
     /// The problem's code.
     pub code: String,
+    /// The request, by the name that the problem gave it.
+    pub request_id: String,
 }
 
 /// An attempt without a complete answer.

@@ -49,6 +49,7 @@ impl Books<'_> {
         ];
         checks.extend(self.clicks());
         checks.extend(self.quotes());
+        checks.extend(self.refusals());
         checks.push(self.leads());
         checks.push(self.one_outcome_a_lead());
         checks.push(self.sales());

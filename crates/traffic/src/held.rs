@@ -114,6 +114,7 @@ pub struct Held {
     pub posts: Vec<HeldPost>,
     pub conversions: Vec<HeldConversion>,
     pub credits: Vec<HeldCredit>,
+    pub refusals: Vec<HeldRefusal>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -214,6 +215,15 @@ pub struct HeldCredit {
     pub value: Micros,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "columns, described in the schema")]
+pub struct HeldRefusal {
+    pub request_id: String,
+    pub kind: String,
+    pub status: u16,
+    pub code: String,
+}
+
 impl Held {
     /// Reads all views.
     pub async fn read(warehouse: &Warehouse) -> Result<Self, HeldError> {
@@ -260,6 +270,9 @@ impl Held {
                 .rows(
                     "SELECT conversion_id, model, goal, touch, share, value FROM v_credits",
                 )
+                .await?,
+            refusals: warehouse
+                .rows("SELECT request_id, kind, status, code FROM v_refusals")
                 .await?,
         })
     }

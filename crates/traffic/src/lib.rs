@@ -35,7 +35,7 @@ pub use driver::{Driver, Stretch};
 pub use gate::Gate;
 pub use held::{
     Held, HeldAuction, HeldClick, HeldConversion, HeldCredit, HeldError, HeldLead, HeldPing,
-    HeldPost, Warehouse,
+    HeldPost, HeldRefusal, Warehouse,
 };
 pub use latency::{Percentiles, Sample, control as control_samples, overhead as overhead_samples};
 pub use ledger::{Bought, Buyers, Clients, Pinged, key_of, sale_of};

@@ -59,6 +59,7 @@ struct ReasonAnswer {
 #[derive(Deserialize)]
 struct Problem {
     code: String,
+    request_id: String,
 }
 
 impl Driver {
@@ -170,6 +171,9 @@ impl Driver {
         let ping_id = if direct {
             None
         } else {
+            if visitor.dice.happens(self.mix.mistakes) {
+                self.mistake(&going, &person).await;
+            }
             let (ping_id, ()) = tokio::join!(self.ping(&going, &person), self.beside(&person));
             let ping_id = ping_id?;
             // A publisher shows the offer before the consumer gives contact data.
@@ -196,6 +200,18 @@ impl Driver {
         let (last, others) = self.mix.campaigns.split_last()?;
         let drawn = others.iter().find(|wanted| dice.happens(wanted.share));
         Some(drawn.unwrap_or(last))
+    }
+
+    /// A form without its own checks pings what the consumer typed, and hears what is wrong with it.
+    async fn mistake(&self, going: &Going<'_>, person: &Person) {
+        let mut body = going.control.clone();
+        let mut lead = person.for_ping();
+        put(&mut lead, "zip", "7870".into());
+        put(&mut body, "lead", lead);
+        let key = format!("mistake-{}", going.marker);
+        if let Some(heard) = self.publish(Asked::Ping, going, &key, "ping", &body).await {
+            self.refused(Asked::Ping, &key, &heard.answered);
+        }
     }
 
     /// Asks for a quote; returns it if there is one.
@@ -374,21 +390,18 @@ impl Driver {
 
     fn refused(&self, asked: Asked, key: &str, answered: &Answered) {
         Live::up(&self.live.refused);
-        let code = answered.json::<Problem>().map_or_else(
-            || {
-                String::from_utf8_lossy(&answered.body)
-                    .chars()
-                    .take(120)
-                    .collect()
-            },
-            |problem| problem.code,
-        );
+        let text = || String::from_utf8_lossy(&answered.body);
+        let problem = answered.json::<Problem>().unwrap_or_else(|| Problem {
+            code: text().chars().take(120).collect(),
+            request_id: String::new(),
+        });
         let status = answered.status.as_u16();
         self.book.write(Told::Refused(RefusedTold {
             asked,
             key: key.to_owned(),
             status,
-            code,
+            code: problem.code,
+            request_id: problem.request_id,
         }));
     }
 }

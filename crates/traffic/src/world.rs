@@ -51,6 +51,8 @@ pub struct Mix {
     pub campaigns: Vec<Wanted>,
     /// The share of leads that are posted without a ping.
     pub direct_share: f64,
+    /// The share of pings that come with a mistake first, and are refused.
+    pub mistakes: f64,
     /// The share of sold leads that convert later.
     pub converts: f64,
     /// The publishers' deadline.

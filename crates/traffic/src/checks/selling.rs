@@ -50,6 +50,46 @@ impl Books<'_> {
         }
     }
 
+    /// Refused pings and posts, by request. Who was asked to come later (429) came again, and was told
+    /// nothing of it.
+    pub(super) fn refusals(&self) -> Vec<Check> {
+        let counts = |status: u16| (400..500).contains(&status) && status != 429;
+        let told = self.clients.refused.iter().filter_map(|refused| {
+            let ping = match refused.asked {
+                Asked::Ping => true,
+                Asked::Post => false,
+                Asked::Click | Asked::Postback => return None,
+            };
+            let line = (refused.request_id.as_str(), ping, refused.code.as_str());
+            counts(refused.status).then_some(line)
+        });
+        let held = self.held.refusals.iter().filter_map(|refused| {
+            let ping = refused.kind == "ping";
+            let line = (refused.request_id.as_str(), ping, refused.code.as_str());
+            counts(refused.status).then_some(line)
+        });
+        match self.run {
+            Run::Undisturbed => vec![Check::same(
+                "refusals: told = held, by request and code",
+                ("told", told),
+                ("held", held),
+            )],
+            Run::WithCrashes => {
+                let (told_count, held_count) = (told.clone().count(), held.clone().count());
+                let spare =
+                    self.unanswered(Asked::Ping).count() + self.unanswered(Asked::Post).count();
+                vec![
+                    Check::within("refusals: told are held", ("told", told), ("held", held)),
+                    Check::that(
+                        "refusals: no more untold than unanswered",
+                        held_count <= told_count + spare,
+                        format!("{held_count} held, {told_count} told, {spare} left unanswered"),
+                    ),
+                ]
+            }
+        }
+    }
+
     pub(super) fn leads(&self) -> Check {
         let told = self.clients.leads.values().map(|lead| {
             (

@@ -6,9 +6,9 @@ use domain::Micros;
 
 use super::*;
 use crate::book::LeadTold;
-use crate::book::{ClickTold, ConversionTold, QuoteTold, Told, UnansweredTold, Way};
+use crate::book::{ClickTold, ConversionTold, QuoteTold, RefusedTold, Told, UnansweredTold, Way};
 use crate::held::{
-    HeldAuction, HeldClick, HeldConversion, HeldCredit, HeldLead, HeldPing, HeldPost,
+    HeldAuction, HeldClick, HeldConversion, HeldCredit, HeldLead, HeldPing, HeldPost, HeldRefusal,
 };
 use sandbox::{Answer, Delivery, Entry, Kind};
 
@@ -88,6 +88,13 @@ fn world() -> (Vec<Told>, Vec<Entry>, Held) {
             visitor: 1,
             clicks_before: 1,
             at_us: 4,
+        }),
+        Told::Refused(RefusedTold {
+            asked: Asked::Ping,
+            key: "mistake-m".into(),
+            status: 422,
+            code: "invalid_lead".into(),
+            request_id: "rq_1".into(),
         }),
     ];
     let conversion = |id: &str, goal: &str, txid: &str, source: &str, amount| HeldConversion {
@@ -171,6 +178,12 @@ fn world() -> (Vec<Told>, Vec<Entry>, Held) {
                 ]
             })
             .collect(),
+        refusals: vec![HeldRefusal {
+            request_id: "rq_1".into(),
+            kind: "ping".into(),
+            status: 422,
+            code: "invalid_lead".into(),
+        }],
     };
     (told, vec![entry(Kind::Ping), entry(Kind::Post)], held)
 }
@@ -208,7 +221,7 @@ fn books_that_agree_pass() {
 type Change = fn(&mut (Vec<Told>, Vec<Entry>, Held));
 
 /// Every way to make the books differ, and a check that has to see it.
-const CHANGES: [(&str, Change); 32] = [
+const CHANGES: [(&str, Change); 35] = [
     ("every request was answered", |world| {
         world.0.push(Told::GivenUp(UnansweredTold {
             asked: Asked::Post,
@@ -246,6 +259,15 @@ const CHANGES: [(&str, Change); 32] = [
         let mut auction = world.2.auctions[0].clone();
         auction.auction_id = "au_2".into();
         world.2.auctions.push(auction);
+    }),
+    ("refusals: told", |world| world.2.refusals.clear()),
+    ("refusals: told", |world| {
+        world.2.refusals[0].kind = "post".into()
+    }),
+    ("refusals: no more untold", |world| {
+        let mut refusal = world.2.refusals[0].clone();
+        refusal.request_id = "rq_2".into();
+        world.2.refusals.push(refusal);
     }),
     ("leads: told", |world| {
         world.2.leads[0].status = "unsold".into()

@@ -39,6 +39,7 @@ pub(super) fn mix(leads_per_s: f64) -> Mix {
             share: 1.0,
         }],
         direct_share: 0.3,
+        mistakes: 0.0,
         converts: 0.25,
         tmax: Duration::from_secs(3),
     }

@@ -81,6 +81,7 @@ pub(super) fn mix(leads_per_s: f64) -> Mix {
         pause: (Duration::from_millis(50), Duration::from_millis(800)),
         campaigns: vec![wanted(MEASURED, 0.75), wanted(TARGETED, 1.0)],
         direct_share: 0.3,
+        mistakes: 0.02,
         converts: 0.25,
         tmax: Duration::from_secs(3),
     }

@@ -210,6 +210,7 @@ impl Report {
             pings,
             quoted,
             no_bid,
+            refused,
             posted,
             ..
         } = &self.quotes;
@@ -226,7 +227,7 @@ impl Report {
             String::new(),
             format!("clicks       {}", self.clicks),
             format!(
-                "quotes       {pings} pings: {quoted} quoted ({posted} posted), {no_bid} without a bid"
+                "quotes       {pings} pings: {quoted} quoted ({posted} posted), {no_bid} without a bid, {refused} refused"
             ),
             format!(
                 "leads        {received} received: {sold} sold, {unsold} unsold, {rejected} rejected, \
