@@ -2,7 +2,8 @@
 //!
 //! A reservation is `held -> pinned -> settled`. A held one ends by its expiry or a release, a pinned
 //! one by a release or a settlement. Settled ones are kept until their lead is forgotten, so that a
-//! settlement counts once however late it is repeated. Locks: one shard of the reservations (by
+//! settlement counts once however late it is repeated; once the lead has ended for everybody they are
+//! closed, and nothing moves them any more. Locks: one shard of the reservations (by
 //! lead), then the shards of the counters in order; a buyer's counters share one.
 
 mod counter;
@@ -33,6 +34,7 @@ enum Phase {
     Held { expires: Timestamp },
     Pinned,
     Settled(Usage),
+    Closed,
 }
 
 #[derive(Debug, Clone)]
@@ -97,12 +99,29 @@ impl LocalCaps {
             .insert(reservation.id, Entry { phase, counters });
     }
 
-    /// Forgets the settled reservations of a lead that is forgotten itself.
-    pub(crate) fn forget(&self, lead: LeadId, legs: impl Iterator<Item = u16>) {
+    /// A lead with so many legs has ended for everybody: what its reservations came to is counted.
+    pub(crate) fn close(&self, lead: LeadId, legs: u16) {
         let mut shard = self.0.shard(lead);
-        for leg in legs {
+        for leg in 1..=legs {
             let id = ReservationId { lead, leg };
-            if let Some(Phase::Settled(_)) = shard.entries.get(&id).map(|entry| entry.phase) {
+            let before = shard.entries.get(&id).map(|entry| entry.phase);
+            if matches!(before, None | Some(Phase::Settled(_))) {
+                let closed = Entry {
+                    phase: Phase::Closed,
+                    counters: Arc::default(),
+                };
+                shard.entries.insert(id, closed);
+            }
+        }
+    }
+
+    /// Forgets the settled reservations of a lead that is forgotten itself.
+    pub(crate) fn forget(&self, lead: LeadId, legs: u16) {
+        let mut shard = self.0.shard(lead);
+        for leg in 1..=legs {
+            let id = ReservationId { lead, leg };
+            let phase = shard.entries.get(&id).map(|entry| entry.phase);
+            if matches!(phase, Some(Phase::Settled(_) | Phase::Closed)) {
                 shard.entries.remove(&id);
             }
         }
@@ -220,7 +239,7 @@ impl Inner {
         };
         let mut table = self.counters.lock(entry.counters.iter());
         match entry.phase {
-            Phase::Settled(_) => {}
+            Phase::Settled(_) | Phase::Closed => {}
             Phase::Pinned => {
                 for take in entry.counters.iter() {
                     let counter = table.entry(take, now);
@@ -246,6 +265,10 @@ impl Inner {
         let now = self.clock.now();
         let id = reservation.id;
         let mut shard = self.shard(id.lead);
+        let phase = shard.entries.get(&id).map(|entry| entry.phase);
+        if phase == Some(Phase::Closed) {
+            return;
+        }
         let before = shard.entries.remove(&id);
         if let Some(Phase::Held { expires }) = before.as_ref().map(|entry| entry.phase) {
             shard.expiring.remove(&(expires, id));
@@ -268,7 +291,7 @@ impl Inner {
                 Some(Phase::Settled(usage)) if take.is_used(usage) => {
                     counter.committed -= take.amount;
                 }
-                Some(Phase::Settled(_)) | None => {}
+                Some(Phase::Settled(_) | Phase::Closed) | None => {}
             }
         }
         for take in counters.iter().filter(|take| take.is_used(usage)) {

@@ -7,6 +7,7 @@
 mod consumers;
 mod entry;
 mod expiry;
+mod key;
 mod open;
 mod wait;
 
@@ -18,19 +19,21 @@ use parking_lot::Mutex;
 use proto::{LeadBody, LeadRecord, LeadState, Received};
 use store::{
     Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
-    Lookup, PostingClaim, StoreError, Verdict, key,
+    Lookup, PostingClaim, StoreError, Verdict,
 };
 
 pub(crate) use entry::has_ended;
 pub(crate) use expiry::KEPT;
+pub(crate) use key::KeyHash;
 
 use crate::caps::LocalCaps;
 use crate::clock::StoreClock;
 use crate::floor::Floor;
+use crate::past::{Ended, Past};
 use crate::sharded::Sharded;
 use consumers::Consumers;
-use entry::{Entry, Keyed, Phase, Target};
-use expiry::{Leads, Quotes};
+use entry::{Entry, Fold, Found, Keyed, Phase, Target};
+use expiry::{Leads, Quotes, WARM};
 use open::OpenLeads;
 use wait::Waiting;
 
@@ -41,15 +44,30 @@ pub struct LocalClaims(Arc<Inner>);
 struct Inner {
     clock: StoreClock,
     caps: LocalCaps,
-    keys: Sharded<ClaimKey, Keyed>,
+    keys: Sharded<KeyHash, Keyed>,
     used_quotes: Sharded<AuctionId, LeadId>,
     consumers: Mutex<Consumers>,
     leads: Sharded<LeadId, Entry>,
     open: OpenLeads,
+    cooling: Leads,
     expiring: Leads,
     quotes: Quotes,
     waiting: Waiting,
     floor: Arc<Floor>,
+    past: Past,
+}
+
+/// What the fence says, before the lead that stands in the way is looked at.
+enum Fence {
+    Said(Admission),
+    Held(LeadId),
+    Busy(LeadId),
+}
+
+/// What a key leads to, likewise.
+enum Keys {
+    Said(Lookup),
+    Lead(LeadId),
 }
 
 impl LocalClaims {
@@ -57,6 +75,7 @@ impl LocalClaims {
         clock: StoreClock,
         caps: LocalCaps,
         floor: Arc<Floor>,
+        past: Past,
         quote_bytes: usize,
         waiters: usize,
     ) -> Self {
@@ -68,15 +87,17 @@ impl LocalClaims {
             consumers: Mutex::default(),
             leads: Sharded::new(),
             open: OpenLeads::new(floor.partitions()),
+            cooling: Leads::new(),
             expiring: Leads::new(),
             quotes: Quotes::new(quote_bytes),
             waiting: Waiting::new(waiters),
             floor,
+            past,
         }))
     }
 
-    /// Recovery: a lead as the log left it.
-    pub(crate) fn restore(&self, state: LeadState) -> Result<(), StoreError> {
+    /// Recovery: a lead as these records left it.
+    pub(crate) fn restore(&self, state: LeadState, records: Vec<u64>) -> Result<(), StoreError> {
         let lead = state.lead_id()?;
         let earlier = Earlier::of(&state)?;
         let now = self.0.clock.now();
@@ -90,15 +111,43 @@ impl LocalClaims {
             entry.expiring = true;
             self.0.expiring.push(due, lead);
         } else {
-            let partition = self.0.floor.partition(key::lead(lead));
-            self.0.open.insert(partition, &state, lead);
+            self.0.open.insert(self.0.partition(lead), &state, lead);
         }
-        entry.set_state(Arc::new(state));
+        entry.set_state(Arc::new(state), records);
         self.0.leads.shard(&lead).insert(lead, entry);
         Ok(())
     }
 
-    /// Recovery: a lead of which only its consumer is still remembered.
+    /// Recovery: a lead that has ended.
+    pub(crate) fn restore_ended(
+        &self,
+        lead: LeadId,
+        ended: Ended,
+        key: Option<(KeyHash, Digest)>,
+        quote: Option<AuctionId>,
+    ) {
+        if let Some((key, digest)) = key {
+            let target = Target::Lead(lead);
+            let mut keys = self.0.keys.shard(&key);
+            keys.entry(key).or_insert(Keyed { digest, target });
+        }
+        if let Some(quote) = quote {
+            self.0
+                .used_quotes
+                .shard(&quote)
+                .entry(quote)
+                .or_insert(lead);
+        }
+        self.0.caps.close(lead, ended.legs);
+        self.0.expiring.push(ended.at.plus(KEPT), lead);
+        let key = key.map(|(key, _)| key);
+        let mut entry = Entry::new(Phase::Answered, key, quote);
+        entry.expiring = true;
+        entry.fold = Fold::Ended(ended);
+        self.0.leads.shard(&lead).insert(lead, entry);
+    }
+
+    /// Recovery: what is remembered of a consumer.
     pub(crate) fn restore_consumer(&self, earlier: Earlier) {
         let now = self.0.clock.now();
         let mut consumers = self.0.consumers.lock();
@@ -106,13 +155,7 @@ impl LocalClaims {
     }
 
     /// Recovery: an answer to a ping.
-    pub(crate) fn restore_quote(
-        &self,
-        key: ClaimKey,
-        digest: Digest,
-        answer: &[u8],
-        at: Timestamp,
-    ) {
+    pub(crate) fn restore_quote(&self, key: KeyHash, digest: Digest, answer: &[u8], at: Timestamp) {
         self.0.quoted(key, digest, answer.into(), at);
     }
 }
@@ -126,12 +169,12 @@ impl Inner {
     /// Claims the key and the quote of a lead that the log knows.
     fn name(&self, lead: LeadId, entry: &mut Entry, received: &Received) -> Result<(), StoreError> {
         if let Some(claim) = &received.claim {
-            let key = ClaimKey(claim.key.clone());
+            let key = KeyHash::from(&ClaimKey(claim.key.clone()));
             let digest = digest(&claim.digest)?;
             let target = Target::Lead(lead);
             self.keys
                 .shard(&key)
-                .entry(key.clone())
+                .entry(key)
                 .or_insert(Keyed { digest, target });
             entry.key = Some(key);
         }
@@ -143,45 +186,69 @@ impl Inner {
         Ok(())
     }
 
-    fn lookup(&self, key: &ClaimKey, digest: &Digest) -> Lookup {
-        let lead = match self.keys.shard(key).get(key) {
-            None => return Lookup::Free,
-            Some(known) if known.digest != *digest => return Lookup::Conflict,
+    fn partition(&self, lead: LeadId) -> usize {
+        self.floor.partition(key_of(lead))
+    }
+
+    fn lookup(&self, key: KeyHash, digest: &Digest) -> Keys {
+        match self.keys.shard(&key).get(&key) {
+            None => Keys::Said(Lookup::Free),
+            Some(known) if known.digest != *digest => Keys::Said(Lookup::Conflict),
             Some(known) => match &known.target {
                 Target::Quote { answer, until } if *until > self.clock.now() => {
-                    return Lookup::Quote(Arc::clone(answer));
+                    Keys::Said(Lookup::Quote(Arc::clone(answer)))
                 }
-                Target::Quote { .. } => return Lookup::Free,
-                Target::Lead(lead) => *lead,
+                Target::Quote { .. } => Keys::Said(Lookup::Free),
+                Target::Lead(lead) => Keys::Lead(*lead),
             },
+        }
+    }
+
+    fn found(&self, lead: LeadId) -> Option<Found> {
+        let leads = self.leads.shard(&lead);
+        leads.get(&lead).map(|entry| entry.found(lead))
+    }
+
+    /// A lead, read from the log if it has to be: not on the caller's thread.
+    async fn view(&self, lead: LeadId) -> Result<Option<LeadView>, StoreError> {
+        let ended = match self.found(lead) {
+            None => return Ok(None),
+            Some(Found::Here(view)) => return Ok(Some(view)),
+            Some(Found::Past(ended)) => ended,
         };
-        self.view(lead).map_or(Lookup::Free, Lookup::Lead)
+        let (past, partition) = (self.past.clone(), self.partition(lead));
+        let read = tokio::task::spawn_blocking(move || past.read(lead, partition, &ended.records));
+        let read = read.await;
+        let state = read.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        Ok(state.map(|state| LeadView {
+            lead,
+            answer: (!state.sealed_answer.is_empty())
+                .then(|| state.sealed_answer.as_slice().into()),
+            state: Some(Arc::new(state)),
+        }))
     }
 
-    fn view(&self, lead: LeadId) -> Option<LeadView> {
-        self.leads
-            .shard(&lead)
-            .get(&lead)
-            .map(|entry| entry.view(lead))
-    }
-
-    fn admit(&self, request: AdmitRequest) -> Admission {
+    fn admit(&self, request: AdmitRequest) -> Fence {
         let now = self.clock.now();
+        for lead in self.cooling.due(now) {
+            self.cool(lead, now);
+        }
         for lead in self.expiring.due(now) {
             self.expire(lead, now);
         }
         let lease = now.plus(request.lease);
-        let mut keys = self.keys.shard(&request.key);
+        let key = KeyHash::from(&request.key);
+        let mut keys = self.keys.shard(&key);
         // A fresh claim gets the caller's id; one whose lease has lapsed is taken over under its own.
         let mut lead = request.lead;
         let mut taken_over = false;
-        if let Some(known) = keys.get(&request.key) {
+        if let Some(known) = keys.get(&key) {
             if known.digest != request.digest {
-                return Admission::Conflict;
+                return Fence::Said(Admission::Conflict);
             }
             // A ping's key has another scope than a post's.
             let Target::Lead(owner) = known.target else {
-                return Admission::Conflict;
+                return Fence::Said(Admission::Conflict);
             };
             if let Some(entry) = self.leads.shard(&owner).get(&owner) {
                 match entry.phase {
@@ -189,7 +256,7 @@ impl Inner {
                         lead = owner;
                         taken_over = true;
                     }
-                    _ => return Admission::Held(entry.view(owner)),
+                    _ => return Fence::Held(owner),
                 }
             }
         }
@@ -197,17 +264,7 @@ impl Inner {
         let duplicate = match consumers.enter(&request.consumer, lead, now, lease) {
             Verdict::Fresh => false,
             Verdict::Duplicate(_) => true,
-            Verdict::Wait(first) => {
-                return match self.view(first) {
-                    Some(view) => Admission::Busy(view),
-                    // Forgotten between two locks: there is nothing to wait for.
-                    None => Admission::Busy(LeadView {
-                        lead: first,
-                        state: None,
-                        answer: None,
-                    }),
-                };
-            }
+            Verdict::Wait(first) => return Fence::Busy(first),
         };
         if let Some(auction) = request.quote {
             let mut quotes = self.used_quotes.shard(&auction);
@@ -215,7 +272,7 @@ impl Inner {
                 if !duplicate && !taken_over {
                     consumers.forget(lead);
                 }
-                return Admission::QuoteUsed;
+                return Fence::Said(Admission::QuoteUsed);
             }
         }
         drop(consumers);
@@ -224,26 +281,25 @@ impl Inner {
             Some(entry) if taken_over => {
                 // Between the two locks its router may have moved on.
                 if !matches!(entry.phase, Phase::Admitted { .. }) {
-                    return Admission::Held(entry.view(lead));
+                    return Fence::Held(lead);
                 }
                 entry.phase = Phase::Admitted { lease };
             }
             _ => {
                 let target = Target::Lead(lead);
                 let digest = request.digest;
-                let key = request.key;
-                keys.insert(key.clone(), Keyed { digest, target });
+                keys.insert(key, Keyed { digest, target });
                 let entry = Entry::new(Phase::Admitted { lease }, Some(key), request.quote);
                 leads.insert(lead, entry);
                 // In case no record of it is ever written.
                 self.expiring.push(lease.plus(KEPT), lead);
             }
         }
-        if duplicate {
+        Fence::Said(if duplicate {
             Admission::Duplicate(lead)
         } else {
             Admission::Granted(lead)
-        }
+        })
     }
 
     /// Forgets a lead and what leads to it, if `may` still says so once everything is locked.
@@ -251,7 +307,7 @@ impl Inner {
         let (key, quote) = {
             let leads = self.leads.shard(&lead);
             let entry = leads.get(&lead)?;
-            (entry.key.clone(), entry.quote)
+            (entry.key, entry.quote)
         };
         let mut keys = key.as_ref().map(|key| self.keys.shard(key));
         let mut quotes = quote.as_ref().map(|quote| self.used_quotes.shard(quote));
@@ -275,38 +331,61 @@ impl Inner {
         Some(entry)
     }
 
+    /// Keeps of a lead that has ended only where its records are, once everybody has seen it.
+    fn cool(&self, lead: LeadId, now: Timestamp) {
+        let mut leads = self.leads.shard(&lead);
+        let Some(entry) = leads.get_mut(&lead) else {
+            return;
+        };
+        let Some(state) = entry.fold.whole() else {
+            return;
+        };
+        if !has_ended(state) || !self.past.keeps(state) {
+            return;
+        }
+        if !self.floor.passed(key_of(lead), state.applied) {
+            self.cooling.push(now.plus(WARM), lead);
+        } else if let Some(ended) = entry.cool() {
+            self.caps.close(lead, ended.legs);
+        }
+    }
+
     /// Forgets a lead a day after its end, unless the worker has yet to see that.
     fn expire(&self, lead: LeadId, now: Timestamp) {
         let mut later = false;
-        let gone = self.forget(lead, |entry| match (&entry.state, entry.phase) {
-            (Some(state), _) if has_ended(state) => {
-                let seen = self.floor.passed(key::lead(lead), state.applied);
-                later = !seen;
-                seen && Timestamp::from_micros(state.ended_at_us).plus(KEPT) <= now
-            }
-            // It comes back to the queue when it ends.
-            (Some(_), _) => false,
-            (None, Phase::Admitted { lease }) => lease <= now,
-            (None, _) => {
-                later = true;
-                false
-            }
+        let gone = self.forget(lead, |entry| {
+            let ended_at = match (&entry.fold, entry.phase) {
+                (Fold::Ended(ended), _) => ended.at,
+                (Fold::Whole { state, .. }, _) if has_ended(state) => {
+                    Timestamp::from_micros(state.ended_at_us)
+                }
+                // It comes back to the queue when it ends.
+                (Fold::Whole { .. }, _) => return false,
+                (Fold::Nothing, Phase::Admitted { lease }) => return lease <= now,
+                (Fold::Nothing, _) => {
+                    later = true;
+                    return false;
+                }
+            };
+            let seen = self.floor.passed(key_of(lead), entry.fold.applied());
+            later = !seen;
+            seen && ended_at.plus(KEPT) <= now
         });
         if later {
             self.expiring.push(now.plus(KEPT), lead);
         }
-        if gone.as_ref().is_some_and(|entry| entry.state.is_none()) {
-            self.consumers.lock().forget(lead);
-        }
-        if let Some(state) = gone.and_then(|entry| entry.state) {
-            let legs = state.legs.iter().filter_map(|leg| leg.number().ok());
-            self.caps.forget(lead, legs);
-        }
+        let legs = match gone.map(|entry| entry.fold) {
+            None => return,
+            Some(Fold::Nothing) => return self.consumers.lock().forget(lead),
+            Some(Fold::Ended(ended)) => ended.legs,
+            Some(Fold::Whole { state, records }) => Ended::new(&state, &records).legs,
+        };
+        self.caps.forget(lead, legs);
     }
 
     fn withdraw(&self, lead: LeadId) {
         let gone = self.forget(lead, |entry| {
-            matches!(entry.phase, Phase::Admitted { .. }) && entry.state.is_none()
+            matches!(entry.phase, Phase::Admitted { .. }) && entry.fold.applied() == 0
         });
         if gone.is_some() {
             self.consumers.lock().forget(lead);
@@ -326,7 +405,8 @@ impl Inner {
     fn answered(&self, lead: LeadId, answer: Arc<[u8]>) {
         if let Some(entry) = self.leads.shard(&lead).get_mut(&lead) {
             // The first answer stays; a lead that was closed has the fold's.
-            if entry.answer.is_none() && entry.phase != Phase::Closed {
+            let ended = matches!(entry.fold, Fold::Ended(_));
+            if entry.answer.is_none() && entry.phase != Phase::Closed && !ended {
                 entry.phase = Phase::Answered;
                 entry.answer = Some(answer);
                 entry.wake();
@@ -334,9 +414,9 @@ impl Inner {
         }
     }
 
-    fn quoted(&self, key: ClaimKey, digest: Digest, answer: Arc<[u8]>, at: Timestamp) {
+    fn quoted(&self, key: KeyHash, digest: Digest, answer: Arc<[u8]>, at: Timestamp) {
         let (now, until) = (self.clock.now(), at.plus(KEPT));
-        let bytes = key.0.len() + answer.len();
+        let bytes = answer.len();
         {
             let mut keys = self.keys.shard(&key);
             match keys.get(&key).map(|known| &known.target) {
@@ -345,7 +425,7 @@ impl Inner {
                 None => {}
             }
             let target = Target::Quote { answer, until };
-            keys.insert(key.clone(), Keyed { digest, target });
+            keys.insert(key, Keyed { digest, target });
         }
         for (due, gone) in self.quotes.push(until, key, bytes, now) {
             let mut keys = self.keys.shard(&gone);
@@ -375,9 +455,26 @@ impl Inner {
 
     fn fold(&self, offset: u64, record: &LeadRecord) -> Result<Folded, StoreError> {
         let lead = record.lead_id()?;
-        let partition = key::lead(lead);
-        let known = self.leads.shard(&lead).contains_key(&lead);
-        if !known && self.floor.was_folded(partition, offset) {
+        let partition = key_of(lead);
+        let (known, past) = {
+            let leads = self.leads.shard(&lead);
+            let entry = leads.get(&lead);
+            let past = entry.and_then(|entry| match &entry.fold {
+                Fold::Ended(ended) => Some(ended.clone()),
+                Fold::Nothing | Fold::Whole { .. } => None,
+            });
+            (entry.is_some(), past)
+        };
+        // Only the worker folds, and only what has ended is past: nobody changes it meanwhile.
+        let past = match past {
+            Some(ended) => {
+                let state = self.past.read(lead, self.partition(lead), &ended.records)?;
+                Some((state, ended))
+            }
+            None => None,
+        };
+        let cut_off = matches!(past, Some((None, _)));
+        if (!known || cut_off) && self.floor.was_folded(partition, offset) {
             // Ended long ago and forgotten since: nothing of it counts again.
             let (state, _) = store::fold::apply(None, offset, record)?;
             return Ok(Folded {
@@ -391,10 +488,22 @@ impl Inner {
             self.name(lead, &mut fresh, received)?;
         }
         let mut leads = self.leads.shard(&lead);
-        let before = leads.get(&lead).and_then(|entry| entry.state.clone());
+        let (before, mut records) = match (past, leads.get(&lead).map(|entry| &entry.fold)) {
+            (Some((state, ended)), _) => (state.map(Arc::new), ended.records.into_vec()),
+            (None, Some(Fold::Whole { state, records })) => {
+                (Some(Arc::clone(state)), records.clone())
+            }
+            (None, _) => (None, Vec::new()),
+        };
+        let applied = before.as_ref().map_or(0, |state| state.applied);
         let (state, changes) = store::fold::apply(before.as_deref().cloned(), offset, record)?;
         let state = Arc::new(state);
         self.floor.fold(partition, offset);
+        if offset < applied {
+            // Folded before: nothing is another.
+            return Ok(Folded { state, changes });
+        }
+        records.push(offset);
         if state.received.is_none() && state.legs.is_empty() {
             // Nothing but a remark on a lead that is not known.
             return Ok(Folded { state, changes });
@@ -410,7 +519,10 @@ impl Inner {
             entry.expiring = true;
             self.expiring.push(self.clock.now().plus(KEPT), lead);
         }
-        entry.set_state(Arc::clone(&state));
+        if has_ended(&state) {
+            self.cooling.push(self.clock.now().plus(WARM), lead);
+        }
+        entry.set_state(Arc::clone(&state), records);
         drop(leads);
         // Before anybody who waits looks again.
         let now = self.clock.now();
@@ -423,6 +535,11 @@ impl Inner {
     }
 }
 
+/// The key of a lead's records.
+fn key_of(lead: LeadId) -> u64 {
+    store::key::lead(lead)
+}
+
 fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
     bytes
         .try_into()
@@ -431,16 +548,38 @@ fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
 
 impl Claims for LocalClaims {
     async fn lookup(&self, key: &ClaimKey, digest: &Digest) -> Result<Lookup, StoreError> {
-        Ok(self.0.lookup(key, digest))
+        let lead = match self.0.lookup(key.into(), digest) {
+            Keys::Said(said) => return Ok(said),
+            Keys::Lead(lead) => lead,
+        };
+        let view = self.0.view(lead).await?;
+        Ok(view.map_or(Lookup::Free, Lookup::Lead))
     }
 
     async fn admit(&self, request: AdmitRequest) -> Result<Admission, StoreError> {
-        Ok(self.0.admit(request))
+        // Whoever is forgotten between two locks is nobody to wait for.
+        let nobody = |lead| LeadView {
+            lead,
+            state: None,
+            answer: None,
+        };
+        Ok(match self.0.admit(request) {
+            Fence::Said(said) => said,
+            Fence::Held(lead) => {
+                let view = self.0.view(lead).await?;
+                Admission::Held(view.unwrap_or_else(|| nobody(lead)))
+            }
+            Fence::Busy(lead) => {
+                let view = self.0.view(lead).await?;
+                Admission::Busy(view.unwrap_or_else(|| nobody(lead)))
+            }
+        })
     }
 
     async fn by_key(&self, key: &ClaimKey) -> Result<Option<LeadId>, StoreError> {
-        let keys = self.0.keys.shard(key);
-        Ok(match keys.get(key).map(|known| &known.target) {
+        let key = KeyHash::from(key);
+        let keys = self.0.keys.shard(&key);
+        Ok(match keys.get(&key).map(|known| &known.target) {
             Some(Target::Lead(lead)) => Some(*lead),
             Some(Target::Quote { .. }) | None => None,
         })
@@ -481,7 +620,7 @@ impl Claims for LocalClaims {
         answer: Arc<[u8]>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.0.quoted(key, digest, answer, now);
+        self.0.quoted(KeyHash::from(&key), digest, answer, now);
         Ok(())
     }
 
@@ -490,7 +629,7 @@ impl Claims for LocalClaims {
     }
 
     async fn lead(&self, lead: LeadId) -> Result<Option<LeadView>, StoreError> {
-        Ok(self.0.view(lead))
+        self.0.view(lead).await
     }
 
     async fn changed(
@@ -499,7 +638,7 @@ impl Claims for LocalClaims {
         wait: Duration,
     ) -> Result<Option<LeadView>, StoreError> {
         self.0.wait_for_news(seen, wait).await;
-        Ok(self.0.view(seen.lead))
+        self.0.view(seen.lead).await
     }
 
     async fn fold(&self, offset: u64, record: &LeadRecord) -> Result<Folded, StoreError> {
@@ -508,7 +647,10 @@ impl Claims for LocalClaims {
 
     async fn open(&self, partition: u16) -> Result<Vec<Arc<LeadState>>, StoreError> {
         let open = self.0.open.of(usize::from(partition));
-        let states = open.into_iter().filter_map(|lead| self.0.view(lead)?.state);
+        let states = open.into_iter().filter_map(|lead| {
+            let leads = self.0.leads.shard(&lead);
+            leads.get(&lead)?.fold.whole().cloned()
+        });
         Ok(states.collect())
     }
 }

@@ -18,6 +18,7 @@ use crate::journeys::{Kept, LocalJourneys};
 use crate::keeper::{self, Keeper};
 use crate::log::{Groups, LocalLog, MOST_PARTITIONS, MemoryTopic, Reader, Topic};
 use crate::options::LocalOptions;
+use crate::past::Past;
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshots;
 use crate::vault::LocalVault;
@@ -65,7 +66,8 @@ impl Local {
         ]);
         let nothing = vec![0; usize::from(options.partitions)];
         let floor = Arc::new(Floor::new(&nothing));
-        let (claims, caps) = leads(options, &clock, &floor);
+        let past = Past::new(topics[&Name::Leads].clone(), options.retention);
+        let (claims, caps) = leads(options, &clock, &floor, past);
         Ok(Self(Arc::new(Inner {
             keeper: None,
             log: LocalLog::new(topics, Groups::in_memory(), floor),
@@ -99,7 +101,9 @@ impl Local {
         let groups_dir = dir.join("groups");
         let groups = Groups::open(&groups_dir, &ends).map_err(at(&groups_dir))?;
 
-        let (shadow, snapshots, reader, folded) = recover(dir, options, &topics[&Name::Leads])?;
+        let past = Past::new(topics[&Name::Leads].clone(), options.retention);
+        let (shadow, snapshots, reader, folded) =
+            recover(dir, options, &topics[&Name::Leads], &past)?;
         clock.reached(shadow.clock());
         let floor = Arc::new(Floor::new(&shadow.next));
 
@@ -112,7 +116,7 @@ impl Local {
         }
 
         let log = LocalLog::new(topics, groups, Arc::clone(&floor));
-        let (claims, caps) = leads(options, &clock, &floor);
+        let (claims, caps) = leads(options, &clock, &floor, past);
         let mut keeper = Keeper {
             shadow,
             snapshots,
@@ -176,14 +180,14 @@ fn recover(
     dir: &Path,
     options: &LocalOptions,
     leads: &Topic,
+    past: &Past,
 ) -> Result<(Shadow, Snapshots, Reader, u64), OpenError> {
     let partitions = usize::from(options.partitions);
     let mut snapshots = Snapshots::open(dir.join("snapshots").join("leads"))?;
     let mut shadow = match snapshots.newest(&leads.ends())? {
-        Some(content) => {
-            Shadow::restore(content, partitions, options.quote_bytes).map_err(StoreError::from)?
-        }
-        None => Shadow::new(partitions, options.quote_bytes),
+        Some(content) => Shadow::restore(content, partitions, options.quote_bytes, past.clone())
+            .map_err(StoreError::from)?,
+        None => Shadow::new(partitions, options.quote_bytes, past.clone()),
     };
     no_gap(Name::Leads, leads, &shadow.next)?;
     let mut reader = leads.reader(shadow.next.clone())?;
@@ -210,12 +214,14 @@ fn leads(
     options: &LocalOptions,
     clock: &StoreClock,
     floor: &Arc<Floor>,
+    past: Past,
 ) -> (LocalClaims, LocalCaps) {
     let caps = LocalCaps::new(clock.clone());
     let claims = LocalClaims::new(
         clock.clone(),
         caps.clone(),
         Arc::clone(floor),
+        past,
         options.quote_bytes,
         options.waiters,
     );

@@ -51,7 +51,7 @@ impl Default for LocalOptions {
             reserve_bytes: log.reserve_bytes,
             segment_bytes: log.segment_bytes,
             memory_bytes: 256 << 20,
-            quote_bytes: 256 << 20,
+            quote_bytes: 64 << 20,
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 200_000,

@@ -2,37 +2,73 @@
 //!
 //! Routers move claims and caps ahead of the log, so the live state is no fold of it and is never
 //! written down. The shadow follows the log behind them. Its clock is the time in the records, so it
-//! depends on the log alone; leads are kept encoded, as a snapshot writes them.
+//! depends on the log alone. Open leads are kept encoded, as a snapshot writes them; of one that has
+//! ended only what it claims, and where its records are.
+
+mod item;
 
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use domain::{CounterKey, LeadId, Timestamp};
+use domain::{AuctionId, CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
-use store::{ClaimKey, Earlier, Standing, StoreError, key};
+use store::{ClaimKey, Digest, Earlier, StoreError, key};
 
 use crate::caps::{self, LocalCaps};
-use crate::claims::{KEPT, LocalClaims, has_ended};
+use crate::claims::{KEPT, KeyHash, LocalClaims, has_ended};
 use crate::floor::Floor;
+use crate::names::Names;
+use crate::past::{Ended, Past};
+use crate::remembered::Remembered;
 use crate::snapshot::Content;
+use item::{Body, ConsumerItem, CounterItem, EndedItem, Item, QuoteItem, WholeItem};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shadow {
     /// Next offset per partition.
     pub(crate) next: Vec<u64>,
     /// The latest time in a record.
     clock: Timestamp,
-    leads: HashMap<LeadId, Bytes>,
+    leads: HashMap<LeadId, Known>,
     /// Leads by the time they ended.
     ended: VecDeque<(i64, LeadId)>,
     counters: HashMap<CounterKey, Committed>,
     /// Of leads that are forgotten.
-    consumers: Vec<ConsumerItem>,
-    quotes: VecDeque<QuoteItem>,
+    consumers: Vec<Remembered>,
+    names: Names,
+    quotes: VecDeque<Quote>,
     quote_bytes: usize,
     most_quote_bytes: usize,
+    past: Past,
+}
+
+/// A lead.
+#[derive(Debug)]
+enum Known {
+    /// Its encoded state, and where its records are.
+    Whole { state: Bytes, records: Vec<u64> },
+    /// It has ended, and the log keeps its records for as long as this.
+    Ended(Box<EndedLead>),
+}
+
+/// What a lead that has ended claims.
+#[derive(Debug, Clone, PartialEq)]
+struct EndedLead {
+    ended: Ended,
+    key: Option<(KeyHash, Digest)>,
+    quote: Option<AuctionId>,
+    consumer: Option<Remembered>,
+}
+
+/// The answer to a ping.
+#[derive(Debug, Clone, PartialEq)]
+struct Quote {
+    key: KeyHash,
+    digest: Digest,
+    answer: Box<[u8]>,
+    at: Timestamp,
 }
 
 /// What is committed of a counter, and when it was last used.
@@ -42,114 +78,20 @@ struct Committed {
     touched: Timestamp,
 }
 
-/// One thing of a snapshot.
-#[derive(Clone, PartialEq, Message)]
-struct Item {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4")]
-    body: Option<Body>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum Body {
-    /// An encoded `LeadState`.
-    #[prost(bytes = "bytes", tag = "1")]
-    Lead(Bytes),
-    #[prost(message, tag = "2")]
-    Quote(QuoteItem),
-    #[prost(message, tag = "3")]
-    Counter(CounterItem),
-    #[prost(message, tag = "4")]
-    Consumer(ConsumerItem),
-}
-
-/// What is remembered of a lead's consumer once the lead itself is forgotten.
-#[derive(Clone, PartialEq, Message)]
-struct ConsumerItem {
-    #[prost(bytes = "vec", tag = "1")]
-    lead: Vec<u8>,
-    #[prost(string, tag = "2")]
-    campaign: String,
-    #[prost(string, tag = "3")]
-    publisher: String,
-    #[prost(int64, tag = "4")]
-    at_us: i64,
-    #[prost(int64, tag = "5")]
-    until_us: i64,
-    #[prost(bool, tag = "6")]
-    sold: bool,
-    #[prost(bytes = "vec", repeated, tag = "7")]
-    hashes: Vec<Vec<u8>>,
-    #[prost(string, repeated, tag = "8")]
-    buyers: Vec<String>,
-}
-
-impl ConsumerItem {
-    /// Of a lead that has ended.
-    fn of(earlier: Earlier) -> Self {
-        Self {
-            lead: earlier.lead.as_bytes().to_vec(),
-            campaign: earlier.campaign,
-            publisher: earlier.publisher,
-            at_us: earlier.at.as_micros(),
-            until_us: earlier.until.as_micros(),
-            sold: earlier.standing == Standing::Sold,
-            hashes: earlier.hashes.iter().map(|hash| hash.to_vec()).collect(),
-            buyers: earlier.buyers,
-        }
-    }
-
-    fn earlier(&self) -> Result<Earlier, RecordError> {
-        let lead = self.lead.as_slice().try_into();
-        let hashes = self.hashes.iter().map(|hash| {
-            let hash = hash.as_slice().try_into();
-            hash.map_err(|_| RecordError::Field("hashes"))
-        });
-        Ok(Earlier {
-            lead: LeadId::from_bytes(lead.map_err(|_| RecordError::Field("lead"))?),
-            campaign: self.campaign.clone(),
-            publisher: self.publisher.clone(),
-            at: Timestamp::from_micros(self.at_us),
-            until: Timestamp::from_micros(self.until_us),
-            standing: match self.sold {
-                true => Standing::Sold,
-                false => Standing::Unsold,
-            },
-            hashes: hashes.collect::<Result<_, _>>()?,
-            buyers: self.buyers.clone(),
-        })
-    }
-}
-
-/// The answer to a ping.
-#[derive(Clone, PartialEq, Message)]
-struct QuoteItem {
-    #[prost(string, tag = "1")]
-    key: String,
-    #[prost(bytes = "vec", tag = "2")]
-    digest: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    answer: Vec<u8>,
-    #[prost(int64, tag = "4")]
-    at_us: i64,
-}
-
-/// What is committed of a counter.
-#[derive(Clone, PartialEq, Message)]
-struct CounterItem {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(int64, tag = "3")]
-    committed: i64,
-    #[prost(int64, tag = "4")]
-    touched_us: i64,
-}
-
 impl Shadow {
-    pub(crate) fn new(partitions: usize, most_quote_bytes: usize) -> Self {
+    pub(crate) fn new(partitions: usize, most_quote_bytes: usize, past: Past) -> Self {
         Self {
             next: vec![0; partitions],
+            clock: Timestamp::default(),
+            leads: HashMap::new(),
+            ended: VecDeque::new(),
+            counters: HashMap::new(),
+            consumers: Vec::new(),
+            names: Names::default(),
+            quotes: VecDeque::new(),
+            quote_bytes: 0,
             most_quote_bytes,
-            ..Self::default()
+            past,
         }
     }
 
@@ -158,23 +100,34 @@ impl Shadow {
         content: Content,
         partitions: usize,
         most_quote_bytes: usize,
+        past: Past,
     ) -> Result<Self, RecordError> {
-        let mut shadow = Self::new(partitions, most_quote_bytes);
+        let mut shadow = Self::new(partitions, most_quote_bytes, past);
         shadow.next = content.through;
         shadow.next.resize(partitions, 0);
         for item in content.items {
             match Item::decode(item)?.body {
-                Some(Body::Lead(encoded)) => {
-                    let state = LeadState::decode(encoded.clone())?;
+                Some(Body::Whole(whole)) => {
+                    let state = LeadState::decode(whole.state.clone())?;
                     let lead = state.lead_id()?;
                     if has_ended(&state) {
                         shadow.ended.push_back((state.ended_at_us, lead));
                     }
                     shadow.saw(Timestamp::from_micros(state.ended_at_us));
-                    // A copy of its own: a slice would keep the whole file.
-                    shadow.leads.insert(lead, Bytes::copy_from_slice(&encoded));
+                    let known = Known::Whole {
+                        // A copy of its own: a slice would keep the whole file.
+                        state: Bytes::copy_from_slice(&whole.state),
+                        records: whole.records,
+                    };
+                    shadow.leads.insert(lead, known);
                 }
-                Some(Body::Quote(quote)) => shadow.push_quote(quote),
+                Some(Body::Ended(item)) => {
+                    let (lead, ended) = item.read(&mut shadow.names)?;
+                    shadow.saw(ended.ended.at);
+                    shadow.ended.push_back((ended.ended.at.as_micros(), lead));
+                    shadow.leads.insert(lead, Known::Ended(Box::new(ended)));
+                }
+                Some(Body::Quote(quote)) => shadow.push_quote(quote.read()?),
                 Some(Body::Counter(counter)) => {
                     let touched = Timestamp::from_micros(counter.touched_us);
                     shadow.saw(touched);
@@ -183,7 +136,11 @@ impl Shadow {
                     let amount = counter.committed;
                     shadow.counters.insert(key, Committed { amount, touched });
                 }
-                Some(Body::Consumer(consumer)) => shadow.consumers.push(consumer),
+                Some(Body::Consumer(consumer)) => {
+                    let earlier = consumer.earlier()?;
+                    let remembered = Remembered::new(&earlier, &mut shadow.names);
+                    shadow.consumers.push(remembered);
+                }
                 None => return Err(RecordError::Field("item of a snapshot")),
             }
         }
@@ -193,8 +150,14 @@ impl Shadow {
 
     /// As a snapshot.
     pub(crate) fn content(&self) -> Content {
-        let leads = self.leads.values().cloned().map(Body::Lead);
-        let quotes = self.quotes.iter().cloned().map(Body::Quote);
+        let leads = self.leads.iter().map(|(lead, known)| match known {
+            Known::Whole { state, records } => Body::Whole(WholeItem {
+                state: state.clone(),
+                records: records.clone(),
+            }),
+            Known::Ended(ended) => Body::Ended(EndedItem::of(*lead, ended, &self.names)),
+        });
+        let quotes = self.quotes.iter().map(QuoteItem::of).map(Body::Quote);
         let counters = self.counters.iter().map(|(key, counter)| {
             Body::Counter(CounterItem {
                 name: key.to_string(),
@@ -202,7 +165,9 @@ impl Shadow {
                 touched_us: counter.touched.as_micros(),
             })
         });
-        let consumers = self.consumers.iter().cloned().map(Body::Consumer);
+        let consumers = self.consumers.iter();
+        let consumers = consumers
+            .map(|consumer| Body::Consumer(ConsumerItem::of(consumer.earlier(&self.names))));
         let all = leads.chain(quotes).chain(counters).chain(consumers);
         let items = all.map(|body| {
             let item = Item { body: Some(body) };
@@ -225,23 +190,35 @@ impl Shadow {
             *next = offset + 1;
         }
         let folded = LeadRecord::decode(payload)
-            .map_err(RecordError::from)
-            .and_then(|record| self.fold(offset, record));
+            .map_err(|error| RecordError::from(error).into())
+            .and_then(|record| self.fold(usize::from(partition), offset, record));
         if let Err(error) = folded {
             tracing::error!(partition, offset, %error, "a record of topic leads makes no sense");
         }
     }
 
-    fn fold(&mut self, offset: u64, record: LeadRecord) -> Result<(), RecordError> {
-        self.saw(record.at());
+    fn fold(
+        &mut self,
+        partition: usize,
+        offset: u64,
+        record: LeadRecord,
+    ) -> Result<(), StoreError> {
+        let at = record.at();
+        self.saw(at);
         if let Some(LeadBody::Quoted(quoted)) = record.body {
-            self.quote(quoted, record.at_us);
-            return Ok(());
+            return Ok(self.quote(quoted, at)?);
         }
         let lead = record.lead_id()?;
-        let before = match self.leads.get(&lead) {
-            Some(encoded) => Some(LeadState::decode(encoded.clone())?),
-            None => None,
+        let (before, mut records) = match self.leads.get(&lead) {
+            None => (None, Vec::new()),
+            Some(Known::Whole { state, records }) => {
+                let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
+                (Some(state), records.clone())
+            }
+            Some(Known::Ended(known)) => {
+                let records = &known.ended.records;
+                (self.past.read(lead, partition, records)?, records.to_vec())
+            }
         };
         let was_over = before.as_ref().is_some_and(has_ended);
         let (state, changes) = fold::apply(before, offset, &record)?;
@@ -253,10 +230,18 @@ impl Shadow {
                 self.commit(&state, number, record.at())?;
             }
         }
-        if has_ended(&state) && !was_over {
+        let over = has_ended(&state);
+        if over && !was_over {
             self.ended.push_back((state.ended_at_us, lead));
         }
-        self.leads.insert(lead, state.encode_to_vec().into());
+        records.push(offset);
+        let known = if over && self.past.keeps(&state) {
+            Known::Ended(Box::new(EndedLead::of(&state, &records, &mut self.names)?))
+        } else {
+            let state = state.encode_to_vec().into();
+            Known::Whole { state, records }
+        };
+        self.leads.insert(lead, known);
         Ok(())
     }
 
@@ -280,31 +265,32 @@ impl Shadow {
         Ok(())
     }
 
-    fn quote(&mut self, quoted: Quoted, at_us: i64) {
+    fn quote(&mut self, quoted: Quoted, at: Timestamp) -> Result<(), RecordError> {
         if let Some(claim) = quoted.claim
             && !quoted.answer.is_empty()
         {
-            self.push_quote(QuoteItem {
-                key: claim.key,
-                digest: claim.digest,
-                answer: quoted.answer,
-                at_us,
+            self.push_quote(Quote {
+                key: KeyHash::from(&ClaimKey(claim.key)),
+                digest: item::digest(&claim.digest)?,
+                answer: quoted.answer.into(),
+                at,
             });
         }
+        Ok(())
     }
 
-    fn push_quote(&mut self, quote: QuoteItem) {
-        self.saw(Timestamp::from_micros(quote.at_us));
-        self.quote_bytes += quote.key.len() + quote.answer.len();
+    fn push_quote(&mut self, quote: Quote) {
+        self.saw(quote.at);
+        self.quote_bytes += quote.answer.len();
         self.quotes.push_back(quote);
-        let before = self.clock.minus(KEPT).as_micros();
+        let before = self.clock.minus(KEPT);
         while self
             .quotes
             .front()
-            .is_some_and(|first| first.at_us < before || self.quote_bytes > self.most_quote_bytes)
+            .is_some_and(|first| first.at < before || self.quote_bytes > self.most_quote_bytes)
         {
             if let Some(first) = self.quotes.pop_front() {
-                self.quote_bytes -= first.key.len() + first.answer.len();
+                self.quote_bytes -= first.answer.len();
             }
         }
     }
@@ -318,18 +304,22 @@ impl Shadow {
                 break;
             }
             self.ended.pop_front();
-            let state = self.leads.get(&lead).cloned().map(LeadState::decode);
-            let Some(Ok(state)) = state else {
+            let ended = match self.leads.get(&lead) {
+                None => continue,
+                Some(Known::Ended(ended)) => Ok((**ended).clone()),
+                Some(Known::Whole { state, records }) => match LeadState::decode(state.clone()) {
+                    Ok(state) if has_ended(&state) => {
+                        EndedLead::of(&state, records, &mut self.names)
+                    }
+                    _ => continue,
+                },
+            };
+            // What makes no sense here made none when it was folded.
+            let Ok(ended) = ended else {
                 continue;
             };
-            if !has_ended(&state) {
-                continue;
-            }
-            if floor.passed(key::lead(lead), state.applied) {
-                // What makes no sense here made none when it was folded.
-                if let Ok(Some(earlier)) = Earlier::of(&state) {
-                    self.consumers.push(ConsumerItem::of(earlier));
-                }
+            if floor.passed(key::lead(lead), ended.ended.applied) {
+                self.consumers.extend(ended.consumer);
                 self.leads.remove(&lead);
             } else {
                 later.push((at, lead));
@@ -339,8 +329,7 @@ impl Shadow {
             self.ended.push_front(ended);
         }
         let now = self.clock;
-        let now_us = now.as_micros();
-        self.consumers.retain(|consumer| consumer.until_us > now_us);
+        self.consumers.retain(|consumer| consumer.until > now);
         self.counters.retain(|key, counter| {
             caps::kept(key.meter.window()).is_none_or(|kept| counter.touched.plus(kept) >= now)
         });
@@ -352,26 +341,40 @@ impl Shadow {
             caps.restore_counter(key.clone(), counter.amount, counter.touched);
         }
         for quote in &self.quotes {
-            let digest = quote.digest.as_slice().try_into();
-            let digest = digest.map_err(|_| RecordError::Field("digest"))?;
-            let at = Timestamp::from_micros(quote.at_us);
-            claims.restore_quote(ClaimKey(quote.key.clone()), digest, &quote.answer, at);
+            claims.restore_quote(quote.key, quote.digest, &quote.answer, quote.at);
         }
         for consumer in &self.consumers {
-            claims.restore_consumer(consumer.earlier()?);
+            claims.restore_consumer(consumer.earlier(&self.names));
         }
-        let mut states = Vec::with_capacity(self.leads.len());
-        for encoded in self.leads.values() {
-            states.push(LeadState::decode(encoded.clone()).map_err(RecordError::from)?);
+        let mut leads = Vec::with_capacity(self.leads.len());
+        for (lead, known) in &self.leads {
+            let ended_at = match known {
+                Known::Ended(ended) => ended.ended.at,
+                Known::Whole { state, .. } => {
+                    let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
+                    Timestamp::from_micros(state.ended_at_us)
+                }
+            };
+            leads.push((ended_at, *lead, known));
         }
         // Expiry queues are in order of time.
-        states.sort_unstable_by_key(|state| state.ended_at_us);
-        for state in states {
-            let lead = state.lead_id()?;
-            for leg in &state.legs {
-                caps.restore(&leg.reservation(lead)?, leg.usage()?);
+        leads.sort_unstable_by_key(|(ended_at, lead, _)| (*ended_at, *lead));
+        for (_, lead, known) in leads {
+            match known {
+                Known::Ended(known) => {
+                    if let Some(consumer) = &known.consumer {
+                        claims.restore_consumer(consumer.earlier(&self.names));
+                    }
+                    claims.restore_ended(lead, known.ended.clone(), known.key, known.quote);
+                }
+                Known::Whole { state, records } => {
+                    let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
+                    for leg in &state.legs {
+                        caps.restore(&leg.reservation(lead)?, leg.usage()?);
+                    }
+                    claims.restore(state, records.clone())?;
+                }
             }
-            claims.restore(state)?;
         }
         Ok(())
     }
@@ -379,5 +382,23 @@ impl Shadow {
     /// The latest time in a record.
     pub(crate) fn clock(&self) -> Timestamp {
         self.clock
+    }
+}
+
+impl EndedLead {
+    fn of(state: &LeadState, records: &[u64], names: &mut Names) -> Result<Self, RecordError> {
+        let received = state.received.as_ref();
+        let claim = received.and_then(|received| received.claim.as_ref());
+        let key = claim.map(|claim| {
+            let key = KeyHash::from(&ClaimKey(claim.key.clone()));
+            item::digest(&claim.digest).map(|digest| (key, digest))
+        });
+        let quote = received.map(|received| received.auction_id()).transpose()?;
+        Ok(Self {
+            ended: Ended::new(state, records),
+            key: key.transpose()?,
+            quote: quote.flatten(),
+            consumer: Earlier::of(state)?.map(|earlier| Remembered::new(&earlier, names)),
+        })
     }
 }

@@ -207,6 +207,44 @@ async fn a_lead_is_forgotten_a_day_after_its_end_and_its_units_are_not() {
 }
 
 #[tokio::test]
+async fn a_lead_that_has_ended_is_told_from_the_log_and_moves_no_cap_again() {
+    let world = World::new();
+    let mut store = world.open();
+    let (lead, one) = world.sell(&store, 1).await;
+    let answer = Arc::from(b"sold".as_slice());
+    store.claims().answered(lead, answer).await.unwrap();
+    world.work(&store).await;
+    let whole = store.claims().lead(lead).await.unwrap().unwrap();
+    assert_eq!(whole.answer.as_deref(), Some(b"sold".as_slice()));
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(61));
+        world.traffic(&store).await;
+        let told = store.claims().lead(lead).await.unwrap().unwrap();
+        assert_eq!((&told.state, &told.answer), (&whole.state, &whole.answer));
+        assert!(knows(&store, &world, 1, lead).await);
+        // A router that was slow, and a worker that reads again.
+        store.caps().settle(&one, Usage::Nothing).await.unwrap();
+        store.caps().settle(&one, Usage::Sold).await.unwrap();
+        assert_eq!(world.used(&store).await, [1, 1]);
+        store.close().await;
+        drop(store);
+        store = world.open();
+    }
+    // What comes late is still folded into all that came before.
+    let late = records::settled(1, false, 7);
+    world.write(&store, lead, late).await;
+    world.work(&store).await;
+    let told = store.claims().lead(lead).await.unwrap().unwrap();
+    let (state, before) = (told.state.unwrap(), whole.state.unwrap());
+    assert!(state.applied > before.applied);
+    assert_eq!(
+        (&state.received, &state.legs),
+        (&before.received, &before.legs)
+    );
+    assert_eq!(world.used(&store).await, [1, 1]);
+}
+
+#[tokio::test]
 async fn what_the_worker_has_not_seen_is_kept_however_old() {
     let world = World::new();
     let store = world.open();

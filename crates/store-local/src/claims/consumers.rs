@@ -2,10 +2,13 @@
 //! of their campaign looks back at them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use domain::{LeadId, Timestamp};
 use store::{ConsumerClaim, ConsumerHash, Earlier, Standing, Verdict};
+
+use crate::names::{Name, Names};
+use crate::remembered::Remembered;
 
 /// Leads that are kept of one hash: of a consumer that comes more often the oldest unsold go first.
 const PER_HASH: usize = 64;
@@ -14,7 +17,7 @@ const STEP: usize = 4;
 
 #[derive(Debug)]
 struct Known {
-    earlier: Earlier,
+    earlier: Remembered,
     /// Until then nothing but the claim speaks for it: it was not recorded yet.
     lease: Option<Timestamp>,
 }
@@ -29,8 +32,10 @@ impl Known {
 /// All consumers of all campaigns.
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
+    names: Names,
     leads: HashMap<LeadId, Known>,
-    by_hash: HashMap<(String, ConsumerHash), Vec<LeadId>>,
+    /// By campaign and hash, oldest first.
+    by_hash: BTreeSet<(Name, ConsumerHash, LeadId)>,
     due: BinaryHeap<Reverse<(Timestamp, LeadId)>>,
 }
 
@@ -53,7 +58,7 @@ impl Consumers {
             return Verdict::Fresh;
         }
         let earlier = self.of(&claim.campaign, &claim.hashes, now);
-        let verdict = claim.judge(earlier.into_iter(), now);
+        let verdict = claim.judge(earlier.iter(), now);
         if verdict == Verdict::Fresh {
             let earlier = Earlier {
                 lead,
@@ -65,6 +70,7 @@ impl Consumers {
                 hashes: claim.hashes.clone(),
                 buyers: Vec::new(),
             };
+            let earlier = Remembered::new(&earlier, &mut self.names);
             self.insert(earlier, Some(lease));
         }
         verdict
@@ -78,25 +84,30 @@ impl Consumers {
         now: Timestamp,
     ) -> Vec<Earlier> {
         self.of(campaign, hashes, now)
-            .into_iter()
-            .cloned()
-            .collect()
     }
 
-    fn of(&self, campaign: &str, hashes: &[ConsumerHash], now: Timestamp) -> Vec<&Earlier> {
-        let keys = hashes.iter().map(|hash| (campaign.to_owned(), *hash));
-        let mut ids: Vec<LeadId> = keys
-            .filter_map(|key| self.by_hash.get(&key))
-            .flatten()
-            .copied()
+    fn of(&self, campaign: &str, hashes: &[ConsumerHash], now: Timestamp) -> Vec<Earlier> {
+        let Some(campaign) = self.names.find(campaign) else {
+            return Vec::new();
+        };
+        let mut ids: Vec<LeadId> = hashes
+            .iter()
+            .flat_map(|hash| self.with(campaign, *hash))
             .collect();
         ids.sort_unstable();
         ids.dedup();
         let known = ids.iter().filter_map(|lead| self.leads.get(lead));
         known
             .filter(|known| known.counts(now) && known.earlier.until > now)
-            .map(|known| &known.earlier)
+            .map(|known| known.earlier.earlier(&self.names))
             .collect()
+    }
+
+    /// Leads of a campaign with this hash.
+    fn with(&self, campaign: Name, hash: ConsumerHash) -> impl Iterator<Item = LeadId> {
+        let least = (campaign, hash, LeadId::from_bytes([0; 16]));
+        let most = (campaign, hash, LeadId::from_bytes([u8::MAX; 16]));
+        self.by_hash.range(least..=most).map(|(.., lead)| *lead)
     }
 
     /// A lead as the log knows it; `lead` is forgotten if that says nothing of a consumer.
@@ -105,6 +116,7 @@ impl Consumers {
             self.forget(lead);
             return;
         };
+        let earlier = Remembered::new(&earlier, &mut self.names);
         match self.leads.get_mut(&lead) {
             Some(known) if known.earlier.hashes == earlier.hashes => {
                 known.earlier = earlier;
@@ -118,13 +130,12 @@ impl Consumers {
         }
     }
 
-    fn insert(&mut self, earlier: Earlier, lease: Option<Timestamp>) {
+    fn insert(&mut self, earlier: Remembered, lease: Option<Timestamp>) {
         let lead = earlier.lead;
         self.due.push(Reverse((earlier.until, lead)));
         let mut crowded = Vec::new();
         for hash in &earlier.hashes {
-            let key = (earlier.campaign.clone(), *hash);
-            let leads = self.by_hash.entry(key).or_default();
+            let leads: Vec<LeadId> = self.with(earlier.campaign, *hash).collect();
             if leads.len() >= PER_HASH {
                 let unsold = |lead: &&LeadId| {
                     let known = self.leads.get(lead);
@@ -132,7 +143,7 @@ impl Consumers {
                 };
                 crowded.extend(leads.iter().find(unsold).or(leads.first()));
             }
-            leads.push(lead);
+            self.by_hash.insert((earlier.campaign, *hash, lead));
         }
         self.leads.insert(lead, Known { earlier, lease });
         for lead in crowded {
@@ -146,13 +157,7 @@ impl Consumers {
             return;
         };
         for hash in &known.earlier.hashes {
-            let key = (known.earlier.campaign.clone(), *hash);
-            if let Some(leads) = self.by_hash.get_mut(&key) {
-                leads.retain(|other| *other != lead);
-                if leads.is_empty() {
-                    self.by_hash.remove(&key);
-                }
-            }
+            self.by_hash.remove(&(known.earlier.campaign, *hash, lead));
         }
     }
 

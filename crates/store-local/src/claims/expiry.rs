@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use domain::{LeadId, Timestamp};
 use parking_lot::Mutex;
-use store::ClaimKey;
+
+use super::key::KeyHash;
 
 /// How long an answer is kept.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long the whole state of a lead that has ended is at hand: publishers who ask do so soon.
+pub(super) const WARM: Duration = Duration::from_secs(60);
 /// Things looked at per call: more than one call can add.
 const STEP: usize = 4;
 
@@ -51,7 +54,7 @@ pub(super) struct Quotes {
 #[derive(Debug, Default)]
 struct QuoteQueue {
     bytes: usize,
-    queue: VecDeque<(Timestamp, ClaimKey, usize)>,
+    queue: VecDeque<(Timestamp, KeyHash, usize)>,
 }
 
 impl Quotes {
@@ -66,10 +69,10 @@ impl Quotes {
     pub(super) fn push(
         &self,
         due: Timestamp,
-        key: ClaimKey,
+        key: KeyHash,
         bytes: usize,
         now: Timestamp,
-    ) -> Vec<(Timestamp, ClaimKey)> {
+    ) -> Vec<(Timestamp, KeyHash)> {
         let mut guard = self.queue.lock();
         let quotes = &mut *guard;
         quotes.bytes += bytes;

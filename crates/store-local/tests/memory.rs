@@ -1,0 +1,217 @@
+//! How much memory a lead that has ended takes, counted at the allocator: the store remembers the
+//! leads of a day, so this is what a machine's traffic is limited by.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(
+    unsafe_code,
+    reason = "counting allocations is being an allocator; each call goes straight to the system's"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use domain::{
+    AuctionId, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Timestamp,
+};
+use proto::{CapFact, Facts, HistoryFact, LeadBody, Message as _};
+use store::{
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
+    Delivery, EventLog, Topic, key,
+};
+use store_local::{Local, LocalOptions};
+use testkit::{FakeClock, SeededEntropy, records};
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract, and it is the same one.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes of a lead of one leg and two hashes of its consumer, all indexes included.
+const MOST: usize = 1800;
+const SOME: usize = 4000;
+
+struct World {
+    clock: FakeClock,
+    entropy: SeededEntropy,
+    store: Local,
+}
+
+impl World {
+    async fn sell(&self, n: usize) {
+        let now = self.clock.wall();
+        let lead = LeadId::mint(now, &self.entropy);
+        let quote = AuctionId::mint(now, &self.entropy);
+        let key = ClaimKey(format!("a-publisher/a-campaign/post/{quote}"));
+        let hashes = [0, 1].map(|one| {
+            let mut hash = [one; 16];
+            hash[8..].copy_from_slice(&(n as u64).to_be_bytes());
+            hash
+        });
+        let consumer = ConsumerClaim {
+            campaign: "a-campaign".into(),
+            publisher: "a-publisher".into(),
+            hashes: hashes.to_vec(),
+            remembered: Duration::from_secs(30 * 24 * 3600),
+            ..ConsumerClaim::default()
+        };
+        let admission = self.store.claims().admit(AdmitRequest {
+            lead,
+            key: key.clone(),
+            digest: [1; 32],
+            quote: Some(quote),
+            consumer,
+            lease: Duration::from_secs(40),
+            now,
+        });
+        assert!(matches!(admission.await.unwrap(), Admission::Granted(_)));
+        let counters: Vec<_> = ["d1", "m1", "total"]
+            .map(|window| records::unit(&format!("c:buyer/contract/{window}"), 1 << 40))
+            .into();
+        let id = ReservationId { lead, leg: 1 };
+        let one = Reservation {
+            id,
+            counters: counters.clone(),
+        };
+        let until = now.plus(Duration::from_secs(60));
+        self.store.caps().hold(&one, now, until).await.unwrap();
+        self.store.caps().pin(id, now).await.unwrap();
+        self.store.claims().posting(lead).await.unwrap();
+        let LeadBody::Received(mut received) = records::received(&key, &[1; 32]) else {
+            unreachable!("it is one");
+        };
+        // What an auction among ten contracts records.
+        received.auction = quote.as_bytes().to_vec();
+        received.consumers = hashes.iter().map(|hash| hash.to_vec()).collect();
+        received.remembered_us = 30 * 24 * 3_600_000_000;
+        received.sealed = vec![7; 600];
+        received.facts = Some(Facts {
+            caps: (0..20)
+                .map(|n| CapFact {
+                    counter: format!("c:buyer-{n}/contract/d20261122"),
+                    used: n,
+                })
+                .collect(),
+            histories: (0..10)
+                .map(|n| HistoryFact {
+                    contract: format!("contract-{n}"),
+                    ..HistoryFact::default()
+                })
+                .collect(),
+        });
+        let replies = vec![records::reply(1, LegState::Accepted)];
+        let answer = vec![9; 500];
+        for body in [
+            LeadBody::Received(received),
+            LeadBody::Posting(records::posting(1, &counters, until)),
+            records::outcome(LeadStatus::Sold, None, replies, &answer),
+        ] {
+            let record = records::record(lead, 0, now, body);
+            let bytes = records::bytes(&record);
+            let log = self.store.log();
+            let appended = log.append(Topic::Leads, key::lead(lead), bytes, Ack::Kernel);
+            appended.await.unwrap();
+        }
+        self.store
+            .claims()
+            .answered(lead, answer.into())
+            .await
+            .unwrap();
+    }
+
+    /// Folds and commits everything, as the worker does.
+    async fn work(&self) {
+        let mut worker = self
+            .store
+            .log()
+            .subscribe("worker", &[Topic::Leads])
+            .await
+            .unwrap();
+        while let Some(delivery) = worker.next(Duration::ZERO).await.unwrap() {
+            let Delivery::Records {
+                topic,
+                partition,
+                records,
+            } = delivery
+            else {
+                continue;
+            };
+            for record in &records {
+                let decoded = proto::LeadRecord::decode(record.payload.clone()).unwrap();
+                let folded = self
+                    .store
+                    .claims()
+                    .fold(record.offset, &decoded)
+                    .await
+                    .unwrap();
+                for leg in &folded.state.legs {
+                    if let Some(usage) = leg.usage().unwrap() {
+                        let one = leg.reservation(folded.state.lead_id().unwrap()).unwrap();
+                        self.store.caps().settle(&one, usage).await.unwrap();
+                    }
+                }
+            }
+            let next = records.last().unwrap().offset + 1;
+            worker.commit(topic, partition, next).await.unwrap();
+        }
+    }
+
+    /// Sells so many leads, lets them grow cold, and gives the bytes in use.
+    async fn after(&self, leads: std::ops::Range<usize>) -> usize {
+        for n in leads {
+            self.sell(n).await;
+        }
+        self.work().await;
+        self.clock.advance(Duration::from_secs(61));
+        for n in 0..SOME {
+            let now = self.clock.wall();
+            let lead = LeadId::mint(now, &self.entropy);
+            let admission = self.store.claims().admit(AdmitRequest {
+                lead,
+                key: ClaimKey(format!("a-publisher/a-campaign/post/{n}")),
+                digest: [1; 32],
+                quote: None,
+                consumer: ConsumerClaim::default(),
+                lease: Duration::from_secs(40),
+                now,
+            });
+            admission.await.unwrap();
+            self.store.claims().withdraw(lead).await.unwrap();
+        }
+        // The shadow has read everything that is in a snapshot.
+        self.store.snapshot().await.unwrap();
+        LIVE.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn a_lead_that_has_ended_takes_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let world = World {
+        store: Local::open(LocalOptions::in_dir(dir.path()), clock.port()).unwrap(),
+        entropy: SeededEntropy::new(5),
+        clock,
+    };
+    let before = world.after(0..SOME).await;
+    let after = world.after(SOME..2 * SOME).await;
+    let each = after.saturating_sub(before) / SOME;
+    println!("{each} bytes for each lead");
+    assert!(each <= MOST, "{each} bytes for each lead");
+}
