@@ -1,5 +1,5 @@
-//! How much memory a lead that has ended takes, counted at the allocator: the store remembers the
-//! leads of a day, so this is what a machine's traffic is limited by.
+//! How much memory a lead that has ended and a visitor take, counted at the allocator: the store
+//! remembers the leads of a day and the visitors of weeks, so this is what limits a machine.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 #![expect(
     unsafe_code,
@@ -11,12 +11,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{
-    AuctionId, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Timestamp,
+    AuctionId, ClickId, Clock, EventId, LeadId, LeadStatus, LegState, Reservation, ReservationId,
+    Timestamp, TrackKey, VisitorId,
 };
-use proto::{CapFact, Facts, HistoryFact, LeadBody, Message as _};
+use proto::{
+    CapFact, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, Message as _, TouchEntry,
+};
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
-    Delivery, EventLog, Topic, key,
+    Delivery, EventLog, Identity, JourneyUpdate, Journeys, News, Topic, key,
 };
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -43,9 +46,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Bytes of a lead of one leg and two hashes of its consumer, all indexes included.
 const MOST: usize = 1800;
 const SOME: usize = 4000;
+/// Bytes of a visitor with five clicks.
+const MOST_OF_A_VISITOR: usize = 1100;
+const CLICKS: usize = 5;
 
 struct World {
     clock: FakeClock,
@@ -202,6 +210,7 @@ impl World {
 
 #[tokio::test]
 async fn a_lead_that_has_ended_takes_little_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
     let world = World {
@@ -214,4 +223,47 @@ async fn a_lead_that_has_ended_takes_little_memory() {
     let each = after.saturating_sub(before) / SOME;
     println!("{each} bytes for each lead");
     assert!(each <= MOST, "{each} bytes for each lead");
+}
+
+#[tokio::test]
+async fn a_visitor_with_five_clicks_takes_little_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let store = Local::open(LocalOptions::default(), clock.port()).unwrap();
+    let (entropy, key) = (SeededEntropy::new(5), TrackKey::new([3; 32]));
+    let now = clock.wall();
+    let visit = async || {
+        let visitor = VisitorId::mint(now, &entropy, &key);
+        for n in 0..CLICKS {
+            let click = ClickId::mint(now, &entropy, &visitor, &key);
+            let ts_us = now.as_micros() + n as i64;
+            let touch = TouchEntry {
+                publisher: "a-publisher".into(),
+                link: "a-link-of-it".into(),
+                campaign: "a-campaign".into(),
+                ..TouchEntry::default()
+            };
+            let update = JourneyUpdate {
+                identity: Identity::Visitor(visitor),
+                ts_us,
+                news: News::Event(JourneyEntry {
+                    id: EventId::mint(now, &entropy).as_bytes().to_vec(),
+                    ts_us,
+                    click_id: click.as_bytes().to_vec(),
+                    body: Some(JourneyBody::Touch(touch)),
+                    ..JourneyEntry::default()
+                }),
+            };
+            store.journeys().apply(vec![update], (0, 0)).await.unwrap();
+        }
+    };
+    let before = LIVE.load(Ordering::Relaxed);
+    // Just below where the tables grow: the most that each may take is twice that.
+    const VISITORS: usize = 10_000;
+    for _ in 0..VISITORS {
+        visit().await;
+    }
+    let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / VISITORS;
+    println!("{each} bytes for each visitor");
+    assert!(each <= MOST_OF_A_VISITOR, "{each} bytes for each visitor");
 }

@@ -112,7 +112,8 @@ pub struct Journey {
     /// absorbs another: the same updates in the same order give the same revision however they are
     /// batched, so equal revisions of a journey mean equal entries.
     pub revision: u32,
-    /// Its conversions and all touches that they may look back on, in (event time, id) order.
+    /// Its conversions and all touches that they may look back on, in (event time, id) order; empty
+    /// while it has no conversion.
     pub entries: Arc<[JourneyEntry]>,
     /// An order whose reports count for a conversion of this click.
     pub counted_by: Option<ClickId>,

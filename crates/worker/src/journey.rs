@@ -40,15 +40,15 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             return Ok(meaning);
         }
         EventBody::Click(click) => {
-            learn(News::Event(entry(JourneyBody::Touch(touch_entry(click)))));
+            learn(News::Event(touch(event, touch_entry(click))));
             return Ok(meaning);
         }
         EventBody::Impression(click) => {
-            let touch = TouchEntry {
+            let view = TouchEntry {
                 view: true,
                 ..touch_entry(click)
             };
-            learn(News::Event(entry(JourneyBody::Touch(touch))));
+            learn(News::Event(touch(event, view)));
         }
         EventBody::Conversion(conversion) => {
             let entry = entry(JourneyBody::Conversion(conversion.clone()));
@@ -94,6 +94,14 @@ pub(crate) fn conversion_id(
 ) -> Result<ConversionId, RecordError> {
     let entry = entry(event, JourneyBody::Conversion(conversion.clone()));
     Ok(ConversionKey::of(&conversion_event(&entry, conversion)?).id())
+}
+
+/// A touch is kept with its visitor and need not name it.
+fn touch(event: &EventRecord, touch: TouchEntry) -> JourneyEntry {
+    JourneyEntry {
+        visitor: Vec::new(),
+        ..entry(event, JourneyBody::Touch(touch))
+    }
 }
 
 fn entry(event: &EventRecord, body: JourneyBody) -> JourneyEntry {

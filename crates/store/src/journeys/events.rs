@@ -1,12 +1,29 @@
-//! Events of one origin in (event time, id) order, each once, and never more than a limit.
+//! Events of one origin in (event time, id) order, each once, and never more than a limit. There are
+//! millions and they are seldom read: each is kept as its encoding beside its place.
 
-use std::sync::Arc;
-
-use proto::{JourneyBody, JourneyEntry, Message as _};
+use domain::EventId;
+use proto::{JourneyBody, JourneyEntry, KeptEntry, Message as _, RecordError};
 
 /// The events. Of too many the smallest by (event time, id) are kept, whatever came first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Events(Arc<[JourneyEntry]>);
+pub(super) struct Events(Box<[Kept]>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Kept {
+    ts_us: i64,
+    id: EventId,
+    kind: Kind,
+    /// The entry without its time and id.
+    encoded: Box<[u8]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A touch that can be credited.
+    Touch,
+    Conversion,
+    Other,
+}
 
 /// What became of an event that was put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,49 +38,140 @@ pub(super) enum Put {
     Dropped,
 }
 
+impl Kept {
+    fn new(mut entry: JourneyEntry) -> Result<Self, RecordError> {
+        let (id, ts_us) = (entry.event_id()?, entry.ts_us);
+        let kind = match &entry.body {
+            _ if creditable(&entry) => Kind::Touch,
+            Some(JourneyBody::Conversion(_)) => Kind::Conversion,
+            Some(JourneyBody::Touch(_)) | None => Kind::Other,
+        };
+        entry.id.clear();
+        entry.ts_us = 0;
+        Ok(Self {
+            ts_us,
+            id,
+            kind,
+            encoded: entry.encode_to_vec().into(),
+        })
+    }
+
+    /// The entry again; what was encoded here decodes.
+    fn entry(&self) -> JourneyEntry {
+        let rest = JourneyEntry::decode(&*self.encoded).unwrap_or_default();
+        JourneyEntry {
+            id: self.id.as_bytes().to_vec(),
+            ts_us: self.ts_us,
+            ..rest
+        }
+    }
+
+    fn version(&self) -> (i64, &[u8]) {
+        (self.ts_us, &self.encoded)
+    }
+
+    fn place(&self) -> (i64, EventId) {
+        (self.ts_us, self.id)
+    }
+}
+
 impl Events {
-    pub(super) fn put(&mut self, entry: JourneyEntry, most: usize) -> Put {
+    /// Puts one in. One whose id cannot be read has no place.
+    pub(super) fn put(&mut self, entry: &JourneyEntry, most: usize) -> Put {
+        let Ok(entry) = Kept::new(entry.clone()) else {
+            return Put::Dropped;
+        };
         let known = self.0.iter().find(|known| known.id == entry.id);
-        // Of two versions of one event the smaller encoding is kept, whichever came first.
-        if known.is_some_and(|known| known.encode_to_vec() <= entry.encode_to_vec()) {
+        // Of two versions of one event the smaller is kept, whichever came first.
+        if known.is_some_and(|known| known.version() <= entry.version()) {
             return Put::Known;
         }
         let fresh = known.is_none();
-        let place = |entry: &JourneyEntry| (entry.ts_us, entry.id.clone());
-        let at = self.0.partition_point(|known| place(known) < place(&entry));
+        let at = self
+            .0
+            .partition_point(|known| known.place() < entry.place());
         if fresh && at >= most {
             return Put::Dropped;
         }
-        let (before, after) = self.0.split_at(at);
-        let others = |range: &[JourneyEntry]| {
-            let others = range.iter().filter(|other| other.id != entry.id);
-            others.cloned().collect::<Vec<_>>()
-        };
-        let (mut more, after) = (others(before), others(after));
-        more.push(entry);
-        more.extend(after);
-        let put = if more.len() > most {
+        let mut all = std::mem::take(&mut self.0).into_vec();
+        if fresh {
+            all.reserve_exact(1);
+            all.insert(at, entry);
+        } else {
+            all.retain(|known| known.id != entry.id);
+            let at = all.partition_point(|known| known.place() < entry.place());
+            all.insert(at, entry);
+        }
+        let put = if all.len() > most {
             Put::Displaced
         } else {
             Put::New
         };
-        more.truncate(most);
-        self.0 = more.into();
+        all.truncate(most);
+        self.0 = all.into();
         put
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &JourneyEntry> {
-        self.0.iter()
+    /// As a state has them.
+    pub(super) fn record(&self) -> Vec<KeptEntry> {
+        let kept = self.0.iter().map(|kept| KeptEntry {
+            ts_us: kept.ts_us,
+            id: kept.id.as_bytes().to_vec(),
+            kind: match kept.kind {
+                Kind::Other => 0,
+                Kind::Touch => 1,
+                Kind::Conversion => 2,
+            },
+            rest: kept.encoded.to_vec(),
+        });
+        kept.collect()
     }
 
-    pub(super) fn shared(&self) -> Arc<[JourneyEntry]> {
-        Arc::clone(&self.0)
+    /// From a state.
+    pub(super) fn read(entries: Vec<KeptEntry>) -> Result<Self, RecordError> {
+        let kept = entries.into_iter().map(|entry| {
+            let id = entry.id.as_slice().try_into();
+            Ok(Kept {
+                ts_us: entry.ts_us,
+                id: EventId::from_bytes(id.map_err(|_| RecordError::Field("id"))?),
+                kind: match entry.kind {
+                    0 => Kind::Other,
+                    1 => Kind::Touch,
+                    2 => Kind::Conversion,
+                    _ => return Err(RecordError::Field("kind")),
+                },
+                encoded: entry.rest.into(),
+            })
+        });
+        Ok(Self(kept.collect::<Result<_, _>>()?))
     }
-}
 
-impl From<Vec<JourneyEntry>> for Events {
-    fn from(entries: Vec<JourneyEntry>) -> Self {
-        Self(entries.into())
+    pub(super) fn iter(&self) -> impl Iterator<Item = JourneyEntry> {
+        self.0.iter().map(Kept::entry)
+    }
+
+    pub(super) fn has_conversion(&self) -> bool {
+        self.0.iter().any(|kept| kept.kind == Kind::Conversion)
+    }
+
+    pub(super) fn conversions(&self) -> impl Iterator<Item = JourneyEntry> {
+        self.of(Kind::Conversion)
+    }
+
+    /// Touches that can be credited.
+    pub(super) fn touches(&self) -> impl Iterator<Item = JourneyEntry> {
+        self.of(Kind::Touch)
+    }
+
+    /// All but those.
+    pub(super) fn rest(&self) -> impl Iterator<Item = JourneyEntry> {
+        let rest = self.0.iter().filter(|kept| kept.kind != Kind::Touch);
+        rest.map(Kept::entry)
+    }
+
+    fn of(&self, kind: Kind) -> impl Iterator<Item = JourneyEntry> {
+        let of_kind = self.0.iter().filter(move |kept| kept.kind == kind);
+        of_kind.map(Kept::entry)
     }
 }
 

@@ -4,7 +4,7 @@
 use domain::ClickId;
 use proto::{Conversion, JourneyBody, JourneyEntry, Lent, OrderClaim};
 
-use super::events::creditable;
+use super::events::{Events, creditable};
 use super::node::{Limits, Node, Place, Ties, is_visitor, named_visitor};
 use super::{Identity, News, Person, Telling, What};
 use crate::key;
@@ -56,7 +56,7 @@ impl Node {
         let ts_us = waited.newest_us;
         let mut tellings = Vec::new();
         self.capped |= waited.capped;
-        for entry in waited.own.iter().cloned() {
+        for entry in waited.own.iter() {
             tellings.extend(self.learn(me, ts_us, News::Event(entry), limits));
         }
         if let Some(ties) = waited.ties {
@@ -74,7 +74,7 @@ impl Node {
     }
 
     fn event(&mut self, entry: JourneyEntry, limits: Limits, out: &mut Out) -> bool {
-        let put = self.own.put(entry.clone(), limits.entries);
+        let put = self.own.put(&entry, limits.entries);
         self.capped |= put.capped();
         if !put.kept() {
             return false;
@@ -116,8 +116,8 @@ impl Node {
             Identity::Click(_) => {}
             Identity::Visitor(_) => {
                 out.tell(to, What::Follow);
-                for touch in self.own.iter().filter(|entry| creditable(entry)) {
-                    out.tell(to, What::Touch(touch.clone()));
+                for touch in self.own.touches() {
+                    out.tell(to, What::Touch(touch));
                 }
                 let followers = self.ties.iter().flat_map(|ties| &ties.followers);
                 for follower in followers {
@@ -145,7 +145,7 @@ impl Node {
                 let Some(heard) = self.ties().heard(from, limits) else {
                     return false;
                 };
-                heard.touches = Vec::new().into();
+                heard.touches = Events::default();
                 !std::mem::replace(&mut heard.parted, true)
             }
             What::Claim(claim) => self.claimed(&claim, out),
@@ -165,8 +165,8 @@ impl Node {
                 for person in persons {
                     out.tell(from, What::Person(person));
                 }
-                for touch in self.own.iter().filter(|entry| creditable(entry)) {
-                    out.tell(from, What::Touch(touch.clone()));
+                for touch in self.own.touches() {
+                    out.tell(from, What::Touch(touch));
                 }
             }
             Identity::Person(_) if ties.parted(limits) => {
@@ -183,7 +183,7 @@ impl Node {
                 for (origin, heard) in &ties.heard {
                     if is_visitor(origin) && *origin != from {
                         for touch in heard.touches.iter() {
-                            out.tell(from, What::Touch(touch.clone()));
+                            out.tell(from, What::Touch(touch));
                         }
                     }
                 }
@@ -211,7 +211,7 @@ impl Node {
         if heard.parted {
             return false;
         }
-        let put = heard.touches.put(touch.clone(), limits.entries);
+        let put = heard.touches.put(&touch, limits.entries);
         if published && put.kept() {
             for follower in ties.followers.iter().filter(|follower| **follower != from) {
                 out.tell(*follower, What::Touch(touch.clone()));
@@ -230,7 +230,7 @@ impl Node {
         if new {
             claims.insert(click, place);
         }
-        let reports: Vec<JourneyEntry> = self.own.iter().cloned().collect();
+        let reports: Vec<JourneyEntry> = self.own.iter().collect();
         self.lend(reports, out);
         // Whoever is forgotten has just heard of a smaller claim, and that is all it has to know.
         let claims = &mut self.ties().claims;
@@ -280,7 +280,7 @@ impl Node {
             return false;
         };
         let loan = self.ties().lent.entry((from, click)).or_default();
-        let mut changed = loan.entries.put(entry, limits.entries).changed();
+        let mut changed = loan.entries.put(&entry, limits.entries).changed();
         if loan.best.as_ref().is_none_or(|known| best < *known) {
             loan.best = Some(best);
             changed = true;

@@ -1,11 +1,12 @@
 //! One identity: what it knows, and what its conversions look back on. Pure; see the module above.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
 use proto::JourneyEntry;
 
-use super::events::{Events, creditable, is_conversion};
+use super::events::{Events, is_conversion};
 use super::{Identity, Journey, Person};
 
 /// How much an identity keeps. What is told beyond [`Limits::ties`] is not remembered: the bound of
@@ -65,32 +66,32 @@ impl Node {
     }
 
     /// Its own events.
-    pub fn own(&self) -> impl Iterator<Item = &JourneyEntry> {
+    pub fn own(&self) -> impl Iterator<Item = JourneyEntry> {
         self.own.iter()
     }
 
-    /// The journey of its conversions. Without a conversion it holds its own events alone.
+    /// The journey of its conversions: without any it is empty.
     pub fn journey(&self, me: Identity, limits: Limits) -> Journey {
         let mut journey = Journey {
             identity: me,
             revision: self.revision,
-            entries: self.own.shared(),
+            entries: Arc::default(),
             counted_by: self.best().map(|(_, click)| click),
             capped: self.capped,
         };
-        let Some(ties) = &self.ties else {
-            return journey;
-        };
-        if !self.own.iter().any(is_conversion) {
+        if !self.own.has_conversion() {
             return journey;
         }
+        let Some(ties) = &self.ties else {
+            journey.entries = self.own.iter().collect();
+            return journey;
+        };
         let mut touches = BTreeMap::new();
         let mut entries = BTreeMap::new();
         let place = |entry: &JourneyEntry| (entry.ts_us, entry.id.clone());
-        let sort = |entry: &JourneyEntry| (place(entry), entry.clone());
-        let (mine, rest): (Vec<_>, Vec<_>) = self.own.iter().partition(|entry| creditable(entry));
-        touches.extend(mine.into_iter().map(sort));
-        entries.extend(rest.into_iter().map(sort));
+        let sort = |entry: JourneyEntry| (place(&entry), entry);
+        touches.extend(self.own.touches().map(sort));
+        entries.extend(self.own.rest().map(sort));
         for origin in self.looks_at(me, ties) {
             if let Some(heard) = ties.heard.get(&origin) {
                 touches.extend(heard.touches.iter().map(sort));
@@ -98,7 +99,7 @@ impl Node {
         }
         for ((_, click), loan) in &ties.lent {
             if loan.best.as_ref().is_none_or(|(_, best)| best == click) {
-                let lent = loan.entries.iter().cloned().map(|mut entry| {
+                let lent = loan.entries.iter().map(|mut entry| {
                     entry.click_id = click.as_bytes().to_vec();
                     (place(&entry), entry)
                 });
@@ -122,7 +123,7 @@ impl Node {
             // It owns no conversion.
             Identity::Person(_) => BTreeSet::new(),
             // The visitor that its first report names, else the persons that its reports name.
-            Identity::Key(_) => match self.own.iter().find_map(named_visitor) {
+            Identity::Key(_) => match self.own.conversions().find_map(|it| named_visitor(&it)) {
                 None => persons(&ties.persons),
                 Some(visitor) => {
                     let visitor = Identity::Visitor(visitor);

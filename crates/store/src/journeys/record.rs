@@ -8,6 +8,7 @@ use proto::{
     Told, ToldWhat,
 };
 
+use super::events::Events;
 use super::node::{Heard, Loan, Node, Place, Ties};
 use super::{Identity, Person, Telling, What};
 
@@ -90,7 +91,7 @@ impl Node {
             identity: Some(me.record()),
             revision: self.revision,
             newest_us: self.newest_us,
-            entries: self.own.iter().cloned().collect(),
+            entries: self.own.record(),
             capped: self.capped,
             persons: bytes(&ties.persons),
             followers: ties.followers.iter().map(Identity::record).collect(),
@@ -99,7 +100,7 @@ impl Node {
                 .iter()
                 .map(|(from, heard)| HeardState {
                     from: Some(from.record()),
-                    touches: heard.touches.iter().cloned().collect(),
+                    touches: heard.touches.record(),
                     persons: bytes(&heard.persons),
                     parted: heard.parted,
                 })
@@ -115,7 +116,7 @@ impl Node {
                 .map(|((order, click), loan)| LentState {
                     order: Some(order.record()),
                     click: click.as_bytes().to_vec(),
-                    entries: loan.entries.iter().cloned().collect(),
+                    entries: loan.entries.record(),
                     best: loan
                         .best
                         .as_ref()
@@ -141,7 +142,7 @@ impl Node {
         for heard in state.heard {
             let told = Heard {
                 persons: persons(&heard.persons)?,
-                touches: heard.touches.into(),
+                touches: Events::read(heard.touches)?,
                 parted: heard.parted,
             };
             ties.heard
@@ -155,7 +156,7 @@ impl Node {
             let order = Identity::read(lent.order.as_ref())?;
             let click = ClickId::from_bytes(fixed(&lent.click, "click")?);
             let loan = Loan {
-                entries: lent.entries.into(),
+                entries: Events::read(lent.entries)?,
                 best: lent.best.map(read_claim).transpose()?,
             };
             ties.lent.insert((order, click), loan);
@@ -164,7 +165,7 @@ impl Node {
             revision: state.revision,
             newest_us: state.newest_us,
             capped: state.capped,
-            own: state.entries.into(),
+            own: Events::read(state.entries)?,
             ties: (ties != Ties::default()).then(|| Box::new(ties)),
         };
         Ok((identity, node))
