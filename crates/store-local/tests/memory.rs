@@ -122,6 +122,7 @@ impl World {
                     ..HistoryFact::default()
                 })
                 .collect(),
+            ..Facts::default()
         });
         let replies = vec![records::reply(1, LegState::Accepted)];
         let answer = vec![9; 500];
