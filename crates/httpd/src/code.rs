@@ -92,7 +92,7 @@ mod tests {
         let mut page = "# Problems\n\nMade from `crates/httpd/src/code.rs`. Every answer that is an error is \
             `application/problem+json` (RFC 9457) with\na stable `code`, a `detail` for a person, the \
             `request_id`, and `errors: [{pointer, code, message}]` where several\nthings can be wrong at once. \
-            Pages for consumers (`/c`, `/i`) never are JSON.\n\n| code | status | meaning |\n|---|---|---|\n"
+            One about a lead or an auction\nthat was admitted names it, `lead_id` or `auction_id`. Pages for consumers (`/c`, `/i`) never are JSON.\n\n| code | status | meaning |\n|---|---|---|\n"
             .to_owned();
         let mut seen = BTreeSet::new();
         for code in Code::ALL {

@@ -92,8 +92,13 @@ impl Control {
 /// A body's `publisher_lead_id`, whatever else is wrong with the body; none if there is none that could
 /// be taken.
 pub fn publisher_lead_id<'b>(body: &'b Body<'_>) -> Option<&'b str> {
-    let sent = body.text("publisher_lead_id")?;
-    plain(sent, PUBLISHER_LEAD_ID).is_ok().then_some(sent)
+    body.text("publisher_lead_id")
+        .and_then(publisher_lead_id_of)
+}
+
+/// A text that could be a `publisher_lead_id`.
+pub fn publisher_lead_id_of(text: &str) -> Option<&str> {
+    plain(text, PUBLISHER_LEAD_ID).is_ok().then_some(text)
 }
 
 fn exclusion(text: &str) -> Result<Exclusion, Fault> {

@@ -22,7 +22,7 @@ mod suppression;
 
 pub use body::{Body, Limits};
 pub use consumer::Identifier;
-pub use control::{Control, Exclusion, SUBS, publisher_lead_id};
+pub use control::{Control, Exclusion, SUBS, publisher_lead_id, publisher_lead_id_of};
 pub use form::{ConsentRule, Form, Unknown};
 pub use issue::{Issue, IssueCode, Refusal};
 pub use kind::choice::{ChoiceError, Choices};

@@ -12,6 +12,7 @@ use intake::Issue;
 use proto::{LeadState, RecordError};
 use serde::{Deserialize, Serialize};
 
+use crate::Found;
 use crate::disclose::{Counted, Reason, Step, steps};
 
 #[derive(Debug, Serialize)]
@@ -192,6 +193,48 @@ fn tried(stored: &[u8]) -> Option<Vec<Step>> {
     }
     let stored: Stored = serde_json::from_slice(stored).ok()?;
     stored.waterfall
+}
+
+/// One of the leads that their publisher gave the same name.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lead<'a> {
+    status: &'static str,
+    lead_id: String,
+    publisher_lead_id: &'a str,
+    campaign: &'a str,
+    payout: String,
+    currency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    test: bool,
+    received_at: String,
+    took_ms: u64,
+}
+
+/// As its publisher is told of it.
+pub(crate) fn found<'a>(found: &'a Found, name: &'a str, disclosure: Disclosure) -> Lead<'a> {
+    Lead {
+        status: found.status.as_str(),
+        lead_id: found.lead.to_string(),
+        publisher_lead_id: name,
+        campaign: &found.campaign,
+        payout: found.payout.to_string(),
+        currency: found.currency.unwrap_or(Currency::USD).to_string(),
+        reason: found.reason.map(|reason| Reason::of(reason, disclosure)),
+        test: found.test,
+        received_at: found.received_at.to_string(),
+        took_ms: u64::try_from(found.took_us / 1000).unwrap_or(0),
+    }
+}
+
+/// The answer to a look-up that may find several.
+pub(crate) fn leads(leads: Vec<Lead<'_>>, request_id: &str) -> Bytes {
+    #[derive(Serialize)]
+    struct Leads<'a> {
+        leads: Vec<Lead<'a>>,
+        request_id: &'a str,
+    }
+    json(&Leads { leads, request_id })
 }
 
 #[derive(Debug, Serialize)]

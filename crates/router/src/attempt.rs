@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use domain::{CampaignName, EventId, PublisherName};
+use domain::{AuctionId, CampaignName, EventId, LeadId, PublisherName};
 use http::StatusCode;
-use httpd::RequestId;
+use httpd::{Problem, RequestId};
 use intake::{Body, Issue, IssueCode};
 use proto::{EventBody, EventRecord, Message as _, RefusedIssue};
 use store::{Ack, Backend, EventLog as _, Topic, key};
@@ -44,13 +44,21 @@ impl Asked {
 
 /// A request, as far as it has come.
 pub(crate) struct Attempt {
-    request: RequestId,
+    pub(crate) request: RequestId,
     /// None for what sells nothing: it cannot be refused in this sense.
     pub(crate) asked: Option<Asked>,
     pub(crate) publisher: Option<PublisherName>,
     pub(crate) campaign: Option<CampaignName>,
     publisher_lead_id: Option<String>,
     test: bool,
+    subject: Option<Subject>,
+}
+
+/// What was admitted: every answer from then on names it, a problem too.
+#[derive(Debug, Clone, Copy)]
+enum Subject {
+    Auction(AuctionId),
+    Lead(LeadId),
 }
 
 impl Attempt {
@@ -62,6 +70,34 @@ impl Attempt {
             campaign: None,
             publisher_lead_id: None,
             test: false,
+            subject: None,
+        }
+    }
+
+    /// It is about this auction.
+    pub(crate) fn auction(&mut self, auction: AuctionId) {
+        self.subject = Some(Subject::Auction(auction));
+    }
+
+    /// It is about this lead.
+    pub(crate) fn lead(&mut self, lead: LeadId) {
+        self.subject = Some(Subject::Lead(lead));
+    }
+
+    /// The lead it is about, once that is known.
+    pub(crate) fn lead_id(&self) -> Option<LeadId> {
+        match self.subject? {
+            Subject::Auction(_) => None,
+            Subject::Lead(lead) => Some(lead),
+        }
+    }
+
+    /// Says in a problem what it is about.
+    pub(crate) fn name(&self, problem: Problem) -> Problem {
+        match self.subject {
+            Some(Subject::Auction(auction)) => problem.member("auction_id", auction.to_string()),
+            Some(Subject::Lead(lead)) => problem.member("lead_id", lead.to_string()),
+            None => problem,
         }
     }
 
@@ -74,14 +110,14 @@ impl Attempt {
         self.test = body.flag("test");
     }
 
-    fn record(self, asked: Asked, refused: &Refused, status: StatusCode) -> proto::Refused {
+    fn record(&self, asked: Asked, refused: &Refused, status: StatusCode) -> proto::Refused {
         let issues = refused.issues();
         proto::Refused {
             request_id: self.request.to_string(),
             kind: asked.as_str().to_owned(),
-            publisher: self.publisher.map_or_else(String::new, |it| it.to_string()),
-            campaign: self.campaign.map_or_else(String::new, |it| it.to_string()),
-            publisher_lead_id: self.publisher_lead_id.unwrap_or_default(),
+            publisher: text(&self.publisher),
+            campaign: text(&self.campaign),
+            publisher_lead_id: self.publisher_lead_id.clone().unwrap_or_default(),
             test: self.test,
             code: refused.code().as_str().to_owned(),
             status: status.as_u16().into(),
@@ -89,6 +125,10 @@ impl Attempt {
             issue_count: u32::try_from(issues.len()).unwrap_or(u32::MAX),
         }
     }
+}
+
+fn text(name: &Option<impl ToString>) -> String {
+    name.as_ref().map_or_else(String::new, ToString::to_string)
 }
 
 /// An issue without what a publisher wrote: a member that there is not may be named after anybody.
@@ -106,7 +146,7 @@ fn kept(issue: &Issue) -> RefusedIssue {
 impl<B: Backend> Router<B> {
     /// Counts and records a ping or post that became neither a quote nor a lead. What is not the
     /// publisher's doing (5xx) is no refusal.
-    pub(crate) async fn note(&self, attempt: Attempt, refused: &Refused) {
+    pub(crate) async fn note(&self, attempt: &Attempt, refused: &Refused) {
         let code = refused.code();
         let status = code.status();
         let Some(asked) = attempt.asked.filter(|_| status.is_client_error()) else {

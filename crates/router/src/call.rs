@@ -146,8 +146,14 @@ impl<B: Backend> Router<B> {
     /// What the campaign of a lead discloses to its publishers; nothing if it is no more.
     pub(crate) fn disclosure(&self, state: &LeadState) -> Disclosure {
         let received = state.received.as_ref();
-        let stall = received.and_then(|received| self.market.stall(&received.campaign));
-        stall.map_or(Disclosure::None, |stall| stall.campaign.disclosure)
+        self.disclosure_of(received.map_or("", |received| &received.campaign))
+    }
+
+    /// What a campaign discloses; nothing if it is gone.
+    pub(crate) fn disclosure_of(&self, campaign: &str) -> Disclosure {
+        self.market
+            .stall(campaign)
+            .map_or(Disclosure::None, |stall| stall.campaign.disclosure)
     }
 
     pub(crate) async fn unseal(

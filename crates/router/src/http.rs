@@ -43,6 +43,7 @@ pub struct RouterService<B: Backend>(pub Arc<Router<B>>);
 #[derive(Serialize)]
 struct Settled<'a> {
     status: &'static str,
+    lead_id: Option<String>,
     request_id: &'a str,
 }
 
@@ -52,8 +53,8 @@ impl<B: Backend> Service for RouterService<B> {
         match self.route(request, &mut attempt).await {
             Ok(reply) => reply,
             Err(refused) => {
-                self.0.note(attempt, &refused).await;
-                Problem::from(refused).into()
+                self.0.note(&attempt, &refused).await;
+                attempt.name(Problem::from(refused)).into()
             }
         }
     }
@@ -80,8 +81,8 @@ impl<B: Backend> RouterService<B> {
             Route::Validate => self.validate(request, first, attempt).await,
             Route::Find => self.find(request).await,
             Route::Lookup => self.lookup(request, first).await,
-            Route::SettleByKey => self.settle_by_key(request, first).await,
-            Route::SettleLeg => self.settle_leg(request, first, second).await,
+            Route::SettleByKey => self.settle_by_key(request, first, attempt).await,
+            Route::SettleLeg => self.settle_leg(request, (first, second), attempt).await,
         }
     }
 
@@ -132,18 +133,21 @@ impl<B: Backend> RouterService<B> {
             let mut pairs = request.query();
             pairs.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
         };
-        let (key, ping, campaign) = (of("idempotency_key"), of("ping_id"), of("campaign"));
-        let by = match (key.as_deref(), ping.as_deref()) {
-            (Some(key), None) => By::Key(key),
-            (None, Some(ping)) => By::Ping(ping),
-            _ => {
-                let why = "name either `idempotency_key` or `ping_id`";
-                return Err(Refused::Malformed(why.to_owned()));
-            }
-        };
+        let campaign = of("campaign");
+        let names = ["idempotency_key", "ping_id", "publisher_lead_id"].map(of);
         let id = request.id().as_str().to_owned();
-        let campaign = campaign.as_deref();
-        json(self.0.find(&publisher, campaign, by, &id).await)
+        let (router, campaign) = (&self.0, campaign.as_deref());
+        json(match names.each_ref().map(Option::as_deref) {
+            [Some(key), None, None] => router.find(&publisher, campaign, By::Key(key), &id).await,
+            [None, Some(ping), None] => {
+                router.find(&publisher, campaign, By::Ping(ping), &id).await
+            }
+            [None, None, Some(name)] => router.named(&publisher, campaign, name, &id).await,
+            _ => {
+                let why = "name one of `idempotency_key`, `ping_id` and `publisher_lead_id`";
+                Err(Refused::Malformed(why.to_owned()))
+            }
+        })
     }
 
     async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
@@ -151,24 +155,31 @@ impl<B: Backend> RouterService<B> {
         json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
     }
 
-    async fn settle_by_key(&self, mut request: Request, key: &str) -> Result<Reply, Refused> {
+    async fn settle_by_key(
+        &self,
+        mut request: Request,
+        key: &str,
+        attempt: &mut Attempt,
+    ) -> Result<Reply, Refused> {
         let buyer = self.buyer(&request)?;
         let body = json_body(&mut request).await?;
-        settled(&request, self.0.settle_by_key(&buyer, key, &body).await)
+        let settling = self.0.settle_by_key(&buyer, key, &body, attempt).await?;
+        Ok(settled(attempt, settling))
     }
 
     async fn settle_leg(
         &self,
         mut request: Request,
-        lead: &str,
-        leg: &str,
+        (lead, leg): (&str, &str),
+        attempt: &mut Attempt,
     ) -> Result<Reply, Refused> {
         match self.owner(&request)? {
             Owner::Admin => {}
             _ => return Err(Refused::Forbidden("the key is not an operator's")),
         }
         let body = json_body(&mut request).await?;
-        settled(&request, self.0.settle_leg(lead, leg, &body).await)
+        let settling = self.0.settle_leg(lead, leg, &body, attempt).await?;
+        Ok(settled(attempt, settling))
     }
 
     /// A publisher's POST: the key is checked before the body is read.
@@ -229,17 +240,15 @@ fn json(answer: Result<Bytes, Refused>) -> Result<Reply, Refused> {
     answer.map(|body| Reply::bytes(StatusCode::OK, "application/json", body))
 }
 
-fn settled(request: &Request, settling: Result<Settling, Refused>) -> Result<Reply, Refused> {
-    let (status, word) = match settling? {
+fn settled(attempt: &Attempt, settling: Settling) -> Reply {
+    let (status, word) = match settling {
         Settling::Settled(settlement) => (StatusCode::OK, settlement.as_str()),
         Settling::Waiting => (StatusCode::ACCEPTED, "waiting"),
     };
-    let id = request.id();
-    Ok(Reply::json(
-        status,
-        &Settled {
-            status: word,
-            request_id: id.as_str(),
-        },
-    ))
+    let answer = Settled {
+        status: word,
+        lead_id: attempt.lead_id().map(|lead| lead.to_string()),
+        request_id: attempt.request.as_str(),
+    };
+    Reply::json(status, &answer)
 }

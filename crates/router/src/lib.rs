@@ -12,6 +12,7 @@ mod call;
 mod climb;
 mod consumer;
 mod disclose;
+mod finder;
 #[doc(hidden)]
 pub mod fuzzing;
 mod history;
@@ -38,6 +39,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub use finder::{Finder, Finding, Found};
 pub use http::{RouterService, endpoints};
 pub use market::MarketError;
 pub use quote::QuoteKey;
@@ -66,6 +68,8 @@ pub struct Parts<B> {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where leads are found by what their publishers call them.
+    pub finder: Arc<dyn Finder>,
     /// Metrics.
     pub metrics: Metrics,
     /// Number of this process, in its records.
@@ -85,6 +89,7 @@ pub struct Router<B: Backend> {
     tracking: TrackKey,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    finder: Arc<dyn Finder>,
     metrics: Metrics,
     instance: u64,
     runtime: Handle,
@@ -107,6 +112,7 @@ impl<B: Backend> Router<B> {
             tracking: parts.keys.tracking,
             clock: parts.clock,
             entropy: parts.entropy,
+            finder: parts.finder,
             metrics: parts.metrics,
             instance: parts.instance,
             runtime: parts.runtime,

@@ -1,5 +1,9 @@
 //! `GET /v1/leads/{lead_id}`, and `GET /v1/leads?idempotency_key=..` or `?ping_id=..`: a publisher's own
 //! lead, as its records are folded by now. `campaign=..` says where the key or the quote belongs to.
+//!
+//! `?publisher_lead_id=..` is another matter: publishers use one name for several leads, and state knows
+//! none of them. It is looked for among the rows of analysts, so it is about a second late, and answered
+//! with a list.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +19,11 @@ use crate::{Router, answer};
 
 /// A lead that was just posted may not be folded yet: wait this long for it.
 const FOLD: Duration = Duration::from_secs(2);
+
+/// So many leads of one name are told: who uses one for more has no use for all of them.
+const MOST_NAMED: u32 = 20;
+/// A search that takes longer is given up: it is worth no more of ClickHouse's time.
+const SEARCH: Duration = Duration::from_secs(3);
 
 /// What a lead is asked for by.
 pub(crate) enum By<'a> {
@@ -64,6 +73,39 @@ impl<B: Backend> Router<B> {
             return Err(Refused::Malformed(why.to_owned()));
         }
         self.state_of(publisher, lead, request_id).await
+    }
+
+    /// The leads that their publisher gave this name.
+    pub(crate) async fn named(
+        &self,
+        publisher: &PublisherName,
+        campaign: Option<&str>,
+        name: &str,
+        request_id: &str,
+    ) -> Result<Bytes, Refused> {
+        if name.is_empty() || intake::publisher_lead_id_of(name).is_none() {
+            let why = "a publisher_lead_id has 1 to 128 characters and no control characters";
+            return Err(Refused::Malformed(why.to_owned()));
+        }
+        let finding = self.finder.named(publisher, name, MOST_NAMED);
+        let found = match tokio::time::timeout(SEARCH, finding).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a lead cannot be looked for");
+                return Err(Refused::Unavailable("leads cannot be searched now"));
+            }
+            Err(_) => return Err(Refused::Unavailable("the search took too long")),
+        };
+        let asked = found
+            .iter()
+            .filter(|lead| campaign.is_none_or(|name| name == lead.campaign));
+        let leads: Vec<_> = asked
+            .map(|lead| answer::found(lead, name, self.disclosure_of(&lead.campaign)))
+            .collect();
+        match leads.is_empty() {
+            true => Err(ABSENT),
+            false => Ok(answer::leads(leads, request_id)),
+        }
     }
 
     /// The state of a lead, for its publisher.

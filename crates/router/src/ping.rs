@@ -65,9 +65,11 @@ impl<B: Backend> Router<B> {
         let request = intake::parse_ping(&caller.stall.campaign.form, &body)?;
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
+        let auction = AuctionId::mint(caller.wall, self.entropy.as_ref());
+        attempt.auction(auction);
         let router = Arc::clone(self);
         let work = async move {
-            let answer = router.quote_for(&caller, request, keyed).await;
+            let answer = router.quote_for(&caller, auction, request, keyed).await;
             drop(place);
             answer
         };
@@ -79,6 +81,7 @@ impl<B: Backend> Router<B> {
     async fn quote_for(
         &self,
         caller: &Caller,
+        auction: AuctionId,
         request: PingRequest,
         keyed: Option<Keyed>,
     ) -> Result<Bytes, Refused> {
@@ -88,7 +91,6 @@ impl<B: Backend> Router<B> {
             warnings,
         } = request;
         let (_, deadline) = Self::deadline(caller, &control);
-        let auction = AuctionId::mint(caller.wall, self.entropy.as_ref());
         let min_payout = control.min_payout.unwrap_or(Micros::ZERO);
         let campaign = &caller.stall.campaign;
         let values = |name: &FieldName| fields.get(name.as_str());

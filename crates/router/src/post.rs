@@ -55,16 +55,25 @@ impl<B: Backend> Router<B> {
         let known = match self.backend.claims().lookup(&claim, &digest).await? {
             Lookup::Free => false,
             Lookup::Conflict | Lookup::Quote(_) => return Err(Refused::IdempotencyConflict),
-            Lookup::Lead(view) => match self.final_answer(&view, &caller.request_id).await? {
-                Some(answer) => return Ok(answer),
-                None => true,
-            },
+            Lookup::Lead(view) => {
+                attempt.lead(view.lead);
+                match self.final_answer(&view, &caller.request_id).await? {
+                    Some(answer) => return Ok(answer),
+                    None => true,
+                }
+            }
         };
         let request = intake::parse_post(&caller.stall.campaign.form, &body)?;
         let quote = quote?
             .map(|(auction, quote)| self.check_quote(&caller, &request, auction, quote, known));
-        self.admit(caller, request, quote.transpose()?, claim, digest)
-            .await
+        self.admit(
+            caller,
+            request,
+            quote.transpose()?,
+            (claim, digest),
+            attempt,
+        )
+        .await
     }
 
     fn open_quote(&self, caller: &Caller, text: &str) -> Result<(AuctionId, Quote), Refused> {
@@ -147,8 +156,8 @@ impl<B: Backend> Router<B> {
         caller: Caller,
         request: PostRequest,
         quote: Option<Used>,
-        claim: ClaimKey,
-        digest: Digest,
+        (claim, digest): (ClaimKey, Digest),
+        attempt: &mut Attempt,
     ) -> Result<Bytes, Refused> {
         let (tmax, deadline) = Self::deadline(&caller, &request.control);
         let place = Arc::clone(&self.places).try_acquire_owned();
@@ -176,11 +185,13 @@ impl<B: Backend> Router<B> {
             Admission::Conflict => return Err(Refused::IdempotencyConflict),
             Admission::QuoteUsed => return Err(Refused::PingUsed),
             Admission::Held(view) => {
+                attempt.lead(view.lead);
                 drop(place);
                 return self.held(&caller, &request, view, deadline).await;
             }
             Admission::Busy(_) => return Err(Refused::Unavailable("too many waits")),
         };
+        attempt.lead(lead);
         let now = self.clock.wall();
         let consented = request.consent.as_ref().is_some_and(Consent::is_whole);
         let known = self.known(

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use store::{Backend, Claims, LeadView};
 
 use crate::Router;
+use crate::attempt::Attempt;
 use crate::refusal::Refused;
 
 /// How long the call waits for the fold.
@@ -52,10 +53,11 @@ impl<B: Backend> Router<B> {
         buyer: &BuyerName,
         key: &str,
         body: &[u8],
+        attempt: &mut Attempt,
     ) -> Result<Settling, Refused> {
         let key: BuyerKey = key.parse().map_err(|_| Refused::NotFound("no such post"))?;
         let mine = |leg: &Leg| leg.buyer == buyer.as_str();
-        self.settle(key.lead, key.leg, SettledBy::Buyer, body, mine)
+        self.settle((key.lead, key.leg), SettledBy::Buyer, body, mine, attempt)
             .await
     }
 
@@ -65,22 +67,23 @@ impl<B: Backend> Router<B> {
         lead: &str,
         leg: &str,
         body: &[u8],
+        attempt: &mut Attempt,
     ) -> Result<Settling, Refused> {
         let lead: LeadId = lead
             .parse()
             .map_err(|_| Refused::NotFound("no such lead"))?;
         let leg: u16 = leg.parse().map_err(|_| Refused::NotFound("no such leg"))?;
-        self.settle(lead, leg, SettledBy::Operator, body, |_| true)
+        self.settle((lead, leg), SettledBy::Operator, body, |_| true, attempt)
             .await
     }
 
     async fn settle(
         &self,
-        lead: LeadId,
-        leg: u16,
+        (lead, leg): (LeadId, u16),
         by: SettledBy,
         body: &[u8],
         allowed: impl Fn(&Leg) -> bool,
+        attempt: &mut Attempt,
     ) -> Result<Settling, Refused> {
         let proposal: Proposal =
             serde_json::from_slice(body).map_err(|error| Refused::Malformed(error.to_string()))?;
@@ -98,6 +101,7 @@ impl<B: Backend> Router<B> {
         let found = find(state, leg)
             .filter(|leg| allowed(leg))
             .ok_or(Refused::NotFound("no such leg"))?;
+        attempt.lead(lead);
         let accepted = matches!(proposal.status, Said::Accepted);
         let mut late = false;
         match found.leg_state().map_err(store::StoreError::from)? {

@@ -72,7 +72,8 @@ CREATE TABLE IF NOT EXISTS leads (
     received_at DateTime64(6, 'UTC') COMMENT 'When the service received it.',
     ended_at Nullable(DateTime64(6, 'UTC')) COMMENT 'When it ended; null while it has not.',
     took_us Int64 COMMENT 'How long it took, in microseconds.',
-    version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.'
+    version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.',
+    INDEX publisher_lead_id publisher_lead_id TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(received_at) ORDER BY lead_id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480

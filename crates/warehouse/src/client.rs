@@ -43,6 +43,11 @@ impl Warehouse {
         }
     }
 
+    /// Of this database.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), WarehouseError> {
         limited(self.server.query("SELECT 1").execute()).await
@@ -146,7 +151,7 @@ async fn limited<T>(
     timed(async { Ok(request.await?) }).await
 }
 
-async fn timed<T>(
+pub(crate) async fn timed<T>(
     request: impl Future<Output = Result<T, WarehouseError>>,
 ) -> Result<T, WarehouseError> {
     tokio::time::timeout(QUERY_LIMIT, request)

@@ -11,6 +11,7 @@ mod error;
 mod held;
 mod migrate;
 mod row;
+mod search;
 mod table;
 
 pub use batch::Batch;
@@ -22,4 +23,5 @@ pub use row::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,
     PostRow, RefusalRow, Time,
 };
+pub use search::NamedLead;
 pub use table::Table;

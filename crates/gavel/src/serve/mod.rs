@@ -5,6 +5,7 @@
 //! end, the worker finishes its batch, the stores close, the engine stops.
 
 mod engine;
+mod finder;
 mod generation;
 mod rules;
 mod runtimes;
@@ -35,6 +36,7 @@ use crate::cmd::Failure;
 use crate::ending::{self, Stdin};
 use crate::os::{OsClock, OsEntropy};
 use engine::{Order, Supervisor};
+use finder::Leads;
 use runtimes::Runtimes;
 use tables::Tables;
 
@@ -93,7 +95,7 @@ async fn serve(
     let worker = Worker::new(
         backend.clone(),
         Tables {
-            warehouse,
+            warehouse: warehouse.clone(),
             engine: engine.as_ref().map(|engine| engine.up.clone()),
         },
         Arc::clone(&clock),
@@ -122,6 +124,7 @@ async fn serve(
         },
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
+        finder: Arc::new(Leads(warehouse)),
         metrics: metrics.clone(),
         instance,
         runtime: runtimes.leads.handle().clone(),

@@ -149,6 +149,63 @@ async fn rows_written_again_are_there_once_in_their_last_version() {
     server.terminate();
 }
 
+/// A lead that its publisher calls [`NAME`], received so many seconds after the first.
+fn named(id: &str, publisher: &str, after: i64, status: &str, version: u64) -> LeadRow {
+    LeadRow {
+        lead_id: id.to_owned(),
+        publisher: publisher.to_owned(),
+        publisher_lead_id: NAME.to_owned(),
+        status: status.to_owned(),
+        payout: Money(i64::try_from(version).unwrap()),
+        received_at: Time(T0 + after * 1_000_000),
+        version,
+        ..LeadRow::default()
+    }
+}
+
+const NAME: &str = "O'Neill \\ \"7\" {x:String}\t%";
+
+#[tokio::test]
+async fn leads_are_found_by_their_publishers_name_as_they_stand_and_the_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(dir.path()) else {
+        return;
+    };
+    let warehouse = connect(&server);
+    warehouse.migrate().await.unwrap();
+    for row in [
+        named("ld_1", "acme", 0, "sold", 9),
+        named("ld_1", "acme", 0, "pending", 2),
+        named("ld_2", "acme", 5, "unsold", 3),
+        named("ld_3", "bolt", 7, "sold", 1),
+        named("ld_4", "acme", 3, "rejected", 1),
+    ] {
+        let leads = vec![row];
+        let batch = Batch {
+            leads,
+            ..Batch::default()
+        };
+        warehouse.insert(&batch).await.unwrap();
+    }
+    let found = async |publisher, name, most| {
+        let found = warehouse.leads_named(publisher, name, most, 3).await;
+        let rows = found.unwrap().into_iter();
+        rows.map(|row| (row.lead_id, row.status, row.payout.0))
+            .collect::<Vec<_>>()
+    };
+    let row = |id: &str, status: &str, payout| (id.to_owned(), status.to_owned(), payout);
+    let all = [
+        row("ld_2", "unsold", 3),
+        row("ld_4", "rejected", 1),
+        row("ld_1", "sold", 9),
+    ];
+    assert_eq!(found("acme", NAME, 20).await, all);
+    assert_eq!(found("acme", NAME, 2).await, all[..2]);
+    assert_eq!(found("acme", "' OR 1 = 1 --", 20).await, []);
+    assert_eq!(found("acme", "", 20).await, []);
+    server.terminate();
+}
+
 #[tokio::test]
 async fn migrations_go_on_where_a_crash_left_them_and_refuse_a_newer_schema() {
     let dir = tempfile::tempdir().unwrap();

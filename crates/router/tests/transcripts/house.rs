@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use catalog::{KeyDigest, Snapshot};
-use domain::{Clock, Timestamp, TrackKey};
+use domain::{Clock, LeadReason, LeadStatus, Micros, PublisherName, Timestamp, TrackKey};
 use httpd::{Host, Limits, Server};
-use router::{Keys, Parts, QuoteKey, Router, RouterService};
+use router::{Finder, Finding, Found, Keys, Parts, QuoteKey, Router, RouterService};
 use store::{Sealer, Topic};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toml_edit::{DocumentMut, Item, Table, value};
-use warehouse::{Batch, Sought, WarehouseError};
+use warehouse::{Batch, LeadRow, Sought, WarehouseError};
 use worker::{Options, Progress, Sink, Worker};
 
 use crate::buyers::Buyers;
@@ -40,15 +40,49 @@ pub(crate) struct House {
     pub(crate) progress: Progress,
 }
 
-/// Where rows go that no transcript shows.
-struct Nowhere;
+/// Rows of leads, which are all that the router asks for; what no transcript shows is not kept.
+#[derive(Clone, Default)]
+struct Tables(Arc<Mutex<BTreeMap<String, LeadRow>>>);
 
-impl Sink for Nowhere {
+impl Finder for Tables {
+    fn named<'a>(&'a self, publisher: &'a PublisherName, name: &'a str, most: u32) -> Finding<'a> {
+        let rows = self.0.lock().unwrap();
+        let mut found: Vec<Found> = rows
+            .values()
+            .filter(|row| row.publisher == publisher.as_str() && row.publisher_lead_id == name)
+            .map(|row| Found {
+                lead: row.lead_id.parse().unwrap(),
+                campaign: row.campaign.clone(),
+                status: LeadStatus::ALL
+                    .into_iter()
+                    .find(|status| status.as_str() == row.status)
+                    .unwrap(),
+                reason: LeadReason::ALL
+                    .into_iter()
+                    .find(|reason| reason.as_str() == row.reason),
+                payout: Micros::new(row.payout.0),
+                currency: row.currency.parse().ok(),
+                test: row.test,
+                received_at: Timestamp::from_micros(row.received_at.0),
+                took_us: row.took_us,
+            })
+            .collect();
+        found.sort_by_key(|lead| std::cmp::Reverse(lead.received_at));
+        found.truncate(most as usize);
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl Sink for Tables {
     async fn prepare(&self) -> Result<(), WarehouseError> {
         Ok(())
     }
 
-    async fn insert(&self, _: &Batch) -> Result<(), WarehouseError> {
+    async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
+        let mut rows = self.0.lock().unwrap();
+        for row in &batch.leads {
+            rows.insert(row.lead_id.clone(), row.clone());
+        }
         Ok(())
     }
 
@@ -87,6 +121,7 @@ impl House {
         let backend = Local::open(LocalOptions::default(), port()).unwrap();
         let metrics = Metrics::new();
         let entropy = Arc::new(SeededEntropy::new(1));
+        let tables = Tables::default();
         let router = Router::new(Parts {
             backend: backend.clone(),
             snapshot: Arc::clone(&snapshot),
@@ -97,6 +132,7 @@ impl House {
             },
             clock: port(),
             entropy: entropy.clone(),
+            finder: Arc::new(tables.clone()),
             metrics: metrics.clone(),
             instance: 1,
             runtime: Handle::current(),
@@ -109,7 +145,7 @@ impl House {
             overdue_every: LOOK,
             ..Options::new(1)
         };
-        let worker = Worker::new(backend.clone(), Nowhere, port(), metrics.clone(), options);
+        let worker = Worker::new(backend.clone(), tables, port(), metrics.clone(), options);
         let progress = worker.progress();
         tasks.spawn(worker.run(CancellationToken::new()));
         let host = Host {
