@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 
-use crate::pool::{ConnectError, Lease, Pool};
+use crate::pool::{ConnectError, Lease, Place, Pool};
 
 /// A partner's answer, read whole.
 #[derive(Debug)]
@@ -46,19 +46,30 @@ pub struct Target<'a> {
     pub longest: usize,
 }
 
-/// POSTs a JSON body and reads the answer, as [`call`] does.
-pub async fn post(target: &Target<'_>, body: Bytes) -> Result<Answer, ExchangeError> {
-    call(target.pool, target.longest, request(target, body)).await
+/// POSTs a JSON body from a place among the connections and reads the answer, as [`call`] does.
+pub async fn post(place: Place, target: &Target<'_>, body: Bytes) -> Result<Answer, ExchangeError> {
+    let request = request(target, body);
+    call_from(place, target.pool, target.longest, request).await
 }
 
-/// Sends a request and reads the answer, up to `longest` bytes of it. One that found its kept-alive
+/// Waits for a place, sends a request and reads the answer, up to `longest` bytes of it. One that found its kept-alive
 /// connection closed before a byte of it was written is sent once more, on a fresh one.
 pub async fn call(
     pool: &Arc<Pool>,
     longest: usize,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, ExchangeError> {
-    let lease = pool.lease().await?;
+    let place = pool.place().await?;
+    call_from(place, pool, longest, request).await
+}
+
+async fn call_from(
+    place: Place,
+    pool: &Arc<Pool>,
+    longest: usize,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, ExchangeError> {
+    let lease = pool.lease(place).await?;
     match send(longest, lease, request).await {
         Ok(answer) => answer,
         Err(unsent) => {

@@ -10,4 +10,4 @@ mod pool;
 
 pub use exchange::{Answer, ExchangeError, Target, call, post};
 pub use host::host;
-pub use pool::{ConnectError, Origin, Pool, PoolLimits, connector};
+pub use pool::{ConnectError, Origin, Place, Pool, PoolLimits, connector};

@@ -95,11 +95,14 @@ pub struct Pool {
     idle: Mutex<Vec<Idle>>,
 }
 
+/// A place among a pool's connections: who holds one may have one.
+pub struct Place(#[expect(dead_code, reason = "its end frees the place")] OwnedSemaphorePermit);
+
 /// A connection that is in use. Give it back with [`Lease::reuse`]; dropping it closes it.
 pub(crate) struct Lease {
     pub(crate) sender: SendRequest<Full<Bytes>>,
     pool: Arc<Pool>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Lease {
@@ -136,9 +139,8 @@ impl Pool {
         })
     }
 
-    /// Waits for a place, then takes an idle connection or opens one.
-    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, ConnectError> {
-        let place = self.place().await?;
+    /// Takes an idle connection or opens one.
+    pub(crate) async fn lease(self: &Arc<Self>, place: Place) -> Result<Lease, ConnectError> {
         while let Some(sender) = self.take_idle() {
             let mut sender = sender;
             if sender.ready().await.is_ok() {
@@ -160,13 +162,17 @@ impl Pool {
         self.connect(place).await
     }
 
-    async fn place(&self) -> Result<OwnedSemaphorePermit, ConnectError> {
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// None came free in time.
+    pub async fn place(&self) -> Result<Place, ConnectError> {
         let places = Arc::clone(&self.places);
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            return Ok(place);
+            return Ok(Place(place));
         }
         match tokio::time::timeout(self.limits.wait, places.acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => Ok(Place(place)),
             Ok(Err(_)) => Err(ConnectError::Closed),
             Err(_) => Err(ConnectError::Busy),
         }
@@ -191,7 +197,7 @@ impl Pool {
         None
     }
 
-    async fn connect(self: &Arc<Self>, place: OwnedSemaphorePermit) -> Result<Lease, ConnectError> {
+    async fn connect(self: &Arc<Self>, place: Place) -> Result<Lease, ConnectError> {
         let opening = tokio::time::timeout(self.limits.connect, self.open());
         let sender = opening.await.map_err(|_| ConnectError::TimedOut)??;
         Ok(Lease {

@@ -4,6 +4,7 @@
 mod campaign;
 mod consumers;
 mod contract;
+mod gates;
 mod limits;
 mod link;
 mod partner;

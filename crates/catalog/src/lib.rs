@@ -33,7 +33,7 @@ pub use load::{Overrides, check, load, load_catalog};
 pub use problem::Problem;
 pub use snapshot::{
     Buyer, Campaign, Delivery, Disclosure, Link, LinkStatus, Offer, Payee, Pool, Publisher,
-    PublisherTerms, Snapshot, Tmax,
+    PublisherTerms, Rates, Snapshot, Tmax,
 };
 pub use tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,

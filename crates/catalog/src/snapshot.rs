@@ -1,10 +1,11 @@
 //! One generation of the catalog, compiled: immutable, shared, known by the hash of its content.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Account, Book, Rules, Slot, Sources};
+use auction::{Account, Book, BreakerRules, Rules, Slot, Sources};
 use buyer::NotTaken;
 use domain::{
     BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
@@ -173,6 +174,19 @@ pub struct Delivery {
     pub sensitive: BTreeSet<FieldName>,
     /// Its buyer's connections.
     pub pool: Pool,
+    /// How many calls it takes, beside what its buyer does.
+    pub rates: Rates,
+    /// When its breakers open, one for pings and one for posts; none if it has none.
+    pub breaker: Option<BreakerRules>,
+}
+
+/// How many calls are made a second, at most; none: as many as there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates {
+    /// Pings.
+    pub pings_per_s: Option<NonZeroU32>,
+    /// Posts.
+    pub posts_per_s: Option<NonZeroU32>,
 }
 
 /// Connections to one buyer.
@@ -195,6 +209,8 @@ pub struct Publisher {
     pub name: PublisherName,
     /// Whether it may send leads.
     pub on: bool,
+    /// How many requests of it are answered a second, look-ups included; none: all.
+    pub requests_per_s: Option<NonZeroU32>,
 }
 
 /// Who buys leads.
@@ -206,6 +222,8 @@ pub struct Buyer {
     pub on: bool,
     /// What limits it over all of its contracts.
     pub account: Arc<Account>,
+    /// How many calls it takes over all of its contracts.
+    pub rates: Rates,
     /// Connections to it.
     pub pool: Pool,
 }

@@ -36,6 +36,59 @@ fn selection() {
 }
 
 #[test]
+fn rates_and_breakers() {
+    change(
+        "keys = [\"a-publisher-key-1\"]",
+        "requests_per_s = 0",
+        expect![
+            "c:10: publishers.pub.requests_per_s: expected a number from 1 to 1000000, found 0"
+        ],
+    );
+    change(
+        "keys = [\"a-buyer-key-00001\"]",
+        "pings_per_s = 1.5\nposts_per_s = \"fast\"\npings = 3",
+        expect![[r#"
+            c:13: buyers.buy.pings_per_s: expected a whole number, found a float
+            c:14: buyers.buy.posts_per_s: expected a whole number, found text
+            c:15: buyers.buy.pings: unknown member"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\npings_per_s = 2000000\nposts_per_s = -1\nbreaker = { on = 1, failures = \"half\", of_last = 0, within = \"0s\", opens = 3 }",
+        expect![[r#"
+            c:24: contracts.con.pings_per_s: expected a number from 1 to 1000000, found 2000000
+            c:25: contracts.con.posts_per_s: expected a number from 1 to 1000000, found -1
+            c:26: contracts.con.breaker.failures: expected a percentage like "20%" or "12.5%", from 0% to 100%
+            c:26: contracts.con.breaker.of_last: expected a number from 1 to 1000, found 0
+            c:26: contracts.con.breaker.on: expected true or false, found a number
+            c:26: contracts.con.breaker.opens: unknown member
+            c:26: contracts.con.breaker.within: expected a time span longer than none"#]],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nbreaker = { of_last = 4 }",
+        expect![
+            "c:24: contracts.con.breaker: `at_least` is more than `of_last`: it would never open"
+        ],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nbreaker = { open_for = \"10m\" }",
+        expect!["c:24: contracts.con.breaker: `open_for` is longer than `open_at_most`"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nbreaker = \"off\"",
+        expect!["c:24: contracts.con.breaker: expected a table, found text"],
+    );
+    change(
+        "buyer = \"buy\"",
+        "buyer = \"buy\"\nbreaker = { on = false }\npings_per_s = 5\nposts_per_s = 1",
+        expect!["good"],
+    );
+}
+
+#[test]
 fn promises_and_posts() {
     change(
         "schema = \"s\"",

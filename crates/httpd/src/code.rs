@@ -72,6 +72,8 @@ codes! {
         "The `ping_id` is not a quote for this publisher and campaign.";
     PingMismatch "ping_mismatch" UNPROCESSABLE_ENTITY
         "Locked fields differ from the ping; `errors` names them. The quote is not used up.";
+    RateLimited "rate_limited" TOO_MANY_REQUESTS
+        "More requests than this publisher may send a second; nothing was read. Try again after `Retry-After`.";
     Internal "internal" INTERNAL_SERVER_ERROR
         "The service made a mistake; it was logged under the request id.";
     Unavailable "unavailable" SERVICE_UNAVAILABLE

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Climb, Context, Ended, Facts, Fate, LadderEffect, LadderInput, LadderRecord, LegReply,
+    CallEnd, Climb, Context, Ended, Facts, Fate, LadderEffect, LadderInput, LadderRecord, LegReply,
     PostLadder, PostReply, Rung, Slot, Sold, Unsent,
 };
 use buyer::{PingHead, PostAnswer, PostHead};
 use bytes::Bytes;
-use callout::ConnectError;
+use callout::{ConnectError, ExchangeError};
 use domain::{BuyerKey, BuyerPingId, Consent, FullLead, LeadReason, Micros, ReservationId, Usage};
 use proto::{LeadBody, Received};
 use store::{
@@ -19,6 +19,7 @@ use store::{
 
 use crate::Router;
 use crate::answer::{self, About, Told};
+use crate::gate::Pass;
 use crate::lead::{Answer, BeginError, Job};
 use crate::records::{self, OutcomeFacts, Statuses};
 use crate::round::Source;
@@ -38,6 +39,8 @@ pub(crate) struct Climber<'a, B: Backend> {
     pub(crate) sealed: Vec<u8>,
     /// How long buyers' answers were awaited.
     pub(crate) awaited: Duration,
+    /// Of the contract whose turn it is.
+    pub(crate) pass: Option<Pass<'a>>,
     pub(crate) statuses: Statuses,
 }
 
@@ -132,9 +135,20 @@ impl<'a, B: Backend> Climber<'a, B> {
             };
             let input = match effect {
                 LadderEffect::Hold {
-                    reservation, until, ..
+                    slot,
+                    reservation,
+                    until,
                 } => {
                     let id = reservation.id;
+                    // Who had its turn before does not have it any more.
+                    self.pass = None;
+                    match self.job.stall.gates.post(clock.mono(), slot) {
+                        Ok(pass) => self.pass = pass,
+                        Err(shut) => {
+                            ladder.on(clock.mono(), LadderInput::Shut(id, shut));
+                            continue;
+                        }
+                    }
                     match self.caps().hold(&reservation, clock.wall(), until).await {
                         Ok(Held::Granted) => LadderInput::Held(id),
                         Ok(Held::Full(limit)) => LadderInput::HoldFull(id, limit),
@@ -187,15 +201,20 @@ impl<'a, B: Backend> Climber<'a, B> {
                 } => {
                     let started = clock.mono();
                     let call = self.post_to(slot, key, price, bid_id.as_deref());
-                    let input = tokio::select! {
-                        (reply, status) = call => {
+                    let (input, end) = tokio::select! {
+                        Posted { reply, status, end } = call => {
                             if let Some(status) = status {
                                 self.statuses.posts.insert(leg, status);
                             }
-                            LadderInput::Reply { leg, reply }
+                            (LadderInput::Reply { leg, reply }, end)
                         }
-                        () = tokio::time::sleep(until.since(started)) => LadderInput::Tick,
+                        () = tokio::time::sleep(until.since(started)) => {
+                            (LadderInput::Tick, Some(CallEnd::Failed))
+                        }
                     };
+                    if let (Some(pass), Some(end)) = (self.pass.take(), end) {
+                        pass.ended(end);
+                    }
                     self.awaited += clock.mono().since(started);
                     // A timer may be early by its own grain; the machine goes by the clock.
                     if matches!(input, LadderInput::Tick) {
@@ -366,7 +385,7 @@ impl<'a, B: Backend> Climber<'a, B> {
         key: BuyerKey,
         price: Micros,
         bid_id: Option<&str>,
-    ) -> (PostReply, Option<u16>) {
+    ) -> Posted {
         let job = self.job;
         let campaign = &job.stall.campaign;
         let (Some(terms), Some(delivery), Some(callees)) = (
@@ -374,7 +393,11 @@ impl<'a, B: Backend> Climber<'a, B> {
             job.stall.delivery(slot),
             job.stall.callees(slot),
         ) else {
-            return (PostReply::NotSent(Unsent::Failed), None);
+            return Posted {
+                reply: PostReply::NotSent(Unsent::Failed),
+                status: None,
+                end: None,
+            };
         };
         let head = PostHead {
             ping: PingHead {
@@ -394,7 +417,13 @@ impl<'a, B: Backend> Climber<'a, B> {
             consent: job.consent.as_ref(),
         };
         let body = buyer::build_post(&head, &job.fields);
-        let exchanged = callout::post(&callees.post.target(), body.into()).await;
+        let target = callees.post.target();
+        let exchanged = match target.pool.place().await {
+            Ok(place) => callout::post(place, &target, body.into()).await,
+            Err(busy) => Err(busy.into()),
+        };
+        // All connections are ours: that none is free says nothing of the buyer.
+        let called = !matches!(exchanged, Err(ExchangeError::NotSent(ConnectError::Busy)));
         let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
         let reply = match exchanged {
             Ok(answer) => {
@@ -418,7 +447,7 @@ impl<'a, B: Backend> Climber<'a, B> {
                     }
                 }
             }
-            Err(callout::ExchangeError::NotSent(error)) => {
+            Err(ExchangeError::NotSent(error)) => {
                 tracing::debug!(lead = %job.lead, contract = %terms.contract, %error, "post not sent");
                 PostReply::NotSent(match error {
                     ConnectError::Busy | ConnectError::TimedOut => Unsent::TimedOut,
@@ -441,7 +470,15 @@ impl<'a, B: Backend> Climber<'a, B> {
             let now = self.router.clock.wall();
             job.stall.histories.answered(slot, now, rejected);
         }
-        (reply, status)
+        let end = match &reply {
+            PostReply::Unclear | PostReply::NotSent(_) => CallEnd::Failed,
+            _ => CallEnd::Answered,
+        };
+        Posted {
+            reply,
+            status,
+            end: called.then_some(end),
+        }
     }
 
     pub(crate) async fn done(&mut self, fate: Fate) -> Answer {
@@ -462,6 +499,14 @@ impl<'a, B: Backend> Climber<'a, B> {
             (Fate::Recorded | Fate::Unrecorded | Fate::Lost, _) => Answer::Pending,
         }
     }
+}
+
+/// How a post ended.
+struct Posted {
+    reply: PostReply,
+    status: Option<u16>,
+    /// What its breaker is told.
+    end: Option<CallEnd>,
 }
 
 /// All of a lead's fields as JSON, and its consent: what is sealed.

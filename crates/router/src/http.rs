@@ -129,6 +129,7 @@ impl<B: Backend> RouterService<B> {
 
     async fn find(&self, request: Request) -> Result<Reply, Refused> {
         let publisher = self.publisher(&request)?;
+        self.within_rate(&publisher)?;
         let of = |wanted: &str| {
             let mut pairs = request.query();
             pairs.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
@@ -152,6 +153,7 @@ impl<B: Backend> RouterService<B> {
 
     async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
         let publisher = self.publisher(&request)?;
+        self.within_rate(&publisher)?;
         json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
     }
 
@@ -182,7 +184,7 @@ impl<B: Backend> RouterService<B> {
         Ok(settled(attempt, settling))
     }
 
-    /// A publisher's POST: the key is checked before the body is read.
+    /// A publisher's POST: the key is checked, and the request counted, before the body is read.
     async fn publisher_post(
         &self,
         request: &mut Request,
@@ -190,6 +192,7 @@ impl<B: Backend> RouterService<B> {
     ) -> Result<(PublisherName, Bytes), Refused> {
         let publisher = self.publisher(request)?;
         attempt.publisher = Some(publisher.clone());
+        self.within_rate(&publisher)?;
         let body = json_body(request).await?;
         Ok((publisher, body))
     }
@@ -205,6 +208,11 @@ impl<B: Backend> RouterService<B> {
             Owner::Publisher(name) => Ok(name),
             _ => Err(Refused::Forbidden("the key is not a publisher's")),
         }
+    }
+
+    fn within_rate(&self, publisher: &PublisherName) -> Result<(), Refused> {
+        let counted = self.0.market.request_of(publisher);
+        counted.map_err(Refused::RateLimited)
     }
 
     fn buyer(&self, request: &Request) -> Result<BuyerName, Refused> {

@@ -119,6 +119,7 @@ impl<B: Backend> Router<B> {
             answer: None,
             sealed: Vec::new(),
             awaited: Duration::ZERO,
+            pass: None,
             statuses: Statuses::default(),
         };
         if let Some(reason) = job.known.away {
@@ -153,9 +154,9 @@ impl<B: Backend> Router<B> {
                     now: job.started,
                     deadline: job.deadline,
                 };
-                let (screened, facts) = self.screen(&order).await?;
+                let (screened, facts, passes) = self.screen(&order).await?;
                 let received = self.append_lead(job.lead, 0, climber.received(&facts)?);
-                let result = self.run_round(order, screened, facts).await;
+                let result = self.run_round(order, screened, facts, passes).await;
                 climber.awaited += result.awaited;
                 climber.statuses.pings = result.statuses;
                 let mut climb = climber.climb(context, result.round.rungs, min_payout, None);

@@ -15,6 +15,7 @@ mod disclose;
 mod finder;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gate;
 mod history;
 mod http;
 mod lead;
@@ -23,6 +24,7 @@ mod market;
 mod ping;
 mod post;
 mod quote;
+mod rate;
 mod records;
 mod refusal;
 mod round;
@@ -103,7 +105,7 @@ impl<B: Backend> Router<B> {
     /// # Errors
     /// A URL or header of the catalog cannot be called.
     pub fn new(parts: Parts<B>) -> Result<Arc<Self>, MarketError> {
-        let market = Market::new(parts.snapshot, &parts.clock)?;
+        let market = Market::new(parts.snapshot, &parts.clock, &parts.metrics)?;
         Ok(Arc::new(Self {
             backend: parts.backend,
             market,

@@ -8,11 +8,14 @@ use std::time::Duration;
 use auction::Slot;
 use callout::{Origin, Pool, PoolLimits, Target};
 use catalog::{Campaign, Delivery, Snapshot};
-use domain::{BuyerName, CampaignName, Clock};
+use domain::{BuyerName, CampaignName, Clock, PublisherName};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use telemetry::Metrics;
 use url::Url;
 
+use crate::gate::{Gatekeeper, Gates};
 use crate::history::Histories;
+use crate::rate::Rate;
 
 /// How long a call waits for a place among a buyer's connections.
 const WAIT: Duration = Duration::from_secs(1);
@@ -48,6 +51,7 @@ pub(crate) struct Callees {
 pub(crate) struct Stall {
     pub(crate) campaign: Arc<Campaign>,
     pub(crate) histories: Histories,
+    pub(crate) gates: Gates,
     callees: Vec<Callees>,
 }
 
@@ -74,14 +78,18 @@ pub struct MarketError {
 pub(crate) struct Market {
     pub(crate) snapshot: Arc<Snapshot>,
     stalls: HashMap<CampaignName, Arc<Stall>>,
+    /// What publishers may send, of those that are limited.
+    requests: HashMap<PublisherName, Rate>,
 }
 
 impl Market {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         clock: &Arc<dyn Clock>,
+        metrics: &Metrics,
     ) -> Result<Self, MarketError> {
         let tls = callout::connector();
+        let gatekeeper = Gatekeeper::new(&snapshot, clock, metrics);
         let mut pools = HashMap::new();
         let mut stalls = HashMap::new();
         for (name, campaign) in &snapshot.campaigns {
@@ -117,11 +125,29 @@ impl Market {
                 Arc::new(Stall {
                     campaign: Arc::clone(campaign),
                     histories: Histories::new(&campaign.book),
+                    gates: gatekeeper.gates(&campaign.book, &campaign.deliveries),
                     callees,
                 }),
             );
         }
-        Ok(Self { snapshot, stalls })
+        let publishers = snapshot.publishers.values();
+        let limited = publishers.filter_map(|publisher| {
+            let rate = Rate::new(publisher.requests_per_s?, clock);
+            Some((publisher.name.clone(), rate))
+        });
+        Ok(Self {
+            requests: limited.collect(),
+            snapshot,
+            stalls,
+        })
+    }
+
+    /// Counts a request of a publisher.
+    ///
+    /// # Errors
+    /// It is one too many; there is room for it after this time.
+    pub(crate) fn request_of(&self, publisher: &PublisherName) -> Result<(), Duration> {
+        self.requests.get(publisher).map_or(Ok(()), Rate::take)
     }
 
     pub(crate) fn stall(&self, campaign: &str) -> Option<&Arc<Stall>> {

@@ -124,9 +124,12 @@ impl<B: Backend> Router<B> {
         };
         let (recorded, result) = match known.away {
             None => {
-                let (screened, facts) = self.screen(&order).await?;
+                let (screened, facts, passes) = self.screen(&order).await?;
                 let recorded = records::facts(&facts, &campaign.book);
-                (recorded, self.run_round(order, screened, facts).await)
+                (
+                    recorded,
+                    self.run_round(order, screened, facts, passes).await,
+                )
             }
             Some(_) => (
                 records::facts(&known.facts, &campaign.book),

@@ -1,5 +1,7 @@
 //! Why a request is refused: one ladder from what went wrong to a status and a stable code.
 
+use std::time::Duration;
+
 use httpd::{BodyError, Code, Problem};
 use intake::{Issue, Refusal};
 use store::{LogError, StoreError};
@@ -35,6 +37,8 @@ pub(crate) enum Refused {
     PingUnknown,
     #[error("fields differ from the ping")]
     PingMismatch(Vec<Issue>),
+    #[error("more requests a second than agreed: try again in {} s", seconds(*.0))]
+    RateLimited(Duration),
     #[error("the leg is settled already")]
     AlreadySettled,
     #[error("the leg is not in doubt")]
@@ -59,6 +63,7 @@ impl Refused {
             Self::PingUsed => Code::PingUsed,
             Self::PingUnknown => Code::PingUnknown,
             Self::PingMismatch(_) => Code::PingMismatch,
+            Self::RateLimited(_) => Code::RateLimited,
             Self::AlreadySettled => Code::AlreadySettled,
             Self::NotInDoubt => Code::NotInDoubt,
             Self::Unavailable(_) => Code::Unavailable,
@@ -84,6 +89,7 @@ impl From<Refused> for Problem {
             }
             Refused::Method(allow) => Self::method_not_allowed(allow),
             Refused::Body(error) => error.into(),
+            Refused::RateLimited(wait) => Self::new(code, detail).retry_after(seconds(wait)),
             Refused::Unavailable(why) => Self::unavailable(why),
             Refused::Invalid(issues) | Refused::PingMismatch(issues) => {
                 Self::new(code, detail).issues(issues.into_iter().map(shown))
@@ -91,6 +97,12 @@ impl From<Refused> for Problem {
             _ => Self::new(code, detail),
         }
     }
+}
+
+/// Whole seconds, and at least one: a client waits no shorter than it has to.
+fn seconds(wait: Duration) -> u32 {
+    let whole = wait.as_micros().div_ceil(1_000_000).max(1);
+    u32::try_from(whole).unwrap_or(u32::MAX)
 }
 
 fn shown(issue: Issue) -> httpd::Issue {

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Context, Facts, Kind, LeadView, PingEffect, PingInput, PingReply, PingRound, Round,
-    RoundOpening, Rules, Screened, Slot, screen,
+    CallEnd, Context, Facts, Kind, LeadView, Passed, PingEffect, PingInput, PingReply, PingRound,
+    Round, RoundOpening, Rules, Screened, Slot, may_enter, screen,
 };
 use buyer::{PingAnswer, PingHead, SourceView};
+use callout::{ConnectError, ExchangeError};
 use domain::{BuyerPingId, ContractName, Micros, Mono, PingFields};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use store::{Backend, Caps, StoreError};
 
+use crate::gate::{Pass, Passes};
 use crate::market::Stall;
 use crate::{Router, pseudonym};
 
@@ -54,10 +56,10 @@ impl RoundResult {
 
 impl<B: Backend> Router<B> {
     /// Screens the book and reads the facts for what is left of it in one call.
-    pub(crate) async fn screen(
+    pub(crate) async fn screen<'a>(
         &self,
-        order: &RoundOrder<'_>,
-    ) -> Result<(Screened, Facts), StoreError> {
+        order: &RoundOrder<'a>,
+    ) -> Result<(Screened, Facts, Passes<'a>), StoreError> {
         let book = &order.stall.campaign.book;
         let screened = screen(book, &order.context, order.lead);
         let counters = screened.counters(book, order.rules, &order.context);
@@ -68,7 +70,18 @@ impl<B: Backend> Router<B> {
         }
         let now = order.context.wall;
         facts.histories = order.stall.histories.of(&screened, now);
-        Ok((screened, facts))
+        let (rules, context) = (order.rules, &order.context);
+        let enters = |passed: &Passed| {
+            let terms = book.get(passed.slot);
+            terms.is_some_and(|terms| {
+                let named = passed.named;
+                may_enter(terms, named, rules, order.min_payout, context, &facts).is_ok()
+            })
+        };
+        let stall: &'a Stall = order.stall;
+        let (shut, passes) = stall.gates.look(self.clock.mono(), book, &screened, enters);
+        facts.shut = shut;
+        Ok((screened, facts, passes))
     }
 
     /// Pings, and selects.
@@ -77,6 +90,7 @@ impl<B: Backend> Router<B> {
         order: RoundOrder<'_>,
         screened: Screened,
         facts: Facts,
+        mut passes: Passes<'_>,
     ) -> RoundResult {
         // Looking the facts up took its time: nobody is pinged in a window that is over.
         let now = self.clock.mono();
@@ -103,7 +117,8 @@ impl<B: Backend> Router<B> {
             while let Some(effect) = round.poll() {
                 match effect {
                     PingEffect::Ping { slot, until } => {
-                        calls.push(self.ping_one(&order, &source, slot, until))
+                        let pass = passes.take(slot);
+                        calls.push(self.ping_one(&order, &source, slot, pass, until));
                     }
                     // Calls that nobody waits for are dropped, and their connections with them.
                     PingEffect::Cancel { .. } => {}
@@ -144,6 +159,7 @@ impl<B: Backend> Router<B> {
         order: &RoundOrder<'_>,
         source: &Source,
         slot: Slot,
+        pass: Option<Pass<'_>>,
         until: Mono,
     ) -> (Slot, PingReply, Option<u16>) {
         let campaign = &order.stall.campaign;
@@ -168,7 +184,25 @@ impl<B: Backend> Router<B> {
             source: source.view(),
         };
         let body = buyer::build_ping(&head, order.fields, &delivery.sensitive);
-        let exchanged = callout::post(&callee.target(), body.into()).await;
+        let now = self.clock.mono();
+        let mut pass = pass.or_else(|| order.stall.gates.ping(now, slot));
+        let target = callee.target();
+        let exchanged = match target.pool.place().await {
+            Ok(place) => {
+                // A buyer that was left too little time to answer has not failed.
+                let time = until.since(self.clock.mono());
+                if let Some(pass) = pass
+                    .as_mut()
+                    .filter(|_| time * 2 >= order.rules.ping_timeout)
+                {
+                    pass.due(until);
+                }
+                callout::post(place, &target, body.into()).await
+            }
+            Err(busy) => Err(busy.into()),
+        };
+        // All connections are ours: that none is free says nothing of the buyer.
+        let called = !matches!(exchanged, Err(ExchangeError::NotSent(ConnectError::Busy)));
         let status = exchanged.as_ref().ok().map(|answer| answer.status.as_u16());
         let reply = match exchanged {
             Ok(answer) => match buyer::parse_ping(answer.status.as_u16(), &answer.body) {
@@ -186,12 +220,19 @@ impl<B: Backend> Router<B> {
                 PingAnswer::Throttled => PingReply::Throttled,
                 PingAnswer::Error(_) => PingReply::Error,
             },
-            Err(callout::ExchangeError::TooLong) => PingReply::Bad,
+            Err(ExchangeError::TooLong) => PingReply::Bad,
             Err(error) => {
                 tracing::debug!(contract = %terms.contract, %error, "ping failed");
                 PingReply::Error
             }
         };
+        if let Some(pass) = pass.filter(|_| called) {
+            pass.ended(match reply {
+                PingReply::Bad | PingReply::Error => CallEnd::Failed,
+                PingReply::Bid { .. } | PingReply::Accept { .. } => CallEnd::Answered,
+                PingReply::NoBid | PingReply::Throttled => CallEnd::Answered,
+            });
+        }
         (slot, reply, status)
     }
 }

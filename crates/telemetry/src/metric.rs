@@ -123,6 +123,12 @@ metrics! {
     Counter AUCTION_ODD_SALES AuctionOddSales "gavel_auction_odd_sales_total" ["flag"]
         "Sales that stand and are odd: price_changed, price_cut, negative_margin; and late_accept, which is never billed.";
 
+    Counter AUCTION_BREAKER_CHANGES AuctionBreakerChanges "gavel_auction_breaker_changes_total"
+        ["call", "change"]
+        "Breakers of contracts that opened, stayed open because the probe failed, or closed, by the call (ping or post) they keep.";
+    Gauge AUCTION_BREAKERS_OPEN AuctionBreakersOpen "gavel_auction_breakers_open" ["call"]
+        "Breakers of contracts that are not closed now.";
+
     Counter WORKER_RECORDS WorkerRecords "gavel_worker_records_total" ["topic"]
         "Records read from the log and inserted, repeated ones included.";
     Counter WORKER_ROWS WorkerRows "gavel_worker_rows_total" []

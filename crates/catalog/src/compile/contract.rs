@@ -23,7 +23,7 @@ use self::schedule::schedule;
 use super::consumers::{self, Lists};
 use super::schema::Fields;
 use super::sources::sources;
-use super::{Names, limits, posting, reference};
+use super::{Names, gates, limits, posting, reference};
 use crate::reader::Cursor;
 use crate::{Buyer, Delivery, Wary, units};
 
@@ -86,6 +86,8 @@ pub(super) fn contract(
         let min_post_time = table.or("min_post_time", one, |c| c.with(units::duration));
         let post_timeout = table.or("post_timeout", thirty, |c| c.with(units::duration));
         let posting = posting::posting(table);
+        let rates = gates::rates(table);
+        let breaker = gates::breaker(table);
 
         let (ping_url, post_url) = urls(table, ping);
         let headers = table.or("headers", Vec::new(), |c| headers(&c));
@@ -134,6 +136,8 @@ pub(super) fn contract(
                 not_taken: not_taken?,
                 sensitive: sensitive?,
                 pool: partner.pool,
+                rates: rates?,
+                breaker: breaker?,
             },
         })
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{BuyerName, PublisherName};
 
-use super::limits;
+use super::{gates, limits};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::Cursor;
 use crate::{Buyer, Pool, Publisher, units};
@@ -24,9 +24,11 @@ pub(super) fn publisher(
         if let Some(list) = table.get("keys") {
             add_keys(keys, &list, &Owner::Publisher(name.clone()));
         }
+        let requests = table.optional("requests_per_s", |c| gates::per_second(&c));
         Some(Publisher {
             name: name.clone(),
             on: on?,
+            requests_per_s: requests?,
         })
     })
 }
@@ -43,10 +45,12 @@ pub(super) fn buyer(name: &BuyerName, cursor: &Cursor<'_>, keys: &mut Keys) -> O
         let idle_timeout = table.or("idle_timeout", ten, |c| c.with(units::duration));
         let answer = table.or("answer_limit", 64 << 10, |c| c.with(units::size));
         let account = limits::account(table);
+        let rates = gates::rates(table);
         Some(Buyer {
             name: name.clone(),
             on: on?,
             account: Arc::new(account?),
+            rates: rates?,
             pool: Pool {
                 connections: usize::try_from(connections?).ok()?,
                 connect_timeout: connect_timeout?,

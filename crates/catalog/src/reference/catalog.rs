@@ -27,12 +27,15 @@ pub static CATALOG: &[Member] = members! {
     "suppression.*.file": "path", "", "a file beside the catalog with a hash a line, at most 1MiB; `#` begins a remark";
     "publishers.*.on": "true or false", "true", "whether it may send leads";
     "publishers.*.keys": "list of keys", "", "its keys: `sha256:` and 64 hex digits, or in clear";
+    "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its requests are answered a second, look-ups included, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
     "buyers.*.on": "true or false", "true", "whether it buys";
     "buyers.*.keys": "list of keys", "", "its keys";
     "buyers.*.connections": "whole number, 1 to 10000", "64", "open connections to each of its origins";
     "buyers.*.connect_timeout": "time", "500ms", "to establish one";
     "buyers.*.idle_timeout": "time", "10s", "a post uses no connection that was idle for longer";
     "buyers.*.answer_limit": "size", "64KiB", "the largest answer that is read";
+    "buyers.*.pings_per_s": "whole number, 1 to 1000000", "", "so many pings a second over all its contracts, after a burst of one second's worth; contracts that are left out are `throttled`";
+    "buyers.*.posts_per_s": "whole number, 1 to 1000000", "", "the same for posts";
     "buyers.*.zone": "IANA time zone", "UTC", "the zone of its caps' windows";
     "buyers.*.caps[].window": "`hour`, `day`, `week`, `month` or `total`", "required", "the calendar window it counts over; a week begins on Monday";
     "buyers.*.caps[].leads": "whole number from 1", "", "so many leads; this or `money`";
@@ -176,6 +179,8 @@ pub static CATALOG: &[Member] = members! {
     "contracts.*.zone": "IANA time zone", "UTC", "the zone of its calendar";
     "contracts.*.min_post_time": "time", "1s", "no post starts with less time left";
     "contracts.*.post_timeout": "time", "30s", "a post is read for this long, whatever the publisher's deadline says";
+    "contracts.*.pings_per_s": "whole number, 1 to 1000000", "", "so many pings a second, beside what its buyer takes";
+    "contracts.*.posts_per_s": "whole number, 1 to 1000000", "", "the same for posts";
     "contracts.*.post_price": "`bid` or `answer`", "bid", "which price of an accepted post is booked; of `answer` at most `price.max`";
     "contracts.*.resell_in_doubt": "true or false", "false", "whether a lead goes on after an unclear post; if that turns out to be a sale, it is not billed";
     "contracts.*.settle_within": "time", "24h", "how long a buyer that answers `pending` has at most";
@@ -185,6 +190,13 @@ pub static CATALOG: &[Member] = members! {
     "contracts.*.headers": "table of texts", "", "sent with every ping and post";
     "contracts.*.not_taken": "list of statuses, 300 to 599", "", "answers to a post that mean the lead was not taken";
     "contracts.*.sensitive": "list of fields", "", "sensitive fields that its pings carry";
+    "contracts.*.breaker.on": "true or false", "true", "whether it has breakers, one for its pings and one for its posts: while one is open, the contract is `breaker_open`";
+    "contracts.*.breaker.failures": "share, `20%`", "50%", "a breaker opens if this share of the last calls failed: not answered in time, no connection, an HTTP error, unreadable, or a post in doubt; no bids, rejects and 429 are answers";
+    "contracts.*.breaker.of_last": "whole number, 1 to 1000", "20", "of so many calls";
+    "contracts.*.breaker.at_least": "whole number, 1 to 1000", "5", "and at least so many of them";
+    "contracts.*.breaker.within": "time", "60s", "none of which ended longer ago than this";
+    "contracts.*.breaker.open_for": "time", "5s", "it stays open for this long, then lets one call through at a time: an answer closes it, a failure opens it for twice as long";
+    "contracts.*.breaker.open_at_most": "time", "5m", "it never stays open for longer";
     "offers.*.campaign": "name of a campaign", "required", "whose landing pages these are";
     "offers.*.landing_pages": "list of web URLs", "required", "where links may lead";
     "links.*.publisher": "name of a publisher", "required", "whose link";

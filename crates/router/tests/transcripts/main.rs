@@ -98,11 +98,14 @@ macro_rules! scenarios {
 
 scenarios! {
     a_bid_runs_out
+    a_breaker_of_posts
+    a_breaker_opens
     a_buyer_hangs_up_on_a_post
     a_buyers_own_window
     a_consumer_comes_again
     a_post_unlike_its_ping
     a_publisher_hangs_up
+    a_publisher_in_a_hurry
     a_quote_is_sold
     a_retry_gets_the_same_answer
     a_buyer_never_says
@@ -129,5 +132,6 @@ scenarios! {
     posts_that_are_refused
     rank_by_margin
     rank_by_payout
+    rates
     too_little_time
 }

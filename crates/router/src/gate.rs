@@ -1,0 +1,257 @@
+//! The gates of contracts: what keeps calls from a buyer for a moment, its breakers and its rates.
+//!
+//! A contract has a breaker for its pings and one for its posts: under one for both, nine good pings
+//! would hide that every post fails. What they let through has a [`Pass`], with which the call's end is
+//! told; a pass that is dropped says that there was no call, or that its end means nothing.
+//!
+//! State of this process: nothing of it is shared or kept. What a gate said before a round is a fact of
+//! the lead, and recorded; what it said before a post is the contract's reason.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use auction::{Book, Breaker, CallEnd, Change, Passed, PingMode, Screened, Shut, Slot, Ticket};
+use catalog::{Delivery, Rates, Snapshot};
+use domain::{BuyerName, Clock, ContractName, Mono};
+use parking_lot::Mutex;
+use telemetry::{AUCTION_BREAKER_CHANGES, AUCTION_BREAKERS_OPEN, Metrics};
+
+use crate::rate::Rate;
+
+/// A buyer's rates, over all its contracts.
+#[derive(Clone, Default)]
+struct Shared {
+    pings: Option<Arc<Rate>>,
+    posts: Option<Arc<Rate>>,
+}
+
+/// Makes the gates of books; contracts of one buyer share its rates, whatever the campaign.
+pub(crate) struct Gatekeeper<'a> {
+    clock: &'a Arc<dyn Clock>,
+    metrics: &'a Metrics,
+    shared: BTreeMap<BuyerName, Shared>,
+}
+
+impl<'a> Gatekeeper<'a> {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        clock: &'a Arc<dyn Clock>,
+        metrics: &'a Metrics,
+    ) -> Self {
+        let buyers = snapshot.buyers.values();
+        let shared = buyers.map(|buyer| (buyer.name.clone(), rates(buyer.rates, clock)));
+        Self {
+            shared: shared.collect(),
+            clock,
+            metrics,
+        }
+    }
+
+    pub(crate) fn gates(&self, book: &Book, deliveries: &[Delivery]) -> Gates {
+        let contracts = book.terms().iter().zip(deliveries);
+        let gates = contracts.map(|(terms, delivery)| {
+            let shared = self.shared.get(&terms.buyer).cloned().unwrap_or_default();
+            let own = rates(delivery.rates, self.clock);
+            let door = |call, own: Option<Arc<Rate>>, shared: Option<Arc<Rate>>| Door {
+                contract: terms.contract.clone(),
+                call,
+                breaker: delivery
+                    .breaker
+                    .map(|rules| Mutex::new(Breaker::new(rules))),
+                rates: [own, shared],
+                clock: Arc::clone(self.clock),
+                metrics: self.metrics.clone(),
+            };
+            Gate {
+                ping: door("ping", own.pings, shared.pings),
+                post: door("post", own.posts, shared.posts),
+            }
+        });
+        Gates(gates.collect())
+    }
+}
+
+fn rates(rates: Rates, clock: &Arc<dyn Clock>) -> Shared {
+    let rate = |per_second| Arc::new(Rate::new(per_second, clock));
+    Shared {
+        pings: rates.pings_per_s.map(rate),
+        posts: rates.posts_per_s.map(rate),
+    }
+}
+
+/// The gates of one book, by slot.
+pub(crate) struct Gates(Vec<Gate>);
+
+/// The gate of one contract.
+struct Gate {
+    ping: Door,
+    post: Door,
+}
+
+/// One way to call a contract.
+struct Door {
+    contract: ContractName,
+    /// `ping` or `post`.
+    call: &'static str,
+    breaker: Option<Mutex<Breaker>>,
+    /// Its own, then its buyer's.
+    rates: [Option<Arc<Rate>>; 2],
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+}
+
+/// The pings that a look at the gates has let through where that costs something: a place in a rate, or
+/// the one probe.
+#[derive(Default)]
+pub(crate) struct Passes<'a>(Vec<(Slot, Pass<'a>)>);
+
+impl<'a> Passes<'a> {
+    /// The pass of a contract's ping, once.
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<Pass<'a>> {
+        let at = self.0.iter().position(|(of, _)| *of == slot)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
+impl Gates {
+    /// Who of the contracts that passed the screen is shut, in the order of slots. A ping is counted only
+    /// for who `enters`: for who is pinged if its gate is open.
+    pub(crate) fn look(
+        &self,
+        now: Mono,
+        book: &Book,
+        screened: &Screened,
+        enters: impl Fn(&Passed) -> bool,
+    ) -> (Vec<(Slot, Shut)>, Passes<'_>) {
+        let mut shut = Vec::new();
+        let mut passes = Passes::default();
+        for passed in &screened.passed {
+            let slot = passed.slot;
+            let (Some(gate), Some(terms)) = (self.0.get(slot.0), book.get(slot)) else {
+                continue;
+            };
+            let pinged = terms.ping != PingMode::None;
+            if gate.post.is_shut(now) || (pinged && gate.ping.is_shut(now)) {
+                shut.push((slot, Shut::Breaker));
+            } else if pinged && !gate.ping.is_free() && enters(passed) {
+                match gate.ping.enter(now) {
+                    Ok(pass) => passes.0.push((slot, pass)),
+                    Err(why) => shut.push((slot, why)),
+                }
+            }
+        }
+        (shut, passes)
+    }
+
+    /// The pass of a ping that the look let through for nothing; none if its breaker has opened since,
+    /// and hears nothing of this ping.
+    pub(crate) fn ping(&self, now: Mono, slot: Slot) -> Option<Pass<'_>> {
+        let door = &self.0.get(slot.0)?.ping;
+        let ticket = door.breaker.as_ref()?.lock().admit(now)?;
+        Some(Pass::new(door, Some(ticket)))
+    }
+
+    /// Lets a post through.
+    ///
+    /// # Errors
+    /// Its breaker is open, or there is no room in a rate.
+    pub(crate) fn post(&self, now: Mono, slot: Slot) -> Result<Option<Pass<'_>>, Shut> {
+        let gate = self.0.get(slot.0);
+        gate.map(|gate| gate.post.enter(now)).transpose()
+    }
+}
+
+impl Door {
+    fn is_shut(&self, now: Mono) -> bool {
+        let breaker = self.breaker.as_ref();
+        breaker.is_some_and(|breaker| breaker.lock().is_shut(now))
+    }
+
+    /// Whether all may go through, and nothing is counted.
+    fn is_free(&self) -> bool {
+        let closed = |breaker: &Mutex<Breaker>| breaker.lock().is_closed();
+        self.rates.iter().all(Option::is_none) && self.breaker.as_ref().is_none_or(closed)
+    }
+
+    fn enter(&self, now: Mono) -> Result<Pass<'_>, Shut> {
+        let ticket = match &self.breaker {
+            Some(breaker) => {
+                let ticket = breaker.lock().admit(now);
+                Some(ticket.ok_or(Shut::Breaker)?)
+            }
+            None => None,
+        };
+        let pass = Pass::new(self, ticket);
+        for rate in self.rates.iter().flatten() {
+            rate.take().map_err(|_| Shut::Rate)?;
+        }
+        Ok(pass)
+    }
+
+    fn ended(&self, ticket: Ticket, end: CallEnd) {
+        let Some(breaker) = &self.breaker else { return };
+        let change = breaker.lock().ended(self.clock.mono(), ticket, end);
+        let (contract, call) = (&self.contract, self.call);
+        let word = match change {
+            None => return,
+            Some(Change::Opened(open_for)) => {
+                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], 1);
+                tracing::warn!(%contract, call, ?open_for, "breaker opened: too many of its calls failed");
+                "opened"
+            }
+            Some(Change::StaysOpen(open_for)) => {
+                tracing::info!(%contract, call, ?open_for, "breaker stays open: the probe failed");
+                "stays_open"
+            }
+            Some(Change::Closed) => {
+                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], -1);
+                tracing::info!(%contract, call, "breaker closed: the probe was answered");
+                "closed"
+            }
+        };
+        self.metrics.count(AUCTION_BREAKER_CHANGES, [call, word]);
+    }
+}
+
+/// A call that was let through.
+pub(crate) struct Pass<'a> {
+    door: &'a Door,
+    ticket: Option<Ticket>,
+    overdue: Option<Mono>,
+}
+
+impl<'a> Pass<'a> {
+    const fn new(door: &'a Door, ticket: Option<Ticket>) -> Self {
+        Self {
+            door,
+            ticket,
+            overdue: None,
+        }
+    }
+
+    /// The call has begun: one that is given up at this time, or later, has failed.
+    pub(crate) fn due(&mut self, at: Mono) {
+        self.overdue = Some(at);
+    }
+
+    /// How the call ended.
+    pub(crate) fn ended(mut self, end: CallEnd) {
+        if let Some(ticket) = self.ticket.take() {
+            self.door.ended(ticket, end);
+        }
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let now = self.door.clock.mono();
+        if self.overdue.is_some_and(|due| now >= due) {
+            self.door.ended(ticket, CallEnd::Failed);
+        } else if let Some(breaker) = &self.door.breaker {
+            breaker.lock().untried(ticket);
+        }
+    }
+}
