@@ -5,7 +5,7 @@
 //! `IF NOT EXISTS` or `OR REPLACE`, and add its line to [`MIGRATIONS`]. One that shipped is never
 //! edited.
 
-use crate::{Warehouse, WarehouseError};
+use crate::{Table, Warehouse, WarehouseError};
 
 struct Migration {
     version: u32,
@@ -33,6 +33,10 @@ const BOOKKEEPING: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
     version UInt32, name String, applied_at DateTime64(6, 'UTC') DEFAULT now64(6)
 ) ENGINE = ReplacingMergeTree(applied_at) ORDER BY version
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1";
+
+/// Of a table whose host syncs the file system.
+const UNSYNCED: &str = "fsync_after_insert = 0, fsync_part_directory = 0, \
+    min_rows_to_fsync_after_merge = 0, max_suspicious_broken_parts = 100000";
 
 impl Migration {
     /// Its statements; comments and blank lines are none.
@@ -80,12 +84,25 @@ impl Warehouse {
         }
         Ok(ran)
     }
+
+    /// Leaves syncing to whoever owns the disk: a part is not synced one by one, and one that a
+    /// power cut took is no reason not to start. Its rows have to come again.
+    ///
+    /// # Errors
+    /// ClickHouse refuses a statement.
+    pub async fn leave_unsynced(&self) -> Result<(), WarehouseError> {
+        for table in Table::ALL {
+            let table = table.name();
+            let alter = format!("ALTER TABLE {table} MODIFY SETTING {UNSYNCED}");
+            self.execute(&alter).await?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Table;
 
     #[test]
     fn versions_count_up_and_every_statement_can_be_repeated() {

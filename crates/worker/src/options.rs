@@ -15,6 +15,9 @@ pub struct Options {
     pub max_bytes: usize,
     /// How far apart batches of rows begin, unless they are full. Leads are advanced at once.
     pub batch_every: Duration,
+    /// How far apart rows are settled and their records committed. Longer costs less, and a restart
+    /// writes as much again.
+    pub settle_every: Duration,
     /// How far apart the tables are looked at for what was inserted.
     pub audit_every: Duration,
     /// How long to wait for a record before looking at the clock.
@@ -37,6 +40,7 @@ impl Options {
             max_records: 20_000,
             max_bytes: 32 << 20,
             batch_every: Duration::from_millis(250),
+            settle_every: Duration::ZERO,
             audit_every: Duration::from_secs(5),
             idle: Duration::from_millis(500),
             overdue_every: Duration::from_secs(1),

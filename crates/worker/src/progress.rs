@@ -40,7 +40,7 @@ impl Reader {
 /// A reader's place: reader, topic, partition.
 type Place = (Reader, Topic, u16);
 
-/// Committed offsets. Cloning shares them.
+/// Offsets up to which records are worked off. Cloning shares them.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Arc<Inner>);
 
@@ -103,7 +103,7 @@ impl Progress {
     }
 
     fn behind(&self, readers: &[Reader], log: &impl EventLog) -> Option<u64> {
-        // Commits are read before ends: what was forwarded before a commit is then counted.
+        // Offsets are read before ends: what was forwarded before is then counted.
         let offsets = self.0.offsets.lock().clone();
         let mut lag = 0;
         for reader in readers {

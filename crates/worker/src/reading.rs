@@ -101,7 +101,7 @@ pub(crate) struct Reading<'a, C> {
     period: Duration,
     /// When the next may.
     not_before: Mono,
-    /// What could not be committed yet.
+    /// What is done and not committed yet.
     uncommitted: BTreeMap<(Topic, u16), u64>,
 }
 
@@ -178,15 +178,26 @@ impl<'a, C: Consumer> Reading<'a, C> {
         }
     }
 
-    /// Commits a batch that is done, and what could not be committed before.
-    pub(crate) async fn commit(&mut self, done: &Gathered) {
-        self.uncommitted.extend(done.next_offsets());
+    /// A batch is done, to be committed with the next call of [`Self::commit`].
+    pub(crate) fn done(&mut self, done: &Gathered) {
+        for ((topic, partition), next_offset) in done.next_offsets() {
+            let place = (self.reader, topic, partition);
+            self.progress.reached(place, next_offset);
+            self.uncommitted.insert((topic, partition), next_offset);
+        }
+    }
+
+    /// Whether there is something to commit.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.uncommitted.is_empty()
+    }
+
+    /// Commits what is done.
+    pub(crate) async fn commit(&mut self) {
         let mut left = BTreeMap::new();
         for ((topic, partition), next_offset) in std::mem::take(&mut self.uncommitted) {
             match self.consumer.commit(topic, partition, next_offset).await {
-                Ok(()) => self
-                    .progress
-                    .reached((self.reader, topic, partition), next_offset),
+                Ok(()) => {}
                 Err(error) => {
                     self.patience.metrics.count(WORKER_FAILURES, ["commit"]);
                     tracing::warn!(topic = topic.as_str(), partition, %error, "cannot commit");

@@ -16,6 +16,12 @@ pub trait Sink: Send + Sync + 'static {
     /// Writes a batch; without an error every row is acknowledged. A batch may come again.
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), WarehouseError>> + Send;
 
+    /// When this returns, what was acknowledged before the call survives a power cut; only then are
+    /// its records committed. A server's acknowledgement means that already.
+    fn settle(&self) -> impl Future<Output = Result<(), WarehouseError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// How many rows with these keys it holds, each once; with `within`, at least those whose time
     /// is in it.
     fn held(

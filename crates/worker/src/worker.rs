@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::{Clock, Mono, Timestamp};
-use store::{Backend, StoreError, Topic};
+use store::{Backend, Consumer, StoreError, Topic};
 use telemetry::{
     Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_FRESHNESS, WORKER_LAG, WORKER_RECORDS,
     WORKER_ROWS,
@@ -98,7 +98,8 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     attempts.failed(error).await?;
                 }
             }
-            reading.commit(&gathered).await;
+            reading.done(&gathered);
+            reading.commit().await;
             if !gathered.full && self.clock.mono() >= next_pass {
                 self.pass(&mut overdue).await;
                 next_pass = self.clock.mono().plus(self.options.overdue_every);
@@ -122,6 +123,20 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             attempts.failed(error).await?;
         }
         let mut reading = self.read(Reader::Tables, patience).await?;
+        let filled = self.fill(&mut reading, patience).await;
+        // At the end too: what is committed is not written again.
+        if reading.is_behind() && self.sink.settle().await.is_ok() {
+            reading.commit().await;
+        }
+        filled
+    }
+
+    async fn fill<C: Consumer>(
+        &self,
+        reading: &mut Reading<'_, C>,
+        patience: &Patience,
+    ) -> Result<Never, Stopped> {
+        let mut next_settled = self.clock.mono().plus(self.options.settle_every);
         loop {
             let gathered = reading.next().await?;
             let began = self.clock.mono();
@@ -146,7 +161,15 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 self.metrics
                     .add(WORKER_RECORDS, [topic.as_str()], records.len() as u64);
             }
-            reading.commit(&gathered).await;
+            reading.done(&gathered);
+            if reading.is_behind() && self.clock.mono() >= next_settled {
+                let mut attempts = patience.attempts("settle");
+                while let Err(error) = self.sink.settle().await {
+                    attempts.failed(error).await?;
+                }
+                reading.commit().await;
+                next_settled = self.clock.mono().plus(self.options.settle_every);
+            }
             if let Some(lag) = self.progress.lag(self.backend.log()) {
                 self.metrics
                     .set(WORKER_LAG, [], i64::try_from(lag).unwrap_or(i64::MAX));
@@ -186,7 +209,8 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 }
             };
             audit::tell(&self.metrics, &ranges, &missing);
-            reading.commit(&gathered).await;
+            reading.done(&gathered);
+            reading.commit().await;
         }
     }
 

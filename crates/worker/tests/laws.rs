@@ -198,8 +198,8 @@ struct History {
     events: Vec<EventRecord>,
     leads: Vec<Vec<LeadRecord>>,
     arrivals: Vec<EventRecord>,
-    /// How many arrivals come before each death, and how.
-    deaths: Vec<(usize, Vec<Fate>)>,
+    /// How many arrivals come before each death, how, and whether the power was cut.
+    deaths: Vec<(usize, Vec<Fate>, bool)>,
     max_records: usize,
 }
 
@@ -215,8 +215,10 @@ fn history() -> impl Strategy<Value = History> {
         Fate::LoseAnswer,
         Fate::Die,
         Fate::DieHalfway,
+        Fate::DieUnsettled,
     ]);
-    let death = (0_usize..12, prop::collection::vec(fate, 1..4));
+    let fates = prop::collection::vec(fate, 1..4);
+    let death = (0_usize..12, fates, any::<bool>());
     let deaths = prop::collection::vec(death, 0..4);
     (clicks, reports, leads, deaths, 1_usize..20).prop_flat_map(
         |(clicks, reports, leads, deaths, max_records)| {
@@ -263,7 +265,7 @@ async fn rough(history: &History) -> World {
     // Leads interleave; a lead's own records keep their order.
     let mut records =
         (0..longest).flat_map(|nth| history.leads.iter().filter_map(move |lead| lead.get(nth)));
-    for (some, fates) in &history.deaths {
+    for (some, fates, power) in &history.deaths {
         for event in arrivals.by_ref().take(*some) {
             world.event(event).await;
         }
@@ -272,6 +274,9 @@ async fn rough(history: &History) -> World {
         }
         world.tables.plan(fates.iter().copied());
         world.catch_up().await;
+        if *power {
+            world.tables.cut_power();
+        }
         world = world.restart();
     }
     for event in arrivals {

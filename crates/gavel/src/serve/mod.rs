@@ -16,6 +16,7 @@ use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -39,6 +40,9 @@ use engine::{Order, Supervisor};
 use finder::Leads;
 use runtimes::Runtimes;
 use tables::Tables;
+
+/// The embedded engine's directory in the data directory.
+const ENGINE_DIR: &str = "clickhouse";
 
 /// Operators' requests are few and small.
 const OPERATOR_CONNECTIONS: usize = 64;
@@ -96,12 +100,19 @@ async fn serve(
         backend.clone(),
         Tables {
             warehouse: warehouse.clone(),
-            engine: engine.as_ref().map(|engine| engine.up.clone()),
+            engine: engine.as_ref().map(|engine| tables::Engine {
+                up: engine.up.clone(),
+                dir: config.data_dir.join(ENGINE_DIR),
+            }),
         },
         Arc::clone(&clock),
         metrics.clone(),
         worker::Options {
             rules: rules::of(&snapshot, &backend),
+            settle_every: match &engine {
+                Some(_) => tables::SETTLE_EVERY,
+                None => Duration::ZERO,
+            },
             ..worker::Options::new(instance)
         },
     );
@@ -224,7 +235,7 @@ fn analytics(
         Some(library) => library.clone(),
         None => crate::cmd::engine::locate()?,
     };
-    let data = config.data_dir.join("clickhouse");
+    let data = config.data_dir.join(ENGINE_DIR);
     let order = Order {
         listen: config.engine.listen,
         data,

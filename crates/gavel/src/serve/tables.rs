@@ -2,9 +2,15 @@
 //!
 //! An engine that is starting, or starting again, is no failure: the worker waits for it here
 //! instead of knocking at a closed port.
+//!
+//! The embedded engine writes dozens of small files a second, and each sync of one would stand in the
+//! way of the journal's, which leads wait for. So it syncs none: the file system is synced as a whole
+//! every while, and only then are offsets committed. What a power cut takes is in the log.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -16,25 +22,59 @@ use worker::Sink;
 /// After this it is tried all the same, and the worker says what is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How far apart the file system of an embedded engine is synced.
+pub(super) const SETTLE_EVERY: Duration = Duration::from_secs(30);
+
 pub(super) struct Tables {
     pub(super) warehouse: Warehouse,
-    /// Whether the embedded engine runs; none for a server.
-    pub(super) engine: Option<watch::Receiver<bool>>,
+    /// None for a server.
+    pub(super) engine: Option<Engine>,
+}
+
+/// The embedded engine.
+pub(super) struct Engine {
+    /// Whether it runs.
+    pub(super) up: watch::Receiver<bool>,
+    /// Where its files are.
+    pub(super) dir: PathBuf,
 }
 
 impl Tables {
     async fn engine(&self) {
-        if let Some(mut up) = self.engine.clone() {
+        if let Some(Engine { up, .. }) = &self.engine {
+            let mut up = up.clone();
             // Late, or its supervisor is gone: either way the next call shows it.
             let _ = tokio::time::timeout(PATIENCE, up.wait_for(|up| *up)).await;
         }
     }
 }
 
+fn sync(dir: PathBuf) -> std::io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(dir)?)?)
+}
+
 impl Sink for Tables {
     async fn prepare(&self) -> Result<(), WarehouseError> {
         self.engine().await;
-        self.warehouse.prepare().await
+        self.warehouse.prepare().await?;
+        match &self.engine {
+            Some(_) => self.warehouse.leave_unsynced().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn settle(&self) -> Result<(), WarehouseError> {
+        let Some(Engine { dir, .. }) = &self.engine else {
+            return Ok(());
+        };
+        let dir = dir.clone();
+        let synced = tokio::task::spawn_blocking(move || sync(dir)).await;
+        let unsynced = |error: &dyn std::fmt::Display| {
+            WarehouseError::Unreachable(format!("its files cannot be synced: {error}"))
+        };
+        synced
+            .map_err(|error| unsynced(&error))?
+            .map_err(|error| unsynced(&error))
     }
 
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {

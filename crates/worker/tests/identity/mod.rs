@@ -135,8 +135,9 @@ fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
 struct History {
     events: Vec<EventRecord>,
     arrivals: Vec<EventRecord>,
-    /// How many arrivals come before each death, how, and whether a snapshot was written before it.
-    deaths: Vec<(usize, Vec<Fate>, bool)>,
+    /// How many arrivals come before each death, how, whether a snapshot was written before it, and
+    /// whether the power was cut.
+    deaths: Vec<(usize, Vec<Fate>, bool, bool)>,
     max_records: usize,
 }
 
@@ -152,10 +153,12 @@ fn history() -> impl Strategy<Value = History> {
         Fate::LoseAnswer,
         Fate::Die,
         Fate::DieHalfway,
+        Fate::DieUnsettled,
     ]);
     let death = (
         0_usize..12,
         prop::collection::vec(fate, 1..4),
+        any::<bool>(),
         any::<bool>(),
     );
     let deaths = prop::collection::vec(death, 0..4);
@@ -175,7 +178,7 @@ fn history() -> impl Strategy<Value = History> {
 async fn rough(history: &History) -> World {
     let mut world = World::new(Timestamp::from_micros(T0), history.max_records);
     let mut arrivals = history.arrivals.iter();
-    for (some, fates, snapshot) in &history.deaths {
+    for (some, fates, snapshot, power) in &history.deaths {
         for event in arrivals.by_ref().take(*some) {
             world.event(event).await;
         }
@@ -183,6 +186,9 @@ async fn rough(history: &History) -> World {
         world.catch_up().await;
         if *snapshot {
             world.local.snapshot().await.unwrap();
+        }
+        if *power {
+            world.tables.cut_power();
         }
         world = world.restart();
     }

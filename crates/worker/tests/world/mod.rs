@@ -62,7 +62,12 @@ pub(crate) enum Fate {
     Die,
     /// Half of it is written, and the process dies.
     DieHalfway,
+    /// All is well until the rows are to be settled: then the process dies.
+    DieUnsettled,
 }
+
+/// By table and key, with their versions.
+type Rows = BTreeMap<(String, String), (u64, Value)>;
 
 /// Rows by table and key, replaced by version.
 #[derive(Clone, Default)]
@@ -70,7 +75,11 @@ pub(crate) struct Tables(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
-    rows: BTreeMap<(String, String), (u64, Value)>,
+    rows: Rows,
+    /// Those that a power cut leaves.
+    settled: Rows,
+    /// Whether the next settling does not happen.
+    unsettled: bool,
     /// What the next inserts do; then they succeed.
     fates: VecDeque<Fate>,
     inserts: u32,
@@ -83,7 +92,14 @@ impl Tables {
     pub(crate) fn plan(&self, fates: impl IntoIterator<Item = Fate>) {
         let mut inner = self.0.lock().unwrap();
         inner.fates = fates.into_iter().collect();
+        inner.unsettled = false;
         inner.died = CancellationToken::new();
+    }
+
+    /// What was not settled is gone.
+    pub(crate) fn cut_power(&self) {
+        let mut inner = self.0.lock().unwrap();
+        inner.rows = inner.settled.clone();
     }
 
     pub(crate) fn mute(&self, mute: bool) {
@@ -188,6 +204,10 @@ impl Sink for Tables {
         let lost = || Err(WarehouseError::Unreachable("planned".to_owned()));
         match fate {
             Fate::Succeed => self.write(batch, usize::MAX),
+            Fate::DieUnsettled => {
+                self.write(batch, usize::MAX);
+                self.0.lock().unwrap().unsettled = true;
+            }
             Fate::Refuse => return lost(),
             Fate::Swallow => {}
             Fate::LoseAnswer => {
@@ -204,6 +224,21 @@ impl Sink for Tables {
                 self.died().cancel();
                 std::future::pending::<()>().await;
             }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self) -> Result<(), WarehouseError> {
+        let dies = {
+            let mut inner = self.0.lock().unwrap();
+            if !inner.unsettled {
+                inner.settled = inner.rows.clone();
+            }
+            inner.unsettled
+        };
+        if dies {
+            self.died().cancel();
+            std::future::pending::<()>().await;
         }
         Ok(())
     }
