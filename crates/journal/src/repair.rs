@@ -5,7 +5,8 @@
 //! **After it** nothing was promised to survive a power cut, and the kernel writes pages in any
 //! order: the first record that does not read, or a group of one append that is not whole, and
 //! everything after it go, valid frames behind a hole included. A killed process leaves no hole, so
-//! then at most a half-written batch goes, which was never acknowledged.
+//! then at most a half-written batch goes, which was never acknowledged. Zeros to the end of a file are
+//! its runway, and nothing.
 //!
 //! Read are the headers of all segments and the frames of the one that holds the mark and of those
 //! after it; older segments are checked when they are read. What is kept is synced before anybody
@@ -194,12 +195,16 @@ impl Found<'_> {
                 segment.publish(scan.good);
                 next = scan.next;
                 if scan.good < scan.length {
-                    self.push(segment);
-                    let next = self.cut(sequences.get(index + 1..).unwrap_or_default(), next)?;
-                    self.cut += scan.length - scan.good;
-                    let file = open_for_append(&path).map_err(at(&path))?;
-                    file.set_len(scan.good).map_err(at(&path))?;
-                    return Ok(next);
+                    let end = end_of_data(&file, scan.good, scan.length).map_err(at(&path))?;
+                    if end > scan.good {
+                        self.push(segment);
+                        let after = sequences.get(index + 1..).unwrap_or_default();
+                        let next = self.cut(after, next)?;
+                        self.cut += end - scan.good;
+                        cut_to(&path, scan.good)?;
+                        return Ok(next);
+                    }
+                    cut_to(&path, scan.good)?;
                 }
             }
             self.push(segment);
@@ -294,6 +299,27 @@ fn scan(file: &File, segment: &Segment) -> io::Result<Scan> {
         }
     }
     Ok(scan)
+}
+
+/// Where the last byte between these two ends that is not zero.
+fn end_of_data(file: &File, from: u64, length: u64) -> io::Result<u64> {
+    let mut end = from;
+    let mut at = from;
+    let mut chunk = Vec::new();
+    while at < length {
+        chunk.resize(CHUNK.min((length - at) as usize), 0);
+        file.read_exact_at(&mut chunk, at)?;
+        if let Some(last) = chunk.iter().rposition(|byte| *byte != 0) {
+            end = at + last as u64 + 1;
+        }
+        at += chunk.len() as u64;
+    }
+    Ok(end)
+}
+
+fn cut_to(path: &Path, length: u64) -> Result<(), OpenError> {
+    let cut = open_for_append(path).and_then(|file| file.set_len(length));
+    cut.map_err(at(path))
 }
 
 fn open_for_append(path: &Path) -> io::Result<File> {

@@ -1,4 +1,8 @@
 //! The thread that writes: everything queued becomes one `write` per batch.
+//!
+//! Ahead of what is written lies a runway of zeros. A file that grows has its new size and blocks
+//! committed by the file system with each sync, behind whatever else that has to commit; in a file that
+//! does not grow a sync costs what the disk costs (seen: p99 3.7 against 0.6 ms).
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,6 +22,10 @@ use crate::queue::{Entry, Taken};
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
 
+/// Zeros written at a time, once the ones before are used up: one slow sync in so many bytes.
+const RUNWAY: u64 = 1 << 20;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// A batch ends with the append that reaches this.
 const BATCH_BYTES: usize = 1 << 20;
 /// Free space is measured after as many batches or bytes, and when nothing was written for a while.
@@ -32,6 +40,8 @@ pub(crate) struct Writer {
     segment: Arc<Segment>,
     file: Arc<File>,
     position: u64,
+    /// Where the runway ends.
+    prepared: u64,
     /// Next offset per lane.
     next: Box<[u64]>,
     ticket: u64,
@@ -62,6 +72,7 @@ impl Writer {
             shared,
             dir,
             position: segment.length(),
+            prepared: segment.length(),
             segment,
             file,
             next,
@@ -90,6 +101,8 @@ impl Writer {
                 Taken::End => break,
             }
         }
+        // What is left of the runway only costs the next start a look.
+        let _ = self.file.set_len(self.position);
         shared.commits.end();
         shared.close();
     }
@@ -109,12 +122,37 @@ impl Writer {
         self.position += self.batch.bytes.len() as u64;
         self.ticket += self.batch.records as u64;
         self.announce();
+        self.prepare();
         self.measure();
         Ok(())
     }
 
-    /// Closes the segment and begins the next one. The syncer makes both last.
+    /// Lays out the next piece of the runway. A disk that has no room for it may have room for records.
+    fn prepare(&mut self) {
+        if self.position < self.prepared {
+            return;
+        }
+        let most = self.shared.options.segment_bytes.max(self.position);
+        let upto = most.min(self.position + RUNWAY);
+        self.prepared = self.position;
+        while self.prepared < upto {
+            let piece = (upto - self.prepared).min(ZEROS.len() as u64);
+            let zeros = ZEROS.get(..piece as usize).unwrap_or_default();
+            if self.file.write_all_at(zeros, self.prepared).is_err() {
+                break;
+            }
+            self.prepared += piece;
+        }
+    }
+
+    /// Closes the segment and begins the next one. The syncer makes both last, and moves its mark on
+    /// only then: a segment before the mark ends with its last record.
     fn roll(&mut self) -> Result<(), Failure> {
+        self.file.set_len(self.position).map_err(|source| Failure {
+            during: "cut of",
+            file: self.segment.path.clone(),
+            source,
+        })?;
         let sequence = self.segment.sequence + 1;
         let segment = Arc::new(Segment::new(&self.dir, sequence, self.next.clone()));
         let file = segment.create().map_err(|source| Failure {
@@ -124,6 +162,7 @@ impl Writer {
         })?;
         self.shared.segments.push(Arc::clone(&segment));
         self.position = segment.length();
+        self.prepared = self.position;
         self.segment = segment;
         self.file = Arc::new(file);
         Ok(())

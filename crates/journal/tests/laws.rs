@@ -126,17 +126,25 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The frames of a segment file, and whether each ends an append.
+/// The frames of a segment file up to its runway, and whether each ends an append.
 fn frames(bytes: &[u8]) -> Vec<(Range<usize>, bool)> {
     let mut frames = Vec::new();
     let mut start = HEADER;
-    while start < bytes.len() {
+    while bytes
+        .get(start..start + FRAME)
+        .is_some_and(|head| head != [0; FRAME])
+    {
         let length = u32::from_le_bytes(bytes[start + 4..start + 8].try_into().unwrap());
         let end = start + FRAME + length as usize;
         frames.push((start..end, bytes[start + 15] & 0x80 == 0));
         start = end;
     }
     frames
+}
+
+/// Where the frames of a segment file end.
+fn written(bytes: &[u8]) -> usize {
+    frames(bytes).last().map_or(HEADER, |(range, _)| range.end)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -220,12 +228,12 @@ proptest! {
         let safe = model.stream.len();
         // All that lies on disk now is synced: what the damage may not touch.
         let before: Vec<_> = segments(dir.path());
-        let before_length = fs::metadata(before.last().unwrap()).unwrap().len() as usize;
+        let before_length = written(&fs::read(before.last().unwrap()).unwrap());
         if safe > 0 {
             let damaged = image(dir.path());
             let file = segments(damaged.path()).pop().unwrap();
             let mut bytes = fs::read(&file).unwrap();
-            *bytes.last_mut().unwrap() ^= 1;
+            bytes[before_length - 1] ^= 1;
             fs::write(&file, bytes).unwrap();
             let refused = Journal::open(damaged.path(), options());
             prop_assert!(refused.is_err(), "a durable append is before the mark");
@@ -236,7 +244,7 @@ proptest! {
         let crashed = image(dir.path());
         drop(journal);
 
-        // One place among all bytes after the mark, headers of new segments included.
+        // One place among all bytes after the mark, headers of new segments and runways included.
         let paths = segments(crashed.path());
         let mut places = Vec::new();
         for (index, path) in paths.iter().enumerate().skip(before.len() - 1) {
