@@ -27,7 +27,7 @@ pub static CATALOG: &[Member] = members! {
     "suppression.*.file": "path", "", "a file beside the catalog with a hash a line, at most 1MiB; `#` begins a remark";
     "publishers.*.on": "true or false", "true", "whether it may send leads";
     "publishers.*.keys": "list of keys", "", "its keys: `sha256:` and 64 hex digits, or in clear";
-    "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its requests are answered a second, look-ups included, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
+    "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its pings, posts, validations and look-ups are answered a second, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
     "buyers.*.on": "true or false", "true", "whether it buys";
     "buyers.*.keys": "list of keys", "", "its keys";
     "buyers.*.connections": "whole number, 1 to 10000", "64", "open connections to each of its origins";
