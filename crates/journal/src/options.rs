@@ -41,6 +41,8 @@ pub struct Options {
     pub lanes: u16,
     /// A segment that has reached this size is closed and the next one begins.
     pub segment_bytes: u64,
+    /// Zeros laid out at a time ahead of the records: one sync in so many bytes is slow.
+    pub runway_bytes: u64,
     /// Records that may wait for the writer; one more is `Full`.
     pub queue_records: usize,
     /// Payload bytes that may wait for the writer; more is `Full`.
@@ -60,6 +62,7 @@ impl Default for Options {
         Self {
             lanes: 4,
             segment_bytes: 128 << 20,
+            runway_bytes: 8 << 20,
             queue_records: 65_536,
             queue_bytes: 64 << 20,
             sync_within: Duration::from_millis(5),

@@ -22,8 +22,6 @@ use crate::queue::{Entry, Taken};
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
 
-/// Zeros written at a time, once the ones before are used up: one slow sync in so many bytes.
-const RUNWAY: u64 = 1 << 20;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A batch ends with the append that reaches this.
@@ -132,8 +130,9 @@ impl Writer {
         if self.position < self.prepared {
             return;
         }
-        let most = self.shared.options.segment_bytes.max(self.position);
-        let upto = most.min(self.position + RUNWAY);
+        let options = &self.shared.options;
+        let most = options.segment_bytes.max(self.position);
+        let upto = most.min(self.position + options.runway_bytes);
         self.prepared = self.position;
         while self.prepared < upto {
             let piece = (upto - self.prepared).min(ZEROS.len() as u64);

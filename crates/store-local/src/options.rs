@@ -92,6 +92,8 @@ impl LocalOptions {
         journal::Options {
             max_record: 64 << 20,
             queue_bytes: 128 << 20,
+            // It is written when somebody changes the catalog.
+            runway_bytes: 0,
             ..self.journal(1)
         }
     }

@@ -65,10 +65,11 @@ enum Row {
 
 fn read(record: &Record) -> Result<(Row, Meaning), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
+    let meaning = journey::meaning(&event)?;
     let row = match &event.body {
         Some(EventBody::Told(_)) => Row::None,
         Some(EventBody::Refused(refused)) => Row::Refusal(rows::refusal::row(&event, refused)?),
-        _ => Row::Event(Box::new(rows::event::row(&event)?)),
+        _ => Row::Event(Box::new(rows::event::row(event)?)),
     };
-    Ok((row, journey::meaning(&event)?))
+    Ok((row, meaning))
 }

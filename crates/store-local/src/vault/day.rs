@@ -1,7 +1,9 @@
 //! The keys of one day's leads: fixed slots of lead, wrapped key and checksum.
 //!
-//! A slot of zeros was erased; one that does not match its checksum was never acknowledged. A lead
-//! that comes again gets a new slot, and its old one is zeroed once the new one is safe.
+//! A slot of zeros was erased, or is not used yet: zeros are laid out ahead, because a sync of a file
+//! that grows waits for the file system to commit its size. One that does not match its checksum was
+//! never acknowledged. A lead that comes again gets a new slot, and its old one is zeroed once the new
+//! one is safe.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -14,11 +16,15 @@ use store::WrappedKey;
 
 const LEAD: usize = 16;
 const SLOT: usize = LEAD + WrappedKey::LEN + 4;
+/// Slots laid out at a time.
+const RUNWAY: u64 = 4096;
 
 #[derive(Debug)]
 pub(super) struct Day {
     file: File,
     slots: u64,
+    /// Slots that the file has room for.
+    prepared: u64,
     index: HashMap<LeadId, u64>,
     /// Slots to zero after the next sync.
     stale: Vec<u64>,
@@ -41,12 +47,17 @@ impl Day {
             Err(error) => return Err(error),
         };
         // A slot that was torn at the end is written over by the next.
-        let slots = file.metadata()?.len() / SLOT as u64;
-        let mut bytes = vec![0; slots as usize * SLOT];
+        let prepared = file.metadata()?.len() / SLOT as u64;
+        let mut bytes = vec![0; prepared as usize * SLOT];
         file.read_exact_at(&mut bytes, 0)?;
+        let used = bytes.rchunks_exact(SLOT);
+        let free = used
+            .take_while(|slot| slot.iter().all(|byte| *byte == 0))
+            .count();
         let mut day = Self {
             file,
-            slots,
+            slots: prepared - free as u64,
+            prepared,
             index: HashMap::new(),
             stale: Vec::new(),
             dirty: false,
@@ -78,6 +89,11 @@ impl Day {
         bytes.extend_from_slice(&key.0);
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         self.dirty = true;
+        if self.slots >= self.prepared {
+            let zeros = vec![0; RUNWAY as usize * SLOT];
+            self.file.write_all_at(&zeros, self.slots * SLOT as u64)?;
+            self.prepared = self.slots + RUNWAY;
+        }
         self.file.write_all_at(&bytes, self.slots * SLOT as u64)?;
         self.stale.extend(self.index.insert(lead, self.slots));
         self.slots += 1;

@@ -149,7 +149,7 @@ fn check_lead(records: &[LeadRecord], expected: &Expect) {
         }
     }
     if let Some(event) = sale::conversion(&state).unwrap() {
-        out += &show("event", &rows::event::row(&event).unwrap());
+        out += &show("event", &rows::event::row(event.clone()).unwrap());
     }
     assert!(!out.contains("5550199"), "sealed data is in a row");
     expected.assert_eq(&out);
@@ -303,7 +303,7 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
     let mut out = String::new();
     let mut entries = Vec::new();
     for event in events {
-        out += &show("event", &rows::event::row(event).unwrap());
+        out += &show("event", &rows::event::row(event.clone()).unwrap());
         for update in journey::meaning(event).unwrap().updates {
             if let News::Event(entry) = update.news {
                 entries.push(entry);
