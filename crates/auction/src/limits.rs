@@ -1,7 +1,8 @@
 //! Limits: caps and balances, and what one lead takes of them.
 //!
 //! A contract's lead is counted for the contract, for its publisher, for its buyer and for the
-//! publisher on the campaign; one hold takes from all of these counters in one step.
+//! publisher on the campaign; one hold takes from all of these counters in one step. Test leads take
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -163,13 +164,15 @@ impl Default for Caps {
     }
 }
 
-/// The counters that count a lead under a contract, with the limit of each; the balance first.
+/// The counters that count a lead under a contract, with the limit of each; the balance first. A test
+/// lead counts nowhere: what is paid by nobody uses up what nobody may use up.
 pub(crate) fn counters<'a>(
     terms: &'a Terms,
     rules: &'a Rules,
     context: &'a Context,
 ) -> impl Iterator<Item = (CounterKey, i64)> + 'a {
-    let balance = terms.account.balance.map(|balance| {
+    let counted = !context.test;
+    let balance = terms.account.balance.filter(|_| counted).map(|balance| {
         let key = CounterKey {
             owner: CounterOwner::Buyer(terms.buyer.clone()),
             meter: Meter::Balance,
@@ -185,6 +188,7 @@ pub(crate) fn counters<'a>(
     ];
     let groups = scopes
         .into_iter()
+        .filter(move |_| counted)
         .filter_map(|scope| group(scope, terms, rules, context));
     let caps = groups.flat_map(|(owner, zone, caps)| {
         let calendar = Calendar::of(context.wall, zone);

@@ -13,19 +13,14 @@
 )]
 
 mod library;
+mod running;
 
-use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
-const PATIENCE: Duration = Duration::from_secs(60);
+use running::{Running, request, until};
 
 /// Nobody's data, and in nobody's code.
 const SECRETS: [&str; 9] = [
@@ -41,61 +36,6 @@ const SECRETS: [&str; 9] = [
 ];
 /// Of class `open`: this one has to be found.
 const SEEN: &str = "Quuxmobile";
-
-/// A child process that ends with this test.
-struct Process {
-    child: Child,
-    ready: Value,
-}
-
-impl Process {
-    /// Starts it and reads the line of JSON by which it says that it is ready.
-    fn start(command: &mut Command, stderr: &Path) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(stderr).unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| {
-            panic!("{error}: {line:?}: {}", fs::read_to_string(stderr).unwrap())
-        });
-        Self { child, ready }
-    }
-
-    /// Closes its standard input, by which it ends in order.
-    fn end(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-/// One request on a connection of its own; the whole answer as text.
-fn request(address: &str, head: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{head}\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < PATIENCE, "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 /// All files under a folder, however deep.
 fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
@@ -114,69 +54,28 @@ fn planted_personal_data_is_found_nowhere() {
     if library::library().is_none() {
         return;
     }
-    let home = tempfile::tempdir().unwrap();
-    // The buyers' journals are the buyers' affair: they are outside of what is searched.
-    let outside = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-
-    let mut sandbox = Command::new(GAVEL);
-    sandbox
-        .args(["sandbox", "--exit-with-stdin", "--journal"])
-        .arg(outside.path());
-    sandbox
-        .arg("--profile")
-        .arg(root.join("deploy/sandbox/steady.toml"));
-    let sandbox = Process::start(&mut sandbox, &outside.path().join("stderr"));
-
-    let mut config = format!(
-        "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"127.0.0.1:{}\"\n[catalog]\nfile = {:?}\n[catalog.vars]\n",
-        home.path().join("data"),
-        free_port(),
-        root.join("deploy/catalog/auto-us.toml"),
-    );
-    for (number, buyer) in (1..).zip(sandbox.ready["buyers"].as_array().unwrap()) {
-        let address = buyer["addr"].as_str().unwrap();
-        writeln!(config, "sandbox_{number:02} = \"http://{address}\"").unwrap();
-    }
-    fs::write(outside.path().join("gavel.toml"), config).unwrap();
-    let printed = home.path().join("stderr");
-    let mut serve = Command::new(GAVEL);
-    serve
-        .env("GAVEL_LOG", "debug")
-        .args(["serve", "--exit-with-stdin", "--config"]);
-    let serve = Process::start(serve.arg(outside.path().join("gavel.toml")), &printed);
-    let address = |name: &str| serve.ready[name].as_str().unwrap().to_owned();
-    let (public, operator) = (address("public"), address("operator"));
-    let clickhouse = address("clickhouse").replace("http://", "");
-
-    plant(&public);
-    until("the service gets ready", || {
-        request(&operator, "GET /readyz HTTP/1.1", "").contains("200 OK")
-    });
-    let ask = |sql: &str| {
-        // In HTTP/1.0 a body of unknown length ends with its connection: no frames in between.
-        let answer = request(&clickhouse, "POST / HTTP/1.0", sql);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.contains(" 200 "), body.to_owned())
-    };
-    let held = |sql: &str| ask(sql) == (true, "1\n".to_owned());
+    let running = Running::start("", "", "debug");
+    let ask = |sql: &str| running.ask(sql);
+    plant(running.address("public"));
+    running.until_ready();
+    let held = |sql: &str| running.holds(sql);
     // One sold by ping and post, one directly, and the postback's and the pixel's conversions beside theirs.
     until("leads arrive", || {
-        held("SELECT toUInt8(count() = 2) FROM v_leads FORMAT TSV")
+        held("SELECT toUInt8(count() = 2) FROM v_leads")
     });
     until("conversions arrive", || {
-        held("SELECT toUInt8(count() = 4) FROM v_conversions FORMAT TSV")
+        held("SELECT toUInt8(count() = 4) FROM v_conversions")
     });
     until("refusals arrive", || {
-        held("SELECT toUInt8(count() = 3) FROM v_refusals FORMAT TSV")
+        held("SELECT toUInt8(count() = 3) FROM v_refusals")
     });
     until("visits and persons arrive", || {
         held(
-            "SELECT toUInt8(countIf(kind = 'visit') = 2 AND countIf(kind = 'identify') = 1) FROM v_events FORMAT TSV",
+            "SELECT toUInt8(countIf(kind = 'visit') = 2 AND countIf(kind = 'identify') = 1) FROM v_events",
         )
     });
 
-    let metrics = request(&operator, "GET /metrics HTTP/1.1", "");
+    let metrics = request(running.address("operator"), "GET /metrics HTTP/1.1", "");
     let mut places = vec![("metrics".to_owned(), metrics)];
     let columns = "SELECT database || '.' || table, name FROM system.columns \
         WHERE database = 'default' AND type LIKE '%String%' FORMAT TSV";
@@ -193,8 +92,7 @@ fn planted_personal_data_is_found_nowhere() {
         assert!(good, "{table}.{column}: {values}");
         places.push((format!("{table}.{column}"), values));
     }
-    serve.end();
-    sandbox.end();
+    let home = running.end();
 
     let mut found = Vec::new();
     files(home.path(), &mut found);
@@ -226,14 +124,6 @@ fn planted_personal_data_is_found_nowhere() {
         seen.iter().any(|place| place.contains("/store/leads/")),
         "the search finds nothing in the log"
     );
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// Clicks, pings, posts and postbacks, with secrets wherever a client can put any.

@@ -16,6 +16,8 @@ use crate::lead::{Answer, BeginError};
 
 /// What the publisher says that may turn its lead away.
 pub(crate) struct Brought<'a> {
+    /// Whether it is a test, which no cap counts.
+    pub(crate) test: bool,
     /// Its sub ids.
     pub(crate) sub: &'a BTreeMap<String, String>,
     /// Whether the consent is there that the campaign asks for, or may still come.
@@ -37,6 +39,7 @@ impl<B: Backend> Router<B> {
         } else if !brought.consent {
             known.away = Some(LeadReason::Consent);
         } else if known.away.is_none()
+            && !brought.test
             && let Some(limits) = &caller.rules.limits
         {
             let counters = limits.asked(publisher, now);

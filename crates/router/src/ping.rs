@@ -94,7 +94,7 @@ impl<B: Backend> Router<B> {
         let min_payout = control.min_payout.unwrap_or(Micros::ZERO);
         let campaign = &caller.stall.campaign;
         let values = |name: &FieldName| fields.get(name.as_str());
-        let mut consumer = self.consumer_claim(campaign, &caller.publisher, values);
+        let mut consumer = self.consumer_claim(campaign, &caller.publisher, control.test, values);
         // A ping claims nothing: a lead in flight counts as one that may yet be sold.
         consumer.patient = false;
         // Where a post has to bring it, consent will come with the post.
@@ -102,6 +102,7 @@ impl<B: Backend> Router<B> {
         let known = self.known(campaign, &consumer, None, consented, caller.wall, values);
         let brought = Brought {
             sub: &control.sub,
+            test: control.test,
             consent: true,
         };
         let known = self

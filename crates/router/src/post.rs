@@ -164,7 +164,12 @@ impl<B: Backend> Router<B> {
         let place = place.map_err(|_| Refused::Unavailable("too many leads at once"))?;
         let stall = Arc::clone(&caller.stall);
         let values = |name: &FieldName| request.lead.get(name.as_str());
-        let consumer = self.consumer_claim(&stall.campaign, &caller.publisher, values);
+        let consumer = self.consumer_claim(
+            &stall.campaign,
+            &caller.publisher,
+            request.control.test,
+            values,
+        );
         let admission = AdmitRequest {
             lead: LeadId::mint(caller.wall, self.entropy.as_ref()),
             key: claim.clone(),
@@ -210,6 +215,7 @@ impl<B: Backend> Router<B> {
         };
         let brought = Brought {
             sub: &request.control.sub,
+            test: request.control.test,
             consent: consented || stall.campaign.form.consent == ConsentRule::None,
         };
         let known = self.judge(&caller, brought, known, now).await?;

@@ -62,3 +62,33 @@ impl Magic {
             .find_map(|(code, magic)| (code == zip).then_some(magic))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect_file;
+
+    use super::Magic;
+
+    #[test]
+    fn the_reference_page_has_all() {
+        let mut page = "# Magic ZIP codes\n\nMade from `crates/sandbox/src/magic.rs`. A test lead \
+            (`\"test\": true`) goes to contracts in state `testing` alone, counts in\nno cap, is billed to \
+            nobody and is in no report. Where such a contract's URLs are a sandbox buyer's (`gavel sandbox`), \
+            the\nlead's `zip` says what the buyer does. The codes are nobody's: a real lead with one of them is \
+            a lead like any other.\n\n| `zip` | the buyer will |\n|---|---|\n"
+            .to_owned();
+        for (zip, magic) in Magic::ALL {
+            assert_eq!(Magic::of(zip), Some(magic));
+            page.push_str(&format!("| `{zip}` | {} |\n", magic.describe()));
+        }
+        page.push_str(
+            "\nWith any other ZIP it does what its profile says. Among test leads the same person is a \
+            duplicate where the campaign\nsays so: use another phone number and e-mail address each time.\n",
+        );
+        expect_file![concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/sandbox.md"
+        )]
+        .assert_eq(&page);
+    }
+}

@@ -1,14 +1,14 @@
--- What analysts read: each row once, in its last version.
+-- What analysts read: each row once, in its last version, and no test leads. Those are in the tables.
 
 CREATE OR REPLACE VIEW v_events AS SELECT * FROM events FINAL;
 
-CREATE OR REPLACE VIEW v_leads AS SELECT * FROM leads FINAL;
+CREATE OR REPLACE VIEW v_leads AS SELECT * FROM leads FINAL WHERE NOT test;
 
-CREATE OR REPLACE VIEW v_posts AS SELECT * FROM posts FINAL;
+CREATE OR REPLACE VIEW v_posts AS SELECT * FROM posts FINAL WHERE NOT test;
 
-CREATE OR REPLACE VIEW v_auctions AS SELECT * FROM auctions FINAL;
+CREATE OR REPLACE VIEW v_auctions AS SELECT * FROM auctions FINAL WHERE NOT test;
 
-CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL;
+CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL WHERE NOT test;
 
 -- An order that was reported without a click first, and with one later, is the conversion of the click.
 CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL WHERE merged_into = '';
@@ -37,6 +37,6 @@ FROM
 )
 ARRAY JOIN parts AS part;
 
-CREATE OR REPLACE VIEW v_refusals AS SELECT * FROM refusals FINAL;
+CREATE OR REPLACE VIEW v_refusals AS SELECT * FROM refusals FINAL WHERE NOT test;
 
 CREATE OR REPLACE VIEW v_dead_letters AS SELECT * FROM dead_letters FINAL;

@@ -35,16 +35,24 @@ fn batch(version: u64) -> Batch {
             version,
             ..EventRow::default()
         }],
-        leads: vec![LeadRow {
-            lead_id: text("ld_1"),
-            test: true,
-            revenue: Money(12_500_000),
-            fields: map.clone(),
-            received_at: Time(T0),
-            ended_at: Some(Time(T0 + 1)),
-            version,
-            ..LeadRow::default()
-        }],
+        leads: vec![
+            LeadRow {
+                lead_id: text("ld_1"),
+                revenue: Money(12_500_000),
+                fields: map.clone(),
+                received_at: Time(T0),
+                ended_at: Some(Time(T0 + 1)),
+                version,
+                ..LeadRow::default()
+            },
+            // In the table, and in no report.
+            LeadRow {
+                lead_id: text("ld_2"),
+                test: true,
+                version,
+                ..LeadRow::default()
+            },
+        ],
         posts: vec![PostRow {
             sale_id: text("sl_1"),
             leg: 1,

@@ -133,5 +133,6 @@ scenarios! {
     rank_by_margin
     rank_by_payout
     rates
+    test_leads
     too_little_time
 }

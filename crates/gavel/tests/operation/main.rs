@@ -1,0 +1,12 @@
+//! A service, its sandbox buyers and its engine, run as operators run them.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests of processes, which fail by panicking"
+)]
+
+#[path = "../library/mod.rs"]
+mod library;
+mod magic;
+#[path = "../running/mod.rs"]
+mod running;
