@@ -246,6 +246,9 @@ pub struct Rules {
     pub answer_reserve: Duration,
     /// A quote lives at most this long.
     pub quote_ttl: Duration,
+    /// A direct post waits for pings no longer than until it holds this many bids and nobody who is still
+    /// asked can come first.
+    pub min_ladder: u16,
     /// At most this many posts per lead.
     pub max_posts: u16,
     /// Whether the ladder goes on after the publisher's deadline.
@@ -271,6 +274,7 @@ impl Rules {
             ping_timeout: Duration::from_secs(2),
             answer_reserve: Duration::from_millis(50),
             quote_ttl: Duration::from_secs(300),
+            min_ladder: 3,
             max_posts: 10,
             after_tmax: AfterTmax::Settle,
             quote_promise: Promise::BreakEven,

@@ -13,9 +13,13 @@
 //! the next post also says that the doubtful leg is abandoned: nobody else is posted before that is in
 //! the log, and if nobody else is left to post, the leg stays in doubt.
 //!
+//! Bids may join while a direct post is climbed: they take their places among the rungs that were not
+//! tried yet, and a ladder that has come to its end waits for those that may still come.
+//!
 //! A reservation is released only after the record that carries the reject is acknowledged: a
 //! crash can then never have given the same unit to two leads.
 
+mod join;
 mod price;
 #[cfg(test)]
 mod tests;
@@ -30,7 +34,7 @@ use domain::{
     Timestamp, Usage,
 };
 
-use crate::{Book, Context, LeadView, Row, Rung, Slot, Terms, Waterfall, limits, screen};
+use crate::{Book, Context, LeadView, Rung, Slot, Terms, limits, screen};
 
 pub use words::{
     Booked, Climb, Ended, Fate, LadderEffect, LadderInput, LadderRecord, LegReply, PostReply,
@@ -61,6 +65,8 @@ enum State {
     Pinning(Attempt),
     Recording(Attempt),
     Posting(Attempt),
+    /// Nobody is left to post, and some who are pinged have not answered.
+    Waiting,
     /// Waiting for the outcome's acknowledgement; then this is committed.
     Closing(Option<Reservation>),
     Over,
@@ -116,6 +122,10 @@ impl PostLadder {
 
     /// Tells the ladder something. What does not belong to the step it is at changes nothing.
     pub fn on(&mut self, now: Mono, input: LadderInput) {
+        let input = match input {
+            LadderInput::Joined { round, more } => return self.joined(now, round, more),
+            other => other,
+        };
         let state = std::mem::replace(&mut self.state, State::Over);
         self.state = match (state, input) {
             (State::Holding(at), LadderInput::Held(id)) if id == at.reservation.id => {
@@ -228,7 +238,9 @@ impl PostLadder {
                 Ok((slot, terms, payout)) => return self.hold(now, at, slot, terms, price, payout),
             }
         }
-        if self.doubted.is_empty() {
+        if self.climb.more {
+            self.state = State::Waiting;
+        } else if self.doubted.is_empty() {
             let reason = self.unsold_reason();
             self.close(now, LeadStatus::Unsold, Some(reason), None);
         } else {
@@ -513,7 +525,7 @@ impl PostLadder {
             status,
             reason,
             sold,
-            waterfall: self.waterfall(),
+            waterfall: self.waterfall(now),
             told_pending: now > self.climb.deadline,
         };
         let record = LadderRecord::Outcome {
@@ -540,29 +552,6 @@ impl PostLadder {
         if let Some(row) = self.rows.get_mut(rung) {
             *row = Some(reason);
         }
-    }
-
-    /// The rows of a round go on with how the ladder ended for them; after a quote they begin here.
-    fn waterfall(&self) -> Waterfall {
-        let mut waterfall = self.climb.waterfall.clone();
-        for (rung, reason) in self.climb.rungs.iter().zip(&self.rows) {
-            let reason = reason.clone().unwrap_or(ContractReason::NotNeeded);
-            let at = waterfall
-                .rows
-                .iter()
-                .position(|row| row.contract == rung.contract);
-            match at.and_then(|at| waterfall.rows.get_mut(at)) {
-                Some(row) => row.post_reason = Some(reason),
-                None => {
-                    let slot = self.climb.book.find(&rung.contract);
-                    let terms = slot.and_then(|slot| self.terms(slot));
-                    let mut row = Row::of_quote(rung, terms);
-                    row.post_reason = Some(reason);
-                    waterfall.rows.push(row);
-                }
-            }
-        }
-        waterfall
     }
 
     fn terms(&self, slot: Slot) -> Option<&Terms> {

@@ -5,9 +5,16 @@
 //! Reply(slot) ... -> (nothing until the last)
 //! last reply, or Tick at the window's end -> Cancel*, Done
 //! ```
+//! A direct post need not wait so long: once nobody who is still asked can come first, the round is
+//! `Ready`, and what comes later joins the ladder that is climbed by then.
+//! ```text
+//! Reply(slot) -> Ready ; Reply(slot) ... -> Joined ... ; last reply, or Tick -> Cancel*, Done
+//! ```
 
+mod rank;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,10 +22,9 @@ use std::time::Duration;
 
 use domain::{ContractReason, Micros, Mono, Timestamp};
 
-use crate::select::order;
 use crate::{
-    Bid, Book, Check, Context, Facts, Failed, History, Named, Passed, PingMode, PingResult,
-    PingRow, Price, Row, Rules, Rung, Screened, Slot, Terms, Waterfall, limits,
+    Book, Check, Context, Facts, Failed, Named, Passed, PingMode, PingResult, PingRow, Price, Row,
+    Rules, Rung, Screened, Slot, Terms, Waterfall, limits,
 };
 
 /// What a round is for: a quote, or a post that goes straight on.
@@ -113,12 +119,16 @@ pub enum PingEffect {
     },
     /// Send a tick then.
     WakeAt(Mono),
+    /// Nobody who is still asked can come first: climb what there is, [`PingRound::so_far`].
+    Ready,
+    /// An answer came after that: what there is has changed.
+    Joined,
     /// The round is over: take it with [`PingRound::finish`].
     Done,
 }
 
 /// The result of a round.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Round {
     /// Admissible prices, best first; the first is what a quote quotes.
     pub rungs: Vec<Rung>,
@@ -127,18 +137,21 @@ pub struct Round {
 }
 
 /// A price inside the contract's bounds.
+#[derive(Clone)]
 struct Offer {
     price: Micros,
     bid_id: Option<String>,
     expires: Option<Timestamp>,
 }
 
+#[derive(Clone)]
 enum State {
     Asked,
     Bid(Offer),
     Out,
 }
 
+#[derive(Clone)]
 struct Entry {
     slot: Slot,
     /// The price it names by itself.
@@ -148,7 +161,24 @@ struct Entry {
     ping: Option<PingRow>,
 }
 
+impl Offer {
+    fn stands(&self, wall: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| wall < expires)
+    }
+}
+
 impl Entry {
+    /// As it is if nobody waits for its answer any more.
+    fn called_off(mut self) -> Self {
+        if matches!(self.state, State::Asked) {
+            self.row.ping_reason = Some(ContractReason::Cancelled);
+            if let Some(ping) = &mut self.ping {
+                ping.result = PingResult::Cancelled;
+            }
+        }
+        self
+    }
+
     /// A contract that is not even asked.
     fn out(slot: Slot, mut row: Row, reason: ContractReason) -> Self {
         row.ping_reason = Some(reason);
@@ -168,6 +198,8 @@ pub struct PingRound {
     window_end: Mono,
     entries: Vec<Entry>,
     outstanding: usize,
+    /// Nobody waits any more, though some are still asked.
+    ready: bool,
     over: bool,
     effects: VecDeque<PingEffect>,
 }
@@ -187,6 +219,7 @@ impl PingRound {
             window_end,
             entries: Vec::with_capacity(opening.screened.passed.len()),
             outstanding: 0,
+            ready: false,
             over: false,
             effects: VecDeque::new(),
             opening,
@@ -205,6 +238,7 @@ impl PingRound {
             round.end(round.opening.now);
         } else {
             round.effects.push_back(PingEffect::WakeAt(window_end));
+            round.look(round.opening.now);
         }
         round
     }
@@ -281,6 +315,7 @@ impl PingRound {
         if self.over {
             return;
         }
+        let before = self.outstanding;
         if now < self.window_end
             && let PingInput::Reply { slot, reply } = input
         {
@@ -288,6 +323,8 @@ impl PingRound {
         }
         if self.outstanding == 0 || now >= self.window_end {
             self.end(now);
+        } else if self.outstanding < before {
+            self.look(now);
         }
     }
 
@@ -368,27 +405,34 @@ impl PingRound {
 
     fn end(&mut self, now: Mono) {
         self.over = true;
-        let (wall, waited) = (self.wall(now), now.since(self.opening.now));
+        if !self.ready {
+            self.expire(now);
+        }
+        let waited = now.since(self.opening.now);
         for entry in &mut self.entries {
-            let reason = match &entry.state {
-                State::Asked => ContractReason::PingTimeout,
-                // A quote must not stand on a bid that is gone before it is made.
-                State::Bid(offer) if offer.expires.is_some_and(|expires| wall >= expires) => {
-                    ContractReason::BidExpired
-                }
-                State::Bid(_) | State::Out => continue,
-            };
             if matches!(entry.state, State::Asked) {
                 self.effects
                     .push_back(PingEffect::Cancel { slot: entry.slot });
                 if let Some(ping) = &mut entry.ping {
                     ping.took = waited;
                 }
+                entry.row.ping_reason = Some(ContractReason::PingTimeout);
+                entry.state = State::Out;
             }
-            entry.row.ping_reason = Some(reason);
-            entry.state = State::Out;
         }
         self.effects.push_back(PingEffect::Done);
+    }
+
+    /// What is quoted, or climbed first, must not stand on a bid that is gone by then. On the ladder each
+    /// bid is looked at again before its post.
+    fn expire(&mut self, now: Mono) {
+        let wall = self.wall(now);
+        for entry in &mut self.entries {
+            if matches!(&entry.state, State::Bid(offer) if !offer.stands(wall)) {
+                entry.row.ping_reason = Some(ContractReason::BidExpired);
+                entry.state = State::Out;
+            }
+        }
     }
 
     /// The next thing to do.
@@ -396,77 +440,21 @@ impl PingRound {
         self.effects.pop_front()
     }
 
-    /// The result, after [`PingEffect::Done`]. Prices that are not admissible fall out here.
-    pub fn finish(self) -> Round {
-        let RoundOpening {
-            book,
-            rules,
-            min_payout,
-            screened,
-            facts,
-            ..
-        } = self.opening;
-        let mut waterfall = Waterfall {
-            excluded: screened.excluded,
-            ..Waterfall::default()
-        };
-        let mut bids = Vec::new();
-        for mut entry in self.entries {
-            if let (State::Bid(offer), Some(terms)) = (entry.state, book.get(entry.slot)) {
-                match rules.admissible(terms, min_payout, offer.price) {
-                    Some(payout) => {
-                        let history = facts.history(entry.slot);
-                        bids.push(bid(&rules, entry.slot, terms, history, offer, payout));
-                    }
-                    None => entry.row.ping_reason = Some(ContractReason::BelowFloor),
-                }
-            }
-            waterfall.pings.extend(entry.ping);
-            waterfall.rows.push(entry.row);
-        }
-        bids.sort_by(|a, b| order(rules.policy, a, b));
-        let rungs: Vec<Rung> = bids.into_iter().map(Rung::from).collect();
-        for row in &mut waterfall.rows {
-            if row.ping_reason.is_none() {
-                let best = rungs
-                    .first()
-                    .is_some_and(|rung| rung.contract == row.contract);
-                row.ping_reason = Some(if best {
-                    ContractReason::Won
-                } else {
-                    ContractReason::LostToHigher
-                });
-            }
-        }
-        Round { rungs, waterfall }
+    /// The result as it would be if nobody else answered any more: who is still asked is called off.
+    pub fn so_far(&self) -> Round {
+        let excluded = self.opening.screened.excluded.clone();
+        let entries = self.entries.iter().cloned().map(Entry::called_off);
+        self.opening.round(excluded, entries)
+    }
+
+    /// The result, after [`PingEffect::Done`].
+    pub fn finish(mut self) -> Round {
+        let excluded = std::mem::take(&mut self.opening.screened.excluded);
+        self.opening.round(excluded, self.entries.into_iter())
     }
 
     fn wall(&self, now: Mono) -> Timestamp {
         self.opening.context.wall.plus(now.since(self.opening.now))
-    }
-}
-
-/// An admissible offer, with all that decides its place.
-fn bid(
-    rules: &Rules,
-    slot: Slot,
-    terms: &Terms,
-    history: History,
-    offer: Offer,
-    payout: Micros,
-) -> Bid {
-    Bid {
-        slot,
-        contract: terms.contract.clone(),
-        tier: terms.tier,
-        priority: terms.priority,
-        acceptance: history.acceptance,
-        turn: history.turn,
-        price: offer.price,
-        payout,
-        worth: rules.worth(offer.price, payout, history.acceptance),
-        bid_id: offer.bid_id,
-        expires: offer.expires,
     }
 }
 

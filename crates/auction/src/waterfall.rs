@@ -100,6 +100,8 @@ pub enum PingResult {
     Timeout,
     /// With an error or something unreadable.
     Failed,
+    /// It was called off: nobody waited for its answer any more.
+    Cancelled,
 }
 
 impl PingResult {
@@ -110,6 +112,7 @@ impl PingResult {
             Self::NoBid => "no_bid",
             Self::Timeout => "timeout",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }

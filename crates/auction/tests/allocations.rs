@@ -143,6 +143,7 @@ fn ladder(book: &Arc<Book>, lead: &Arc<FullLead>, round: Round, context: &Contex
         quote: None,
         min_payout: Micros::ZERO,
         waterfall: round.waterfall,
+        more: false,
         now: ms(20),
         deadline: ms(10_000),
         last_post: ms(10_000),

@@ -15,15 +15,16 @@ fn change(from: &str, to: &str, expect: Expect) {
 fn selection() {
     change(
         "schema = \"s\"",
-        "schema = \"s\"\npolicy = \"weighted\"\nrank_by = \"revenu\"\npenalty = \"no\"",
+        "schema = \"s\"\npolicy = \"weighted\"\nrank_by = \"revenu\"\npenalty = \"no\"\nmin_ladder = 0",
         expect![[r#"
             c:17: campaigns.camp.policy: expected one of highest, priority, round_robin, found `weighted`
             c:18: campaigns.camp.rank_by: expected one of revenue, payout, margin, found `revenu`: did you mean `revenue`?
-            c:19: campaigns.camp.penalty: expected true or false, found text"#]],
+            c:19: campaigns.camp.penalty: expected true or false, found text
+            c:20: campaigns.camp.min_ladder: expected a number from 1 to 100, found 0"#]],
     );
     change(
         "schema = \"s\"",
-        "schema = \"s\"\npolicy = \"round_robin\"\nrank_by = \"margin\"\npenalty = false",
+        "schema = \"s\"\npolicy = \"round_robin\"\nrank_by = \"margin\"\npenalty = false\nmin_ladder = 1",
         expect!["good"],
     );
     change(

@@ -21,6 +21,7 @@ use crate::Router;
 use crate::answer::{self, About, Told};
 use crate::gate::Pass;
 use crate::lead::{Answer, BeginError, Job};
+use crate::pinging::{Pinging, beside};
 use crate::records::{self, OutcomeFacts, Statuses};
 use crate::round::Source;
 
@@ -115,6 +116,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             quote,
             min_payout,
             waterfall: auction::Waterfall::default(),
+            more: false,
             now,
             deadline: job.deadline,
             last_post: job.rules.last_post(job.started, job.deadline),
@@ -125,13 +127,21 @@ impl<'a, B: Backend> Climber<'a, B> {
     pub(crate) async fn run(
         &mut self,
         mut ladder: PostLadder,
+        mut pinging: Option<Pinging<'_>>,
         admitted: impl Future<Output = Result<(), BeginError>>,
     ) -> Result<Answer, BeginError> {
         let clock = &self.router.clock;
         let mut admitted = Some(admitted);
         loop {
             let Some(effect) = ladder.poll() else {
-                return Ok(Answer::Pending);
+                let Some(rest) = &mut pinging else {
+                    return Ok(Answer::Pending);
+                };
+                let since = clock.mono();
+                rest.step().await;
+                self.awaited += clock.mono().since(since);
+                self.join(&mut pinging, &mut ladder);
+                continue;
             };
             let input = match effect {
                 LadderEffect::Hold {
@@ -170,12 +180,13 @@ impl<'a, B: Backend> Climber<'a, B> {
                     let recorded = self.record(n, &record);
                     let result = match admitted.take() {
                         Some(admitted) => {
-                            let (admitted, recorded) = tokio::join!(admitted, recorded);
+                            let both = async { tokio::join!(admitted, recorded) };
+                            let (admitted, recorded) = beside(&mut pinging, both).await;
                             // Without `received` nothing of this lead exists: let it come again.
                             admitted?;
                             recorded
                         }
-                        None => recorded.await,
+                        None => beside(&mut pinging, recorded).await,
                     };
                     let result = match (result, &record) {
                         (Err(error), LadderRecord::Outcome { .. }) => {
@@ -201,21 +212,21 @@ impl<'a, B: Backend> Climber<'a, B> {
                 } => {
                     let started = clock.mono();
                     let call = self.post_to(slot, key, price, bid_id.as_deref());
-                    let (input, end) = tokio::select! {
-                        Posted { reply, status, end } = call => {
+                    let call = tokio::time::timeout(until.since(started), call);
+                    let (input, end) = match beside(&mut pinging, call).await {
+                        Ok(Posted { reply, status, end }) => {
                             if let Some(status) = status {
                                 self.statuses.posts.insert(leg, status);
                             }
                             (LadderInput::Reply { leg, reply }, end)
                         }
-                        () = tokio::time::sleep(until.since(started)) => {
-                            (LadderInput::Tick, Some(CallEnd::Failed))
-                        }
+                        Err(_) => (LadderInput::Tick, Some(CallEnd::Failed)),
                     };
                     if let (Some(pass), Some(end)) = (self.pass.take(), end) {
                         pass.ended(end);
                     }
                     self.awaited += clock.mono().since(started);
+                    self.join(&mut pinging, &mut ladder);
                     // A timer may be early by its own grain; the machine goes by the clock.
                     if matches!(input, LadderInput::Tick) {
                         ladder.on(clock.mono().max(until), input);
@@ -236,7 +247,16 @@ impl<'a, B: Backend> Climber<'a, B> {
                 LadderEffect::WakeAt(_) => continue,
                 LadderEffect::Done(fate) => return Ok(self.done(fate).await),
             };
+            self.join(&mut pinging, &mut ladder);
             ladder.on(clock.mono(), input);
+        }
+    }
+
+    /// Lets bids that came meanwhile join the ladder, before it decides who comes next.
+    fn join(&mut self, pinging: &mut Option<Pinging<'_>>, ladder: &mut PostLadder) {
+        if let Some((joined, statuses)) = pinging.as_mut().and_then(Pinging::news) {
+            self.statuses.pings = statuses;
+            ladder.on(self.router.clock.mono(), joined);
         }
     }
 

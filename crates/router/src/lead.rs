@@ -127,7 +127,8 @@ impl<B: Backend> Router<B> {
         }
         // `received` is durable before the first post: it overlaps with the pings of a direct post,
         // and shares one group commit with the first `posting` where no ping is out.
-        let (climb, received) = match &job.quote {
+        let (order, source);
+        let (climb, received, pinging) = match &job.quote {
             Some(quote) => {
                 let received = self.append_lead(job.lead, 0, climber.received(&job.known.facts)?);
                 (
@@ -138,11 +139,12 @@ impl<B: Backend> Router<B> {
                         Some(quote.promise),
                     ),
                     received,
+                    None,
                 )
             }
             None => {
                 let min_payout = job.control.min_payout.unwrap_or(Micros::ZERO);
-                let order = RoundOrder {
+                order = RoundOrder {
                     stall: &job.stall,
                     rules: &job.rules,
                     context: context.clone(),
@@ -156,12 +158,18 @@ impl<B: Backend> Router<B> {
                 };
                 let (screened, facts, passes) = self.screen(&order).await?;
                 let received = self.append_lead(job.lead, 0, climber.received(&facts)?);
-                let result = self.run_round(order, screened, facts, passes).await;
+                source = Source::new(self, &order);
+                let mut pinging = self.ping_all(&order, &source, screened, facts, passes);
+                while !pinging.is_ready() {
+                    pinging.step().await;
+                }
+                let (result, rest) = pinging.split();
                 climber.awaited += result.awaited;
                 climber.statuses.pings = result.statuses;
                 let mut climb = climber.climb(context, result.round.rungs, min_payout, None);
                 climb.waterfall = result.round.waterfall;
-                (climb, received)
+                climb.more = rest.is_some();
+                (climb, received, rest)
             }
         };
         let admitted = async {
@@ -170,7 +178,8 @@ impl<B: Backend> Router<B> {
             recorded?;
             Ok::<_, BeginError>(())
         };
-        let answer = climber.run(PostLadder::open(climb), admitted).await?;
+        let ladder = PostLadder::open(climb);
+        let answer = climber.run(ladder, pinging, admitted).await?;
         let overhead = self
             .clock
             .mono()

@@ -22,6 +22,7 @@ mod lead;
 mod lookup;
 mod market;
 mod ping;
+mod pinging;
 mod post;
 mod quote;
 mod rate;

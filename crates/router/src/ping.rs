@@ -129,7 +129,7 @@ impl<B: Backend> Router<B> {
                 let recorded = records::facts(&facts, &campaign.book);
                 (
                     recorded,
-                    self.run_round(order, screened, facts, passes).await,
+                    self.run_round(&order, screened, facts, passes).await,
                 )
             }
             Some(_) => (

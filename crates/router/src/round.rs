@@ -1,22 +1,22 @@
-//! Runs a [`PingRound`]: the only place that pings buyers.
+//! Opens a round and pings buyers: the only place that does. [`Pinging`] runs it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    CallEnd, Context, Facts, Kind, LeadView, Passed, PingEffect, PingInput, PingReply, PingRound,
-    Round, RoundOpening, Rules, Screened, Slot, may_enter, screen,
+    CallEnd, Context, Facts, Kind, LeadView, Passed, PingReply, PingRound, Round, RoundOpening,
+    Rules, Screened, Slot, may_enter, screen,
 };
 use buyer::{PingAnswer, PingHead, SourceView};
 use callout::{ConnectError, ExchangeError};
 use domain::{BuyerPingId, ContractName, Micros, Mono, PingFields};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::BoxFuture;
 use store::{Backend, Caps, StoreError};
 
 use crate::gate::{Pass, Passes};
 use crate::market::Stall;
+use crate::pinging::{Answered, Pinging};
 use crate::{Router, pseudonym};
 
 /// What a round is run for.
@@ -44,10 +44,7 @@ impl RoundResult {
     /// Of a ping that the book does not run for.
     pub(crate) fn nothing() -> Self {
         Self {
-            round: Round {
-                rungs: Vec::new(),
-                waterfall: auction::Waterfall::default(),
-            },
+            round: Round::default(),
             statuses: BTreeMap::new(),
             awaited: Duration::ZERO,
         }
@@ -84,17 +81,34 @@ impl<B: Backend> Router<B> {
         Ok((screened, facts, passes))
     }
 
-    /// Pings, and selects.
+    /// Pings, and waits for the end of it.
     pub(crate) async fn run_round(
         &self,
-        order: RoundOrder<'_>,
+        order: &RoundOrder<'_>,
         screened: Screened,
         facts: Facts,
-        mut passes: Passes<'_>,
+        passes: Passes<'_>,
     ) -> RoundResult {
+        let source = Source::new(self, order);
+        let mut pinging = self.ping_all(order, &source, screened, facts, passes);
+        while !pinging.is_ready() {
+            pinging.step().await;
+        }
+        pinging.split().0
+    }
+
+    /// Pings everybody who is to be asked.
+    pub(crate) fn ping_all<'a>(
+        &'a self,
+        order: &'a RoundOrder<'a>,
+        source: &'a Source,
+        screened: Screened,
+        facts: Facts,
+        mut passes: Passes<'a>,
+    ) -> Pinging<'a> {
         // Looking the facts up took its time: nobody is pinged in a window that is over.
         let now = self.clock.mono();
-        let mut round = PingRound::open(RoundOpening {
+        let round = PingRound::open(RoundOpening {
             book: Arc::clone(&order.stall.campaign.book),
             rules: order.rules.clone(),
             context: Context {
@@ -108,50 +122,11 @@ impl<B: Backend> Router<B> {
             now,
             deadline: order.deadline,
         });
-        let source = Source::new(self, &order);
-        let asked = self.clock.mono();
-        let mut calls = FuturesUnordered::new();
-        let mut statuses = BTreeMap::new();
-        let mut wake = order.deadline;
-        loop {
-            while let Some(effect) = round.poll() {
-                match effect {
-                    PingEffect::Ping { slot, until } => {
-                        let pass = passes.take(slot);
-                        calls.push(self.ping_one(&order, &source, slot, pass, until));
-                    }
-                    // Calls that nobody waits for are dropped, and their connections with them.
-                    PingEffect::Cancel { .. } => {}
-                    PingEffect::WakeAt(at) => wake = at,
-                    PingEffect::Done => {
-                        let awaited = self.clock.mono().since(asked);
-                        let round = round.finish();
-                        if let Some(first) = round.rungs.first() {
-                            let (stall, wall) = (order.stall, order.context.wall);
-                            let book = &stall.campaign.book;
-                            stall.histories.came_first(book, &first.contract, wall);
-                        }
-                        return RoundResult {
-                            round,
-                            statuses,
-                            awaited,
-                        };
-                    }
-                }
-            }
-            let left = wake.since(self.clock.mono());
-            let input = tokio::select! {
-                Some((slot, reply, status)) = calls.next() => {
-                    let terms = order.stall.campaign.book.get(slot);
-                    if let (Some(terms), Some(status)) = (terms, status) {
-                        statuses.insert(terms.contract.clone(), status);
-                    }
-                    PingInput::Reply { slot, reply }
-                }
-                () = tokio::time::sleep(left) => PingInput::Tick,
-            };
-            round.on(self.clock.mono(), input);
-        }
+        let call = &mut |slot, until| -> BoxFuture<'a, Answered> {
+            let pass = passes.take(slot);
+            Box::pin(self.ping_one(order, source, slot, pass, until))
+        };
+        Pinging::new(self.clock.as_ref(), order, round, call)
     }
 
     async fn ping_one(
@@ -161,7 +136,7 @@ impl<B: Backend> Router<B> {
         slot: Slot,
         pass: Option<Pass<'_>>,
         until: Mono,
-    ) -> (Slot, PingReply, Option<u16>) {
+    ) -> Answered {
         let campaign = &order.stall.campaign;
         let (Some(terms), Some(delivery), Some(callee)) = (
             campaign.book.get(slot),
@@ -244,7 +219,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    fn new<B: Backend>(router: &Router<B>, order: &RoundOrder<'_>) -> Self {
+    pub(crate) fn new<B: Backend>(router: &Router<B>, order: &RoundOrder<'_>) -> Self {
         Self::of(router, order.context.publisher.as_str(), order.sub)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{CapScope, CapWindow, Currency, FullLead, LeadId, Limit, Payout, ReservationId};
 
 use super::*;
-use crate::{Cap, Price, Rules};
+use crate::{Cap, Price, Rules, Waterfall};
 
 const LEAD: LeadId = LeadId::from_bytes([7; 16]);
 
@@ -59,6 +59,7 @@ fn ladder() -> PostLadder {
         quote: None,
         min_payout: Micros::ZERO,
         waterfall: Waterfall::default(),
+        more: false,
         now: ms(0),
         deadline: ms(10_000),
         last_post: ms(10_000),

@@ -8,7 +8,7 @@ use domain::{
     Mono, Reservation, ReservationId, SaleFlag, Settlement, Timestamp, Usage,
 };
 
-use crate::{Book, Context, Promise, Rules, Rung, Shut, Slot, Waterfall};
+use crate::{Book, Context, Promise, Round, Rules, Rung, Shut, Slot, Waterfall};
 
 /// All a ladder starts from.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct Climb {
     pub min_payout: Micros,
     /// What happened so far, of a direct post; empty after a quote.
     pub waterfall: Waterfall,
+    /// Whether bids may still join: some pings are not answered yet.
+    pub more: bool,
     /// Monotonic time that belongs to `context.wall`.
     pub now: Mono,
     /// When the publisher stops waiting.
@@ -79,6 +81,13 @@ pub enum LadderInput {
         leg: u16,
         /// How.
         reply: PostReply,
+    },
+    /// An answer to a ping came while the ladder was climbed.
+    Joined {
+        /// What the round has come to.
+        round: Round,
+        /// Whether there may be more.
+        more: bool,
     },
     /// Time passed.
     Tick,

@@ -1,15 +1,16 @@
 //! Who was considered, who was asked, who comes first, and why each other did not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use auction::{
-    Check, Explained, Kind, LadderEffect, LadderInput, PingEffect, PingMode, PingReply, PingResult,
-    PostReply, Row, Shut, Slot, Unsent, explain,
+    Check, Explained, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingMode, PingReply,
+    PingResult, PostReply, Row, Rules, Shut, Slot, Unsent, explain,
 };
-use domain::{ContractName, ContractReason, LeadStatus, ReservationId};
+use domain::{ContractName, ContractReason, LeadStatus, Mono, ReservationId};
 
 use crate::after_every_world;
-use crate::life::{Happened, Life};
+use crate::life::{Happened, Life, Posted};
 
 /// Rows + excluded counts = book size, one reason each, equal to what a naive reading says.
 #[test]
@@ -49,7 +50,7 @@ fn every_contract_of_the_book_has_one_reason() {
 fn every_rung_has_the_reason_that_it_met() {
     after_every_world(|world| {
         for life in &world.lives {
-            let Some(round) = &life.round else { continue };
+            let Some(round) = &life.climbed else { continue };
             for ended in life.outcomes() {
                 let waterfall = &ended.waterfall;
                 match life.order.kind {
@@ -57,7 +58,14 @@ fn every_rung_has_the_reason_that_it_met() {
                     Kind::Direct => {
                         assert_eq!(waterfall.rows.len(), round.waterfall.rows.len());
                         assert_eq!(waterfall.excluded, round.waterfall.excluded);
-                        assert_eq!(waterfall.pings, round.waterfall.pings);
+                        let (pings, known) = (&waterfall.pings, &round.waterfall.pings);
+                        assert_eq!(pings.len(), known.len());
+                        for (ping, known) in pings.iter().zip(known) {
+                            assert_eq!(
+                                (&ping.contract, ping.result),
+                                (&known.contract, known.result)
+                            );
+                        }
                     }
                 }
                 let rows = |contract: &ContractName| -> Vec<&Row> {
@@ -145,9 +153,10 @@ fn reason(reply: &PostReply) -> ContractReason {
     }
 }
 
-/// Each ping that was sent ends once; who let the time run out is called off.
+/// Each ping that was sent ends once; who let the time run out is called off, and so is who was still
+/// asked when its lead ended.
 #[test]
-fn pings_sent_are_bids_no_bids_timeouts_and_failures() {
+fn pings_sent_are_bids_no_bids_timeouts_failures_and_cancelled() {
     after_every_world(|world| {
         for life in &world.lives {
             let Some(round) = &life.round else { continue };
@@ -186,6 +195,16 @@ fn pings_sent_are_bids_no_bids_timeouts_and_failures() {
                 rows.into_iter().collect::<BTreeMap<_, _>>(),
                 sent.iter().collect()
             );
+            for ended in life.outcomes() {
+                for ping in &ended.waterfall.pings {
+                    let cancelled = ping.result == PingResult::Cancelled;
+                    assert!(cancelled || ping.result == sent[&ping.contract]);
+                    let mut rows = ended.waterfall.rows.iter();
+                    let row = rows.find(|row| row.contract == ping.contract).unwrap();
+                    let reason = row.ping_reason == Some(ContractReason::Cancelled);
+                    assert_eq!(reason, cancelled, "{}", ping.contract);
+                }
+            }
             sent.retain(|_, result| *result == PingResult::Timeout);
             assert_eq!(called_off, sent.into_keys().collect());
         }
@@ -201,12 +220,70 @@ fn the_best_admissible_price_comes_first() {
             let ladder = round.rungs.iter().map(|rung| rung.contract.clone());
             let ladder: Vec<_> = ladder.collect();
             assert_eq!(ladder, world.expected(life).ladder);
-            let posts = life.posts().into_iter();
             let rank = |contract| ladder.iter().position(|rung| *rung == contract);
-            let ranks: Vec<_> = posts.map(|post| rank(post.contract).unwrap()).collect();
-            assert!(ranks.is_sorted(), "posted in the order {ranks:?}");
+            let posts = life.posts();
+            let mut tried: Option<Posted> = None;
+            for post in posts {
+                if let Some(before) = &tried
+                    && rank(before.contract.clone()) > rank(post.contract.clone())
+                {
+                    // It bid when the other one had been chosen already.
+                    let chosen = life.held_at(before.leg).unwrap();
+                    assert!(answered(life, post.slot).unwrap() >= chosen);
+                }
+                tried = Some(post);
+            }
         }
     });
+}
+
+/// When a contract's first answer to its ping came.
+fn answered(life: &Life, slot: Slot) -> Option<Mono> {
+    life.history.iter().find_map(|(at, what)| match what {
+        Happened::Answered(PingInput::Reply { slot: of, .. }) if *of == slot => Some(*at),
+        _ => None,
+    })
+}
+
+/// Who comes first when a wait ends early is who would have come first after the full wait, if its own
+/// bid had stood so long.
+#[test]
+fn an_early_end_of_the_wait_has_the_same_winner() {
+    let early = AtomicU32::new(0);
+    after_every_world(|world| {
+        for life in &world.lives {
+            let ready = |(_, what): &(Mono, Happened)| *what == Happened::Round(PingEffect::Ready);
+            let Some(at) = life.history.iter().position(ready) else {
+                continue;
+            };
+            let patient = Rules {
+                min_ladder: u16::MAX,
+                ..world.rules.clone()
+            };
+            let mut full = world.round_of(life, patient);
+            for (at, what) in &life.history {
+                if let Happened::Answered(input) = what {
+                    full.on(*at, input.clone());
+                }
+            }
+            let full = full.finish();
+            let first = life.first.as_ref().unwrap();
+            let mut rows = full.waterfall.rows.iter();
+            let row = rows.find(|row| row.contract == first.contract).unwrap();
+            if row.ping_reason == Some(ContractReason::BidExpired) {
+                continue;
+            }
+            early.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(
+                full.rungs.first(),
+                Some(first),
+                "ready at {:?}",
+                life.history[at].0
+            );
+        }
+    });
+    let early = early.into_inner();
+    assert!(early > 15, "hardly any wait ended early: {early}");
 }
 
 /// With the whole lead, and the book of the moment.

@@ -265,6 +265,7 @@ pub(crate) fn rules(draw: &mut Draw) -> Rules {
         ping_timeout: Duration::from_millis(50) + draw.millis(2_000),
         answer_reserve: draw.millis(60),
         quote_ttl: Duration::from_secs(60),
+        min_ladder: 1 + u16::try_from(draw.below(3)).unwrap(),
         max_posts: 1 + u16::try_from(draw.below(5)).unwrap(),
         after_tmax: match draw.chance(30) {
             true => AfterTmax::Continue {
@@ -422,7 +423,8 @@ fn contract(draw: &mut Draw, number: u64, account: &Arc<Account>) -> (Terms, Wan
             (draw.pick(&[PingMode::None, PingMode::Check]), price)
         }
         None if pinged && draw.chance(85) => {
-            let (min, max) = (draw.amount(6), Micros::new(15_000_000));
+            let max = Micros::new(draw.pick(&[8_000_000, 15_000_000]));
+            let min = draw.amount(6);
             (PingMode::Bid, Price::Bid { min, max })
         }
         None if pinged => (PingMode::Check, Price::Fixed(draw.amount(12))),

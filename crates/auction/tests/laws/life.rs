@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use auction::{
     AfterTmax, Book, Ended, Facts, Fate, Kind, LadderEffect, LadderInput, LadderRecord, LeadView,
-    LegReply, PingEffect, PingInput, PingRound, PostLadder, PostReply, Round, Rules, Slot,
+    LegReply, PingEffect, PingInput, PingRound, PostLadder, PostReply, Round, Rules, Rung, Slot,
 };
 use domain::{ContractName, ContractReason, FullLead, LeadId, LegState, Micros, Mono};
 
@@ -47,6 +47,10 @@ pub(crate) struct Life {
     /// When the post arrived, which is later than its ping.
     pub(crate) posted_at: Mono,
     pub(crate) round: Option<Round>,
+    /// Who came first when its ladder opened.
+    pub(crate) first: Option<Rung>,
+    /// What its ladder knew of the round when it ended.
+    pub(crate) climbed: Option<Round>,
     pub(crate) history: Vec<(Mono, Happened)>,
     pub(crate) fields: Arc<FullLead>,
     pub(crate) pinging: Option<PingRound>,
@@ -82,6 +86,16 @@ impl Life {
             AfterTmax::Continue { ladder_deadline } => self.posted_at.plus(ladder_deadline),
         };
         self.deadline.max(later)
+    }
+
+    /// Whether its outcome is on its way to the log.
+    pub(crate) fn closes(&self) -> bool {
+        self.effects().any(|(_, effect)| {
+            let LadderEffect::Record { record, .. } = effect else {
+                return false;
+            };
+            ended(record).is_some()
+        })
     }
 
     pub(crate) fn posted(&self) -> bool {

@@ -399,16 +399,20 @@ impl World {
     /// The first answer of each contract that came inside the window.
     pub(crate) fn answers(&self, life: &Life) -> Answers {
         let mut window_end = Mono::from_micros(0);
-        let mut answers: BTreeMap<ContractName, (PingReply, Mono)> = BTreeMap::new();
+        let mut answers: BTreeMap<ContractName, (PingReply, Mono, bool)> = BTreeMap::new();
         let mut ended = window_end;
+        // A bid that joins the ladder is looked at there.
+        let mut ready = false;
         for (at, what) in &life.history {
             match what {
                 Happened::Round(PingEffect::WakeAt(end)) => window_end = *end,
                 Happened::Answered(PingInput::Reply { slot, reply }) if *at < window_end => {
                     let contract = self.book.get(*slot).unwrap().contract.clone();
-                    answers.entry(contract).or_insert((reply.clone(), *at));
+                    let entry = answers.entry(contract);
+                    entry.or_insert((reply.clone(), *at, ready));
                 }
-                Happened::Round(PingEffect::Done) => ended = *at,
+                Happened::Round(PingEffect::Ready) => (ready, ended) = (true, *at),
+                Happened::Round(PingEffect::Done) if !ready => ended = *at,
                 _ => {}
             }
         }
@@ -425,8 +429,8 @@ impl World {
         };
         let answers = answers.into_iter();
         answers
-            .map(|(contract, (reply, at))| {
-                let stands = stands(&reply, at);
+            .map(|(contract, (reply, at, joined))| {
+                let stands = joined || stands(&reply, at);
                 (contract, (reply, stands))
             })
             .collect()

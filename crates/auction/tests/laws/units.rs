@@ -141,11 +141,12 @@ fn revenue_is_payout_plus_margin() {
                     None => world.rules.direct_promise,
                 };
                 let normal = naive::payout(&world.rules, terms, sold.price.get());
+                let first = life.first.as_ref().unwrap();
                 let due = match promise {
-                    Promise::BreakEven => round.rungs[0].payout,
+                    Promise::BreakEven => first.payout,
                     Promise::KeepMargin => {
-                        assert!(bid.payout >= round.rungs[0].payout);
-                        round.rungs[0].payout
+                        assert!(bid.payout >= first.payout);
+                        first.payout
                     }
                     Promise::Reprice => Micros::new(normal).max(life.order.min_payout),
                 };

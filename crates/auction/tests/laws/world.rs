@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use auction::{
     Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingReply,
-    PingRound, PostLadder, PostReply, Quote, RoundOpening, Rules, Slot, Unsent, Waterfall, screen,
+    PingRound, PostLadder, PostReply, Quote, Round, RoundOpening, Rules, Slot, Unsent, Waterfall,
+    screen,
 };
 use domain::{ContractName, LeadId, Micros, Mono, Timestamp};
 
@@ -93,6 +94,8 @@ impl World {
             deadline: arrived.plus(order.tmax),
             posted_at: arrived,
             round: None,
+            first: None,
+            climbed: None,
             history: Vec::new(),
             fields: order.fields(),
             pinging: None,
@@ -177,6 +180,23 @@ impl World {
         }
     }
 
+    /// The round of a lead as it opened, under these rules.
+    pub(crate) fn round_of(&self, life: &Life, rules: Rules) -> PingRound {
+        let context = self.context(life, life.arrived);
+        let screened = screen(&self.book, &context, life.view());
+        PingRound::open(RoundOpening {
+            book: Arc::clone(&self.book),
+            rules,
+            context,
+            screened,
+            facts: life.facts.clone(),
+            kind: life.order.kind,
+            min_payout: life.order.min_payout,
+            now: life.arrived,
+            deadline: life.arrived.plus(life.order.tmax),
+        })
+    }
+
     fn open_round(&mut self, of: usize) {
         let life = &self.lives[of];
         let context = self.context(&self.lives[of], self.now);
@@ -191,19 +211,9 @@ impl World {
             histories: draw::histories(&mut self.draw, &screened),
             shut: draw::shut(&mut self.draw, &screened),
         };
-        let round = PingRound::open(RoundOpening {
-            book: Arc::clone(&self.book),
-            rules: self.rules.clone(),
-            context,
-            screened,
-            facts: facts.clone(),
-            kind: life.order.kind,
-            min_payout: life.order.min_payout,
-            now: self.now,
-            deadline: life.deadline,
-        });
+        self.lives[of].facts = facts;
+        let round = self.round_of(&self.lives[of], self.rules.clone());
         let life = &mut self.lives[of];
-        life.facts = facts;
         life.pinging = Some(round);
         self.drain_round(of);
     }
@@ -215,6 +225,15 @@ impl World {
                 PingEffect::Ping { slot, .. } => self.pinged(of, slot),
                 PingEffect::Cancel { .. } => {}
                 PingEffect::WakeAt(at) => self.at(at, of, Event::Answer(PingInput::Tick)),
+                PingEffect::Ready => {
+                    let round = self.lives[of].pinging.as_ref().map(PingRound::so_far);
+                    self.lives[of].round = round;
+                    self.open_ladder(of);
+                }
+                PingEffect::Joined => {
+                    let round = self.lives[of].pinging.as_ref().map(PingRound::so_far);
+                    self.joined(of, round.unwrap(), true);
+                }
                 PingEffect::Done => self.round_ended(of),
             }
         }
@@ -255,6 +274,9 @@ impl World {
         let Some(round) = life.pinging.take().map(PingRound::finish) else {
             return;
         };
+        if life.ladder.is_some() {
+            return self.joined(of, round, false);
+        }
         let quoted = !round.rungs.is_empty();
         life.round = Some(round);
         match (life.order.kind, life.order.posts) {
@@ -269,6 +291,22 @@ impl World {
         }
     }
 
+    /// The round goes on beside the ladder, even when that has ended: so it is known what the full wait
+    /// would have come to.
+    fn joined(&mut self, of: usize, round: Round, more: bool) {
+        let life = &mut self.lives[of];
+        life.round = Some(round.clone());
+        if !life.closes() {
+            life.climbed = Some(round.clone());
+        }
+        let input = LadderInput::Joined { round, more };
+        self.note(of, Happened::Told(input.clone()));
+        if let Some(ladder) = &mut self.lives[of].ladder {
+            ladder.on(self.now, input);
+        }
+        self.drain_ladder(of);
+    }
+
     fn open_ladder(&mut self, of: usize) {
         let context = self.context(&self.lives[of], self.now);
         let (changes, later) = &self.changes;
@@ -276,6 +314,8 @@ impl World {
         let Some(round) = life.round.clone() else {
             return;
         };
+        life.first = round.rungs.first().cloned();
+        life.climbed = Some(round.clone());
         let quote = life.quoted().map(|payout| Quote {
             payout,
             promise: self.rules.quote_promise,
@@ -301,6 +341,7 @@ impl World {
                 Some(_) => Waterfall::default(),
                 None => round.waterfall,
             },
+            more: life.pinging.is_some(),
             now: self.now,
             deadline: life.deadline,
             last_post: life.last_post(&self.rules),

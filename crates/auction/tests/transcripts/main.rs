@@ -106,6 +106,9 @@ scenarios! {
     somebody_else_has_the_lead
     sources
     test_leads
+    the_wait_ends_early
+    the_wait_ends_early_in_tiers
+    nobody_left_but_who_is_asked
     the_answer_names_more_than_was_held
     the_answer_names_the_price
     the_buyer_names_another_price

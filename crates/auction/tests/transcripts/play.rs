@@ -31,7 +31,7 @@ pub(crate) fn play(scenario: Scenario) -> String {
         scenario,
     };
     let tmax = play.scenario.order.tmax;
-    let round = play.round(play.now.plus(tmax));
+    let (round, pinging) = play.round(play.now.plus(tmax));
     let (quote, deadline) = match (play.scenario.order.kind, play.scenario.order.post) {
         (Kind::Direct, _) => (false, Mono::from_micros(0).plus(tmax)),
         (Kind::Ping, post) => {
@@ -45,7 +45,7 @@ pub(crate) fn play(scenario: Scenario) -> String {
             (true, play.now.plus(tmax))
         }
     };
-    play.ladder(round, quote, deadline);
+    play.ladder(round, pinging, quote, deadline);
     play.text()
 }
 
@@ -108,7 +108,8 @@ impl Play {
         self.book.get(slot).unwrap().contract.clone()
     }
 
-    fn round(&mut self, deadline: Mono) -> Round {
+    /// What the round comes to; with the round itself, if the ladder need not wait for the rest of it.
+    fn round(&mut self, deadline: Mono) -> (Round, Option<PingRound>) {
         let context = self.context();
         let order = self.scenario.order.clone();
         let view = match order.kind {
@@ -158,27 +159,64 @@ impl Play {
                         self.line(format!("{contract}: no answer, called off"));
                     }
                     PingEffect::WakeAt(at) => self.at(at, Event::Ping(PingInput::Tick)),
+                    PingEffect::Ready => {
+                        self.asked(&asked);
+                        self.line("the others cannot come first");
+                        return (round.so_far(), Some(round));
+                    }
+                    PingEffect::Joined => {}
                     PingEffect::Done => {
                         self.coming.clear();
-                        return round.finish();
+                        return (round.finish(), None);
                     }
                 }
             }
-            if let Some((_, until)) = asked.first() {
-                let names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
-                let names = names.join(", ");
-                self.line(format!("ping {names}, until {}", words::at(*until)));
-            }
+            self.asked(&asked);
             let Some(((at, _), Event::Ping(input))) = self.coming.pop_first() else {
                 panic!("the round waits for nothing");
             };
             self.now = at;
-            if let PingInput::Reply { slot, reply } = &input {
-                let contract = self.name(*slot);
-                self.line(format!("{contract}: {}", words::ping_reply(reply)));
-            }
+            self.answered(&input);
             round.on(self.now, input);
         }
+    }
+
+    fn asked(&mut self, asked: &[(String, Mono)]) {
+        if let Some((_, until)) = asked.first() {
+            let names: Vec<&str> = asked.iter().map(|(name, _)| name.as_str()).collect();
+            let names = names.join(", ");
+            self.line(format!("ping {names}, until {}", words::at(*until)));
+        }
+    }
+
+    fn answered(&mut self, input: &PingInput) {
+        if let PingInput::Reply { slot, reply } = input {
+            let contract = self.name(*slot);
+            self.line(format!("{contract}: {}", words::ping_reply(reply)));
+        }
+    }
+
+    /// Answers that come while the ladder is climbed.
+    fn late(&mut self, pinging: &mut Option<PingRound>, input: PingInput) -> Option<LadderInput> {
+        let round = pinging.as_mut()?;
+        self.answered(&input);
+        round.on(self.now, input);
+        let mut joined = None;
+        while let Some(effect) = pinging.as_mut().and_then(PingRound::poll) {
+            match effect {
+                PingEffect::Joined => joined = pinging.as_ref().map(|round| (round.so_far(), true)),
+                PingEffect::Done => joined = pinging.take().map(|round| (round.finish(), false)),
+                PingEffect::Cancel { slot } => {
+                    let contract = self.name(slot);
+                    self.line(format!("{contract}: no answer, called off"));
+                }
+                PingEffect::Ping { .. } | PingEffect::WakeAt(_) | PingEffect::Ready => {}
+            }
+        }
+        let (round, more) = joined?;
+        let rungs: Vec<String> = round.rungs.iter().map(words::rung).collect();
+        self.line(format!("ladder: {}", rungs.join(", ")));
+        Some(LadderInput::Joined { round, more })
     }
 
     fn quoted(&mut self, round: &Round) {
@@ -201,7 +239,13 @@ impl Play {
         self.book = Arc::new(Book::new(terms));
     }
 
-    fn ladder(&mut self, round: Round, quoted: bool, deadline: Mono) {
+    fn ladder(
+        &mut self,
+        round: Round,
+        mut pinging: Option<PingRound>,
+        quoted: bool,
+        deadline: Mono,
+    ) {
         let quote = round.rungs.first().filter(|_| quoted).map(|best| Quote {
             payout: best.payout,
             promise: self.scenario.rules.quote_promise,
@@ -229,6 +273,7 @@ impl Play {
             } else {
                 round.waterfall
             },
+            more: pinging.is_some(),
             now: self.now,
             deadline,
             last_post: rules.last_post(self.arrived, deadline),
@@ -260,7 +305,11 @@ impl Play {
                     self.tell(&input);
                     ladder.on(self.now, input);
                 }
-                Event::Ping(_) => panic!("the round is over"),
+                Event::Ping(input) => {
+                    if let Some(joined) = self.late(&mut pinging, input) {
+                        ladder.on(self.now, joined);
+                    }
+                }
             }
         }
     }

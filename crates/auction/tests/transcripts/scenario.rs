@@ -372,6 +372,7 @@ fn campaign(rules: &mut Rules, used: &mut limits::Used, words: &[&str]) -> Optio
         ["min_margin", amount] => rules.min_margin = amount.parse().ok()?,
         ["ping_timeout", time] => rules.ping_timeout = span(time)?,
         ["answer_reserve", time] => rules.answer_reserve = span(time)?,
+        ["min_ladder", bids] => rules.min_ladder = bids.parse().ok()?,
         ["max_posts", posts] => rules.max_posts = posts.parse().ok()?,
         ["promise", promise] => {
             let promise = match promise {

@@ -83,6 +83,7 @@ pub(crate) fn told(input: &LadderInput) -> Option<String> {
         | LadderInput::Held(_)
         | LadderInput::Pinned(_)
         | LadderInput::Recorded(_)
+        | LadderInput::Joined { .. }
         | LadderInput::Tick => return None,
     };
     Some(told)

@@ -39,6 +39,7 @@ pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
     let answer_reserve = table.or("answer_reserve", fifty, |c| c.with(units::duration));
     let five = Duration::from_secs(300);
     let quote_ttl = table.or("quote_ttl", five, |c| c.with(units::duration));
+    let min_ladder = table.or("min_ladder", 3, |c| c.int(1, 100));
     let max_posts = table.or("max_posts", 5, |c| c.int(1, 100));
     let after_tmax = after_tmax(table);
     let quote_promise = table.or("quote_promise", Promise::BreakEven, |c| c.word(&promises));
@@ -53,6 +54,7 @@ pub(super) fn rules(table: &mut Table<'_>) -> Option<Rules> {
         ping_timeout: ping_timeout?,
         answer_reserve: answer_reserve?,
         quote_ttl: quote_ttl?,
+        min_ladder: u16::try_from(min_ladder?).ok()?,
         max_posts: u16::try_from(max_posts?).ok()?,
         after_tmax: after_tmax?,
         quote_promise: quote_promise?,

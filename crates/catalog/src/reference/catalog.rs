@@ -85,6 +85,7 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.ping_timeout": "time", "2s", "pings are awaited this long at most";
     "campaigns.*.answer_reserve": "time", "50ms", "kept free before the publisher's deadline to answer it";
     "campaigns.*.quote_ttl": "time", "5m", "a quote lives this long at most, never more than five minutes";
+    "campaigns.*.min_ladder": "whole number, 1 to 100", "3", "a direct post stops waiting for pings once it holds so many bids and no other contract can come first; bids that come later join the ladder";
     "campaigns.*.max_posts": "whole number, 1 to 100", "5", "posts per lead";
     "campaigns.*.after_tmax": "`settle` or `continue`", "settle", "whether a reject after the publisher's deadline ends the ladder, or the next contract is posted";
     "campaigns.*.ladder_deadline": "time", "60s", "under `continue` no post starts later than its reserve before this, from the lead's arrival";

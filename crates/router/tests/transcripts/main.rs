@@ -125,6 +125,7 @@ scenarios! {
     everything_wrong_at_once
     look_ups
     no_consent_to_give
+    nobody_waits_for_who_cannot_win
     one_reason_for_each_contract
     pings_that_bring_no_bid
     policy_priority

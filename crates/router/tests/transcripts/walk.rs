@@ -6,7 +6,7 @@ use auction::Promise;
 use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
 
 /// What no transcript shows yet.
-const NOT_YET: &[&str] = &["cancelled", "post_timeout", "lead reason interrupted"];
+const NOT_YET: &[&str] = &["post_timeout", "lead reason interrupted"];
 
 /// All reasons of contracts. A new one does not compile here until it is listed.
 fn contract_reasons() -> Vec<ContractReason> {
