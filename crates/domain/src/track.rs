@@ -16,18 +16,21 @@ use crate::{Entropy, Timestamp, id};
 #[error("not an id of ours")]
 pub struct TrackError;
 
-/// The key of the MACs.
+/// The key of the MACs, with the part of the work done that all of them share.
 #[derive(Clone)]
-pub struct TrackKey([u8; 32]);
+pub struct TrackKey(Hmac<Sha256>);
 
 impl TrackKey {
     /// From 32 secret bytes.
-    pub const fn new(key: [u8; 32]) -> Self {
-        Self(key)
+    pub fn new(key: [u8; 32]) -> Self {
+        // A key that is shorter than a block is filled up with zeros.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&key);
+        Self(Hmac::new(&block.into()))
     }
 
     fn mac(&self, prefix: &str, body: &[u8]) -> Option<[u8; 6]> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        let mut mac = self.0.clone();
         mac.update(prefix.as_bytes());
         mac.update(body);
         mac.finalize().into_bytes().first_chunk().copied()

@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use domain::{
     AuctionId, BuyerKey, ClickId, ContractName, FieldName, LeadId, Micros, SaleId, Timestamp,
     TrackKey, VisitorId,
 };
 
-const KEY: TrackKey = TrackKey::new([7; 32]);
+static KEY: LazyLock<TrackKey> = LazyLock::new(|| TrackKey::new([7; 32]));
 
 /// What was read prints as it was written.
 fn same<T: FromStr + Display>(text: &str) {

@@ -33,7 +33,8 @@ impl WrappedKey {
 /// The master key of sealing, and the key of hashes over personal data.
 pub struct Sealer {
     master: ChaCha20Poly1305,
-    hashing: Zeroizing<[u8; 32]>,
+    /// With the part of the work done that all hashes share.
+    hashing: Hmac<Sha256>,
 }
 
 fn seal(
@@ -59,12 +60,19 @@ fn open(cipher: &ChaCha20Poly1305, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>,
         .map_err(|_| SealError)
 }
 
+fn keyed(key: [u8; 32]) -> Hmac<Sha256> {
+    // A key that is shorter than a block is filled up with zeros.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(&key);
+    <Hmac<Sha256> as hmac::KeyInit>::new((&*block).into())
+}
+
 impl Sealer {
     /// From two independent secrets of 32 bytes.
     pub fn new(master: [u8; 32], hashing: [u8; 32]) -> Self {
         Self {
             master: ChaCha20Poly1305::new(&master.into()),
-            hashing: Zeroizing::new(hashing),
+            hashing: keyed(hashing),
         }
     }
 
@@ -98,14 +106,11 @@ impl Sealer {
     /// A keyed hash (HMAC-SHA-256 cut to 128 bits) of something personal, apart by `domain`.
     pub fn hash(&self, domain: &str, clear: &[u8]) -> [u8; 16] {
         let mut out = [0; 16];
-        if let Ok(mut mac) =
-            <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.hashing.as_slice())
-        {
-            mac.update(domain.as_bytes());
-            mac.update(&[0]);
-            mac.update(clear);
-            out.copy_from_slice(&mac.finalize().into_bytes()[..16]);
-        }
+        let mut mac = self.hashing.clone();
+        mac.update(domain.as_bytes());
+        mac.update(&[0]);
+        mac.update(clear);
+        out.copy_from_slice(&mac.finalize().into_bytes()[..16]);
         out
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn apply<B: Backend>(
         match read(record) {
             Ok((row, meaning)) => {
                 match row {
-                    Row::Event(row) => batch.events.push(*row),
+                    Row::Event(row) => batch.events.push(row),
                     Row::Refusal(row) => batch.refusals.push(row),
                     Row::None => {}
                 }
@@ -57,7 +57,7 @@ pub(crate) async fn apply<B: Backend>(
 
 /// The row that a record has by itself.
 enum Row {
-    Event(Box<EventRow>),
+    Event(EventRow),
     Refusal(RefusalRow),
     /// What identities tell each other has none.
     None,
@@ -69,7 +69,7 @@ fn read(record: &Record) -> Result<(Row, Meaning), RecordError> {
     let row = match &event.body {
         Some(EventBody::Told(_)) => Row::None,
         Some(EventBody::Refused(refused)) => Row::Refusal(rows::refusal::row(&event, refused)?),
-        _ => Row::Event(Box::new(rows::event::row(event)?)),
+        _ => Row::Event(rows::event::row(event)?),
     };
     Ok((row, meaning))
 }

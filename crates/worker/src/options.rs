@@ -39,7 +39,7 @@ impl Options {
             instance,
             max_records: 20_000,
             max_bytes: 32 << 20,
-            batch_every: Duration::from_millis(250),
+            batch_every: Duration::from_secs(1),
             settle_every: Duration::ZERO,
             audit_every: Duration::from_secs(5),
             idle: Duration::from_millis(500),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -45,7 +45,7 @@ status = "paused"
 destination = "https://quotes.example/auto"
 "#;
 
-pub(crate) const KEY: TrackKey = TrackKey::new([7; 32]);
+pub(crate) static KEY: LazyLock<TrackKey> = LazyLock::new(|| TrackKey::new([7; 32]));
 /// 2026-11-22T03:04:05.678Z
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_795_316_645_678_000);
 
@@ -109,7 +109,7 @@ impl Lab {
         let edge = Edge::new(Parts {
             backend: store.clone(),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-            tracking: KEY,
+            tracking: KEY.clone(),
             sealer: Arc::new(Sealer::new([1; 32], [2; 32])),
             clock: clock.port(),
             entropy: entropy.clone(),

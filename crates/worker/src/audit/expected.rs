@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use attribution::model;
+use bytes::Bytes;
 use domain::{AuctionId, LeadId, SaleId, Timestamp};
 use proto::{EventBody, EventRecord, LeadBody, LeadRecord, Message as _, RecordError, Waterfall};
 use store::{Record, Topic};
@@ -33,6 +34,26 @@ pub(crate) struct Rows {
     pub(crate) at: Timestamp,
     /// The record's.
     offset: u64,
+}
+
+/// As much of an [`EventRecord`] as says whether more is needed: most are clicks, and a click's row is
+/// known by its id.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Head {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(int64, tag = "2")]
+    ts_us: i64,
+    #[prost(bytes = "bytes", optional, tag = "10")]
+    click: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "12")]
+    impression: Option<Bytes>,
+}
+
+impl Head {
+    fn is_plain(&self) -> bool {
+        self.click.is_some() || self.impression.is_some()
+    }
 }
 
 /// What a record is about: an event, a quote or a lead.
@@ -84,7 +105,15 @@ impl Compared {
     }
 
     fn event(&mut self, record: &Record) -> Result<(), RecordError> {
-        let event = EventRecord::decode(record.payload.clone())?;
+        let head = Head::decode(record.payload.clone())?;
+        let event = match head.is_plain() {
+            true => EventRecord {
+                id: head.id,
+                ts_us: head.ts_us,
+                ..EventRecord::default()
+            },
+            false => EventRecord::decode(record.payload.clone())?,
+        };
         let (offset, at) = (record.offset, Timestamp::from_micros(event.ts_us));
         let mut expect = |sought, key, count| {
             self.rows.push(Rows {
