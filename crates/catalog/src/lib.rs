@@ -9,6 +9,8 @@ mod compile;
 mod config;
 mod consumers;
 mod destination;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod lists;
 mod load;

@@ -13,6 +13,8 @@ mod event;
 mod expand;
 mod fallback;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod inflate;
 mod members;

@@ -1,5 +1,8 @@
-//! What crate `fuzz` tries on statements.
+//! What crate `fuzz` tries on statements and on requests.
 
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::request::{Access, Query};
 use crate::statement::{Head, head, output_format};
 
 /// Reads the head of a text that is still arriving, a piece more each time: what was said of less
@@ -20,6 +23,46 @@ pub fn statement(text: &[u8]) {
         if said != Head::Incomplete {
             assert_eq!(said, whole, "said after {end} of {} bytes", text.len());
             return;
+        }
+    }
+}
+
+/// Reads the head of a request, and the form that its body is if it says so: the first line is the query
+/// of its URL, then come headers, an empty line, and the body.
+///
+/// # Panics
+/// A promise is broken.
+pub fn request(bytes: &[u8]) {
+    let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+    let url = lines.next().unwrap_or_default();
+    let rest = lines.next().unwrap_or_default();
+    let end = rest.windows(2).position(|two| two == b"\n\n");
+    let (head, body) = rest.split_at(end.unwrap_or(rest.len()));
+    let mut headers = HeaderMap::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let name = parts.next().unwrap_or_default();
+        let value = parts.next().unwrap_or_default().trim_ascii();
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            headers.append(name, value);
+        }
+    }
+    let url = std::str::from_utf8(url).ok();
+    for method in [Method::GET, Method::POST] {
+        let read = || Query::parse(&method, url, &headers).ok();
+        let Some(mut query) = read() else { continue };
+        assert_eq!(
+            Some(&query),
+            read().as_ref(),
+            "the same head, another query"
+        );
+        let reads = method != Method::GET || query.access == Access::ReadOnly;
+        assert!(reads, "a GET that writes");
+        if let Some(boundary) = query.form.clone() {
+            // What is no form is refused.
+            let _ = query.read_form(body, &boundary);
         }
     }
 }

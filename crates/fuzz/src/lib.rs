@@ -14,14 +14,19 @@
 )]
 
 mod answers;
+mod batches;
+mod bodies;
 mod catalogs;
+mod configs;
 mod filters;
 mod forms;
 mod frames;
 mod ids;
 mod leads;
+mod postbacks;
 mod quotes;
 mod records;
+mod requests;
 mod statements;
 
 /// A parser and what has to hold of it.
@@ -41,14 +46,19 @@ macro_rules! targets {
 
 targets! {
     answers
+    batches
+    bodies
     catalogs
+    configs
     filters
     forms
     frames
     ids
     leads
+    postbacks
     quotes
     records
+    requests
     statements
 }
 
@@ -59,4 +69,13 @@ fn shipped() -> &'static catalog::Snapshot {
         catalog::load_catalog("shipped", text, &Default::default(), &[]).expect("it is good")
     });
     &SHIPPED
+}
+
+/// Randomness without any: what was found is found again.
+struct Zeros;
+
+impl domain::Entropy for Zeros {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
 }

@@ -1,0 +1,5 @@
+//! Heads of requests to the embedded engine: parameters, headers, credentials, forms.
+
+pub(crate) fn run(data: &[u8]) {
+    engine::fuzzing::request(data);
+}
