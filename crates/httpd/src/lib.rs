@@ -25,7 +25,7 @@ pub use body::BodyError;
 pub use code::Code;
 pub use credential::Credential;
 pub use limits::{Forwarded, Limits};
-pub use operator::{Operator, Readiness};
+pub use operator::{Operator, Readiness, Standing};
 pub use page::page;
 pub use problem::{Issue, Problem};
 pub use reply::Reply;

@@ -4,14 +4,47 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use domain::Timestamp;
 use http::StatusCode;
 use parking_lot::RwLock;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use telemetry::Metrics;
 
 use crate::{Endpoint, Problem, Reply, Request, Service};
 
-type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Check = Box<dyn Fn() -> Standing + Send + Sync>;
+
+/// How something stands that the process needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Standing {
+    /// As it should be.
+    Ok,
+    /// Traffic should not come.
+    Missing {
+        /// What is missing, for a person.
+        what: String,
+    },
+    /// It is away, and traffic may come all the same: no request waits for it.
+    Away {
+        /// What it says, for a person.
+        what: String,
+        /// Since when.
+        #[serde(serialize_with = "as_text")]
+        since: Timestamp,
+    },
+}
+
+impl Standing {
+    /// Traffic should not come, because of this.
+    pub fn missing(what: impl Into<String>) -> Self {
+        Self::Missing { what: what.into() }
+    }
+}
+
+fn as_text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
 
 /// What has to hold before traffic should come. Cloning shares it.
 #[derive(Clone, Default)]
@@ -26,17 +59,16 @@ struct Inner {
 #[derive(Serialize)]
 struct Report {
     ready: bool,
-    /// `ok`, or why not.
-    checks: BTreeMap<&'static str, String>,
+    checks: BTreeMap<&'static str, Standing>,
 }
 
 impl Readiness {
     /// Adds a check, or replaces the one of this name. It is asked at each `/readyz` and must not
-    /// wait for anything; its error is shown.
+    /// wait for anything; what it finds is shown.
     pub fn register(
         &self,
         name: &'static str,
-        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        check: impl Fn() -> Standing + Send + Sync + 'static,
     ) {
         self.0.checks.write().insert(name, Box::new(check));
     }
@@ -46,7 +78,7 @@ impl Readiness {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether every check holds.
+    /// Whether nothing is missing.
     pub fn ready(&self) -> bool {
         self.report().ready
     }
@@ -54,16 +86,18 @@ impl Readiness {
     fn report(&self) -> Report {
         let mut ready = true;
         let mut checks = BTreeMap::new();
-        let draining = self
-            .0
-            .draining
-            .load(Ordering::Relaxed)
-            .then(|| "draining".to_owned());
-        let mut add = |name, result: Result<(), String>| {
-            ready &= result.is_ok();
-            checks.insert(name, result.err().unwrap_or_else(|| "ok".to_owned()));
+        let draining = self.0.draining.load(Ordering::Relaxed);
+        let mut add = |name, standing: Standing| {
+            ready &= !matches!(standing, Standing::Missing { .. });
+            checks.insert(name, standing);
         };
-        add("serving", draining.map_or(Ok(()), Err));
+        add(
+            "serving",
+            match draining {
+                true => Standing::missing("draining"),
+                false => Standing::Ok,
+            },
+        );
         for (name, check) in self.0.checks.read().iter() {
             add(name, check());
         }

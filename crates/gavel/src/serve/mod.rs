@@ -7,6 +7,7 @@
 mod engine;
 mod finder;
 mod generation;
+mod pulse;
 mod rules;
 mod runtimes;
 mod secrets;
@@ -23,12 +24,13 @@ use arc_swap::ArcSwap;
 use catalog::{Config, Snapshot};
 use domain::{Clock, Entropy, TrackKey};
 use edge::Edge;
-use httpd::{Fork, Host, Operator, Readiness, Server};
+use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
 use serde::Serialize;
 use store::{Backend, Sealer};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warehouse::Warehouse;
 use worker::Worker;
@@ -82,7 +84,7 @@ async fn serve(
         .map_err(Failure::Usage)?;
 
     let end_engine = CancellationToken::new();
-    let (warehouse, engine) = analytics(&config, &readiness, end_engine.clone())?;
+    let (warehouse, engine) = analytics(&config, end_engine.clone())?;
 
     let options = LocalOptions {
         retention: config.log.retention,
@@ -120,9 +122,19 @@ async fn serve(
     let worker = runtimes.work.spawn(worker.run(end_worker.clone()));
     let log = backend.clone();
     readiness.register("worker", move || match progress.lag(log.log()) {
-        Some(_) => Ok(()),
-        None => Err("no partitions assigned yet".to_owned()),
+        Some(_) => Standing::Ok,
+        None => Standing::missing("no partitions assigned yet"),
     });
+
+    let (standing, stands) = watch::channel(Standing::missing("ClickHouse has not answered yet"));
+    let pulse = pulse::watch(
+        warehouse.clone(),
+        Arc::clone(&clock),
+        standing,
+        end_worker.clone(),
+    );
+    let pulse = runtimes.work.spawn(pulse);
+    readiness.register("clickhouse", move || stands.borrow().clone());
 
     let sealer = Arc::new(Sealer::new(secrets.sealing.0, secrets.hashing.0));
     let router = Router::new(Parts {
@@ -205,6 +217,7 @@ async fn serve(
     }
     end_worker.cancel();
     joined("worker", worker.await);
+    joined("pulse", pulse.await);
     end_operator.cancel();
     joined("operator listener", operator.await);
     backend.close().await;
@@ -219,7 +232,6 @@ async fn serve(
 /// ClickHouse: the configured server, or the embedded engine, started and watched.
 fn analytics(
     config: &Config,
-    readiness: &Readiness,
     end: CancellationToken,
 ) -> Result<(Warehouse, Option<Supervisor>), Failure> {
     if let Some(server) = &config.clickhouse {
@@ -242,14 +254,6 @@ fn analytics(
         library,
     };
     let engine = Supervisor::start(order, end).map_err(Failure::Work)?;
-    let up = engine.up.clone();
-    readiness.register("engine", move || {
-        if *up.borrow() {
-            Ok(())
-        } else {
-            Err("not answering".to_owned())
-        }
-    });
     let warehouse = Warehouse::connect(&clickhouse_url(config), "default", "", "default");
     Ok((warehouse, Some(engine)))
 }

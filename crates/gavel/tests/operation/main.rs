@@ -8,5 +8,6 @@
 #[path = "../library/mod.rs"]
 mod library;
 mod magic;
+mod numbers;
 #[path = "../running/mod.rs"]
 mod running;

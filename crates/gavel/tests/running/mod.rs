@@ -57,7 +57,7 @@ pub(crate) struct Running {
     serve: Process,
     sandbox: Process,
     /// What the service keeps and prints, and nothing else.
-    home: tempfile::TempDir,
+    pub(crate) home: tempfile::TempDir,
     /// The buyers' journals and the configuration: others' affairs.
     outside: tempfile::TempDir,
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use httpd::{Host, Operator, Readiness, Server};
+use domain::Timestamp;
+use httpd::{Host, Operator, Readiness, Server, Standing};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -15,11 +16,14 @@ async fn readiness_follows_its_checks_and_ends_with_the_drain() {
     let (readiness, metrics) = (Readiness::default(), Metrics::new());
     let up = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&up);
-    readiness.register("log", move || {
-        asked
-            .load(Ordering::Relaxed)
-            .then_some(())
-            .ok_or("still repairing".to_owned())
+    readiness.register("log", move || match asked.load(Ordering::Relaxed) {
+        true => Standing::Ok,
+        false => Standing::missing("still repairing"),
+    });
+    // Told, and no reason to send traffic elsewhere.
+    readiness.register("tables", || Standing::Away {
+        what: "connection refused".to_owned(),
+        since: Timestamp::from_micros(1_800_000_000_000_000),
     });
     let host = Host {
         clock: Arc::new(Still::default()),
@@ -36,17 +40,26 @@ async fn readiness_follows_its_checks_and_ends_with_the_drain() {
         let (status, _, body) = ask(address, &format!("GET {path} HTTP/1.1\r\n\r\n")).await;
         (status, body)
     };
+    let ok = r#"{"status":"ok"}"#;
+    let missing = |what: &str| format!(r#"{{"status":"missing","what":"{what}"}}"#);
+    let away =
+        r#"{"status":"away","what":"connection refused","since":"2027-01-15T08:00:00.000Z"}"#;
     let report = |ready: bool, log: &str, serving: &str| {
-        format!("{{\"ready\":{ready},\"checks\":{{\"log\":\"{log}\",\"serving\":\"{serving}\"}}}}")
+        format!(
+            r#"{{"ready":{ready},"checks":{{"log":{log},"serving":{serving},"tables":{away}}}}}"#
+        )
     };
     assert_eq!(
         get("/readyz").await,
-        (503, report(false, "still repairing", "ok"))
+        (503, report(false, &missing("still repairing"), ok))
     );
     up.store(true, Ordering::Relaxed);
-    assert_eq!(get("/readyz").await, (200, report(true, "ok", "ok")));
+    assert_eq!(get("/readyz").await, (200, report(true, ok, ok)));
     readiness.drain();
-    assert_eq!(get("/readyz").await, (503, report(false, "ok", "draining")));
+    assert_eq!(
+        get("/readyz").await,
+        (503, report(false, ok, &missing("draining")))
+    );
     assert_eq!(get("/healthz").await, (200, "ok\n".to_owned()));
     let (status, text) = get("/metrics").await;
     assert_eq!(status, 200);
