@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{
-    BuyerName, ContractName, Currency, FieldName, Micros, Mono, Payout, Ppm, Settlement, Zone,
-};
+use domain::{BuyerName, ContractName, Currency, Micros, Mono, Payout, Ppm, Settlement, Zone};
 use filter::Filter;
 
+use crate::questions::Questions;
 use crate::{
     Account, Cap, Policy, Price, PublisherLimits, RankBy, Schedule, Sources, States, Zips,
 };
@@ -16,50 +15,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Book {
     terms: Vec<Terms>,
-    columns: Columns,
-}
-
-/// The fields that the filters of a book name, each once, so that a lead is asked for each once.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Columns {
-    /// By name.
-    pub(crate) names: Vec<FieldName>,
-    /// For each contract, where among them the columns of its filters are.
-    pub(crate) of: Vec<Places>,
-}
-
-/// Where the columns of a contract's filters are among those of its book.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Places {
-    /// Those of its filter.
-    pub(crate) filter: Vec<usize>,
-    /// Those of each rule of its price.
-    pub(crate) price: Vec<Vec<usize>>,
-}
-
-impl Columns {
-    fn new(terms: &[Terms]) -> Self {
-        let filters = terms
-            .iter()
-            .flat_map(|terms| std::iter::once(&terms.filter).chain(terms.price.filters()));
-        let mut names: Vec<FieldName> = filters
-            .flat_map(|filter| filter.columns().iter().cloned())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let places = |filter: &Filter| {
-            let place = |name: &FieldName| names.partition_point(|known| known < name);
-            filter.columns().iter().map(place).collect()
-        };
-        let of = terms
-            .iter()
-            .map(|terms| Places {
-                filter: places(&terms.filter),
-                price: terms.price.filters().map(places).collect(),
-            })
-            .collect();
-        Self { names, of }
-    }
+    questions: Questions,
 }
 
 /// The place of a contract in its book.
@@ -69,8 +25,8 @@ pub struct Slot(pub usize);
 impl Book {
     /// A book of these contracts, in the catalog's order.
     pub fn new(terms: Vec<Terms>) -> Self {
-        let columns = Columns::new(&terms);
-        Self { terms, columns }
+        let questions = Questions::new(&terms);
+        Self { terms, questions }
     }
 
     /// The contracts, in the catalog's order.
@@ -78,8 +34,8 @@ impl Book {
         &self.terms
     }
 
-    pub(crate) fn columns(&self) -> &Columns {
-        &self.columns
+    pub(crate) fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// The contract in a slot.

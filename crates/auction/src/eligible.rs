@@ -4,7 +4,7 @@
 //! To add one: a variant of [`Check`] with its word, its place in [`judge`], a clause in the scenarios'
 //! language, and its line in the naive reader of `tests/laws`.
 
-use domain::{ContractReason, LocalTime, Timestamp, Zone};
+use domain::ContractReason;
 use filter::{Cell, Fields, Verdict};
 
 use crate::geo::Holds;
@@ -74,28 +74,6 @@ pub struct Failed {
     pub reason: ContractReason,
 }
 
-/// Local times that were read already: many contracts share few zones.
-pub(crate) struct Locals<'b> {
-    at: Timestamp,
-    known: Vec<(&'b Zone, LocalTime)>,
-}
-
-impl<'b> Locals<'b> {
-    pub(crate) fn new(at: Timestamp) -> Self {
-        let known = Vec::new();
-        Self { at, known }
-    }
-
-    fn of(&mut self, zone: &'b Zone) -> LocalTime {
-        if let Some((_, local)) = self.known.iter().find(|(known, _)| *known == zone) {
-            return *local;
-        }
-        let local = zone.local(self.at);
-        self.known.push((zone, local));
-        local
-    }
-}
-
 /// Where the consumer is.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
@@ -112,13 +90,22 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Answers to what costs something to ask, where many contracts may have asked the same before.
+pub(crate) trait Answers {
+    /// Whether the contract's schedule is open.
+    fn schedule(&mut self) -> bool;
+    /// Whether it takes leads of this source.
+    fn sources(&mut self) -> bool;
+    /// What its filter says.
+    fn filter(&mut self) -> Verdict;
+}
+
 /// Whether a contract takes a lead. `Ok(true)` if a check waits for the whole lead.
-pub(crate) fn judge<'b>(
-    terms: &'b Terms,
+pub(crate) fn judge(
+    terms: &Terms,
     context: &Context,
-    locals: &mut Locals<'b>,
     place: Place<'_>,
-    filter: impl FnOnce() -> Verdict,
+    mut answers: impl Answers,
 ) -> Result<bool, Failed> {
     let ensure = |holds: bool, check, reason| match holds {
         true => Ok(()),
@@ -131,11 +118,17 @@ pub(crate) fn judge<'b>(
     ensure(welcome, Check::Exclude, ContractReason::ExcludedByPublisher)?;
     let fresh = context.already_sold <= terms.max_already_sold;
     ensure(fresh, Check::AlreadySold, ContractReason::Incompatible)?;
-    let open = terms.schedule.is_always() || terms.schedule.is_open(&locals.of(&terms.zone));
-    ensure(open, Check::Schedule, ContractReason::Schedule)?;
-    let known = terms.sources.allow(&context.publisher, &context.sub);
-    ensure(known, Check::Sources, ContractReason::SourceBlocked)?;
-    let mut deferred = match filter() {
+    ensure(
+        answers.schedule(),
+        Check::Schedule,
+        ContractReason::Schedule,
+    )?;
+    ensure(
+        answers.sources(),
+        Check::Sources,
+        ContractReason::SourceBlocked,
+    )?;
+    let mut deferred = match answers.filter() {
         Verdict::Pass => false,
         Verdict::Unknown => true,
         Verdict::Fail(field) => {
@@ -161,14 +154,39 @@ pub(crate) fn judge<'b>(
     Ok(deferred)
 }
 
+/// A contract that is asked for itself alone.
+struct Alone<'a> {
+    terms: &'a Terms,
+    context: &'a Context,
+    lead: &'a LeadView<'a>,
+}
+
+impl Answers for Alone<'_> {
+    fn schedule(&mut self) -> bool {
+        let Terms { schedule, zone, .. } = self.terms;
+        schedule.is_always() || schedule.is_open(&zone.local(self.context.wall))
+    }
+
+    fn sources(&mut self) -> bool {
+        let Context { publisher, sub, .. } = self.context;
+        self.terms.sources.allow(publisher, sub)
+    }
+
+    fn filter(&mut self) -> Verdict {
+        self.terms.filter.eval(self.lead)
+    }
+}
+
 /// [`judge`] for one contract alone.
 pub(crate) fn judge_one(
     terms: &Terms,
     context: &Context,
     lead: &LeadView<'_>,
 ) -> Result<bool, Failed> {
-    let mut locals = Locals::new(context.wall);
-    judge(terms, context, &mut locals, Place::of(lead), || {
-        terms.filter.eval(lead)
-    })
+    let alone = Alone {
+        terms,
+        context,
+        lead,
+    };
+    judge(terms, context, Place::of(lead), alone)
 }

@@ -19,6 +19,7 @@ mod geo;
 mod ladder;
 mod limits;
 mod price;
+mod questions;
 mod round;
 mod schedule;
 mod screen;

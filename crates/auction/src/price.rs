@@ -56,7 +56,7 @@ impl Price {
     }
 
     /// The same, by what the filter of each rule says, with the rule's place among them.
-    pub(crate) fn named_by(&self, says: impl Fn(usize, &Filter) -> Verdict) -> Option<Named> {
+    pub(crate) fn named_by(&self, says: impl FnMut(usize, &Filter) -> Verdict) -> Option<Named> {
         match self {
             Self::Fixed(price) => Some(Named {
                 price: *price,
@@ -69,7 +69,7 @@ impl Price {
 }
 
 impl PriceRules {
-    fn price(&self, says: impl Fn(usize, &Filter) -> Verdict) -> Named {
+    fn price(&self, mut says: impl FnMut(usize, &Filter) -> Verdict) -> Named {
         let mut possible = None;
         let mut last = self.otherwise;
         for (place, (when, price)) in self.rules.iter().enumerate() {

@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 use domain::{CalendarDate, LocalTime, Weekday};
 
 /// When a contract takes leads. The default is always.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Schedule {
     rows: Vec<ScheduleRow>,
     blackout: BTreeSet<CalendarDate>,
 }
 
 /// Days and hours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScheduleRow {
     /// On these days.
     pub days: BTreeSet<Weekday>,

@@ -10,10 +10,11 @@ use domain::{
     BuyerName, ContractName, ContractReason, CounterKey, FullLead, PingFields, PublisherName,
     Timestamp,
 };
-use filter::{Cell, Fields};
+use filter::{Cell, Fields, Filter};
 
-use crate::eligible::{Locals, Place, judge, judge_one};
+use crate::eligible::{Place, judge, judge_one};
 use crate::price::Named;
+use crate::questions::{Known, Together};
 use crate::{Acceptance, Book, Rules, Shut, Slot, Terms, limits};
 
 /// The lead as far as it is known: a ping has less of it than a post.
@@ -178,33 +179,26 @@ impl Screened {
     }
 }
 
+/// Room for so many contracts that pass, to begin with.
+const FEW: usize = 64;
+
 /// Applies the static part of every contract's order to a lead.
 pub fn screen(book: &Book, context: &Context, lead: LeadView<'_>) -> Screened {
-    let columns = book.columns();
-    let cells: Vec<Cell<'_>> = columns
-        .names
-        .iter()
-        .map(|name| lead.cell(name.as_str()))
-        .collect();
-    let at = |places: &[usize], column: usize| {
-        let cell = places.get(column).and_then(|place| cells.get(*place));
-        cell.copied().unwrap_or(Cell::Absent)
-    };
-    let mut locals = Locals::new(context.wall);
+    let questions = book.questions();
+    let mut known = Known::nothing(questions, context, &lead);
     let place = Place::of(&lead);
-    let mut passed = Vec::new();
+    let mut passed = Vec::with_capacity(book.terms().len().min(FEW));
     let mut excluded = Count::default();
-    for ((slot, terms), places) in book.iter().zip(&columns.of) {
-        let filter = || {
-            let filter = &terms.filter;
-            filter.eval_cells(|column| at(&places.filter, column))
+    for ((slot, terms), asked) in book.iter().zip(&questions.of) {
+        let together = Together {
+            known: &mut known,
+            asked: *asked,
+            terms,
         };
-        match judge(terms, context, &mut locals, place, filter) {
+        match judge(terms, context, place, together) {
             Ok(deferred) => {
-                let named = terms.price.named_by(|rule, when| {
-                    let places = places.price.get(rule).map_or(&[][..], Vec::as_slice);
-                    when.eval_cells(|column| at(places, column))
-                });
+                let named = |rule, _: &Filter| known.filter(asked.filter + 1 + rule);
+                let named = terms.price.named_by(named);
                 passed.push(Passed {
                     slot,
                     deferred: deferred || named.is_some_and(|named| named.deferred),

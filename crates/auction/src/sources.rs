@@ -5,25 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::PublisherName;
 
 /// Whose leads a contract takes. The default takes everybody's.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Sources {
     only: Option<SourceList>,
     except: SourceList,
 }
 
 /// Some sources.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct SourceList(BTreeMap<PublisherName, Vec<Subs>>);
 
 /// A part of a publisher's traffic: the values that each of these sub ids may have. Without any, it
 /// is all of it; a lead without such a sub id is not in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Subs(pub BTreeMap<String, BTreeSet<String>>);
 
 impl Sources {
     /// Those of `only`, if there are any, less those of `except`.
     pub fn new(only: Option<SourceList>, except: SourceList) -> Self {
         Self { only, except }
+    }
+
+    /// Whether everybody's are.
+    pub(crate) fn are_all(&self) -> bool {
+        self.only.is_none() && self.except.0.is_empty()
     }
 
     /// Whether this lead is taken.

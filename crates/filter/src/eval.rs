@@ -1,8 +1,7 @@
 //! A checked filter, and what it says of a lead.
 //!
-//! A filter numbers the fields it names: its [`Filter::columns`]. One that is asked once looks them
-//! up by name; a book of many filters looks each field up once for all of them, and hands each
-//! filter its cells.
+//! A filter numbers the fields it names, its columns, and looks them up by name. Many filters of one lead
+//! are asked together: [`crate::Shared`].
 
 use std::sync::Arc;
 
@@ -64,40 +63,26 @@ pub(crate) enum Node {
 /// True, false or unknown; true and false say which column decided first, so that either can become
 /// the reason of a failure under `not`.
 #[derive(Debug, Clone, Copy)]
-enum Truth {
+pub(crate) enum Truth {
     True(usize),
     False(usize),
     Unknown,
 }
 
-impl Filter {
-    pub(crate) fn new(root: Node, columns: Vec<FieldName>) -> Self {
-        Self(Some(Arc::new(Checked { root, columns })))
+impl Truth {
+    pub(crate) const fn not(self) -> Self {
+        match self {
+            Self::True(column) => Self::False(column),
+            Self::False(column) => Self::True(column),
+            Self::Unknown => Self::Unknown,
+        }
     }
 
-    /// The fields it names, each once.
-    pub fn columns(&self) -> &[FieldName] {
-        self.0.as_deref().map_or(&[], |checked| &checked.columns)
-    }
-
-    /// Evaluates the filter on a lead.
-    pub fn eval(&self, fields: &dyn Fields) -> Verdict {
-        let columns = self.columns();
-        self.eval_cells(|column| {
-            let name = columns.get(column);
-            name.map_or(Cell::Absent, |name| fields.cell(name.as_str()))
-        })
-    }
-
-    /// Evaluates the filter on what a lead has in each of its columns.
-    pub fn eval_cells<'f>(&self, cells: impl Fn(usize) -> Cell<'f>) -> Verdict {
-        let Some(checked) = self.0.as_deref() else {
-            return Verdict::Pass;
-        };
-        match checked.root.truth(&cells) {
-            Truth::True(_) => Verdict::Pass,
-            Truth::Unknown => Verdict::Unknown,
-            Truth::False(column) => match checked.columns.get(column) {
+    pub(crate) fn verdict(self, columns: &[FieldName]) -> Verdict {
+        match self {
+            Self::True(_) => Verdict::Pass,
+            Self::Unknown => Verdict::Unknown,
+            Self::False(column) => match columns.get(column) {
                 Some(field) => Verdict::Fail(field.clone()),
                 None => Verdict::Unknown,
             },
@@ -105,29 +90,43 @@ impl Filter {
     }
 }
 
+impl Filter {
+    pub(crate) fn new(root: Node, columns: Vec<FieldName>) -> Self {
+        Self(Some(Arc::new(Checked { root, columns })))
+    }
+
+    /// Its root, and the fields it names, by column; none if it passes everything.
+    pub(crate) fn parts(&self) -> Option<(&Node, &[FieldName])> {
+        let checked = self.0.as_deref()?;
+        Some((&checked.root, &checked.columns))
+    }
+
+    /// Evaluates the filter on a lead.
+    pub fn eval(&self, fields: &dyn Fields) -> Verdict {
+        let Some((root, columns)) = self.parts() else {
+            return Verdict::Pass;
+        };
+        let cell = |column: usize| {
+            let name = columns.get(column);
+            name.map_or(Cell::Absent, |name| fields.cell(name.as_str()))
+        };
+        root.truth(&cell).verdict(columns)
+    }
+}
+
 impl Node {
     fn truth<'f>(&self, cells: &impl Fn(usize) -> Cell<'f>) -> Truth {
         match self {
-            Self::All(parts) => {
-                let stop = |truth: &Truth| matches!(truth, Truth::False(_));
-                decide(parts, cells, stop)
-            }
-            Self::Any(parts) => {
-                let stop = |truth: &Truth| matches!(truth, Truth::True(_));
-                decide(parts, cells, stop)
-            }
-            Self::Not(inner) => match inner.truth(cells) {
-                Truth::True(column) => Truth::False(column),
-                Truth::False(column) => Truth::True(column),
-                Truth::Unknown => Truth::Unknown,
-            },
-            Self::Is { column, test } => compare(*column, test.as_ref(), cells),
+            Self::All(parts) => decide(parts.iter().map(|part| part.truth(cells)), decides_all),
+            Self::Any(parts) => decide(parts.iter().map(|part| part.truth(cells)), decides_any),
+            Self::Not(inner) => inner.truth(cells).not(),
+            Self::Is { column, test } => compare(*column, test.as_ref(), cells(*column)),
         }
     }
 }
 
-fn compare<'f>(column: usize, test: &dyn Test, cells: &impl Fn(usize) -> Cell<'f>) -> Truth {
-    let holds = match cells(column) {
+pub(crate) fn compare(column: usize, test: &dyn Test, cell: Cell<'_>) -> Truth {
+    let holds = match cell {
         Cell::Value(value) => test.holds(value),
         Cell::Absent => test.holds_without(),
         Cell::Later => return Truth::Unknown,
@@ -139,20 +138,22 @@ fn compare<'f>(column: usize, test: &dyn Test, cells: &impl Fn(usize) -> Cell<'f
     }
 }
 
-/// The first part that decides, else unknown if one is, else the first part.
-fn decide<'f>(
-    parts: &[Node],
-    cells: &impl Fn(usize) -> Cell<'f>,
-    stop: impl Fn(&Truth) -> bool,
-) -> Truth {
+/// One false part of an `and` is enough.
+pub(crate) const fn decides_all(truth: Truth) -> bool {
+    matches!(truth, Truth::False(_))
+}
+
+/// One true part of an `or` is enough.
+pub(crate) const fn decides_any(truth: Truth) -> bool {
+    matches!(truth, Truth::True(_))
+}
+
+/// The first part that decides, else unknown if one is, else the first part. What comes after it is not
+/// asked.
+pub(crate) fn decide(parts: impl Iterator<Item = Truth>, decides: impl Fn(Truth) -> bool) -> Truth {
     let mut result = None;
-    for part in parts {
-        let truth = match part {
-            // Most parts are comparisons: no need to go deeper for them.
-            Node::Is { column, test } => compare(*column, test.as_ref(), cells),
-            deeper => deeper.truth(cells),
-        };
-        if stop(&truth) {
+    for truth in parts {
+        if decides(truth) {
             return truth;
         }
         if result.is_none() || matches!(truth, Truth::Unknown) {

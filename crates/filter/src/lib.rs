@@ -19,6 +19,7 @@ mod issue;
 mod lex;
 mod op;
 mod parse;
+mod shared;
 mod types;
 
 pub use ast::{Ast, Literal};
@@ -26,6 +27,7 @@ pub use check::check;
 pub use eval::{Cell, Fields, Filter, Verdict};
 pub use issue::Issue;
 pub use parse::parse;
+pub use shared::{Answers, Shared};
 pub use types::{FieldType, FieldTypes};
 
 /// Parses and checks a text in one step.

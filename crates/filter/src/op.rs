@@ -39,7 +39,7 @@ pub(crate) trait Operator: Debug + Sync {
     ) -> Result<Arc<dyn Test>, String>;
 }
 
-/// One comparison, ready to run.
+/// One comparison, ready to run. Its `Debug` form says all that it does: two that look alike are alike.
 pub(crate) trait Test: Debug + Send + Sync {
     /// Whether it holds for a value.
     fn holds(&self, value: &FieldValue) -> bool;

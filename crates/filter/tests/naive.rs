@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::FieldValue;
-use filter::{Cell, FieldType, FieldTypes, Fields, Verdict, compile};
+use filter::{Answers, Cell, FieldType, FieldTypes, Fields, Filter, Shared, Verdict, compile};
 use proptest::prelude::*;
 
 /// An expression, as a tree; all fields are numbers.
@@ -194,6 +194,23 @@ proptest! {
                 tree.fields(&mut named);
                 prop_assert!(named.contains(&field.as_str()), "{}: {}", text, field);
             }
+        }
+    }
+
+    /// Many filters say of a lead together what each says alone, in whatever order they are asked.
+    #[test]
+    fn together_they_say_what_each_says_alone(
+        trees in prop::collection::vec(tree(), 1..8),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..24),
+        lead in lead(),
+    ) {
+        let mut filters: Vec<_> = trees.iter().map(|tree| compile(&tree.text(), &types()).unwrap()).collect();
+        filters.push(Filter::default());
+        let shared = Shared::new(&filters);
+        let mut answers = Answers::new(&shared, &lead);
+        for which in order {
+            let number = which.index(filters.len());
+            prop_assert_eq!(answers.of(number), filters[number].eval(&lead), "{} of {:?}", number, trees);
         }
     }
 

@@ -15,7 +15,15 @@ pub(super) struct Order;
 #[derive(Debug)]
 struct Compares {
     with: FieldValue,
-    holds: fn(Ordering) -> bool,
+    by: By,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
 }
 
 impl Operator for Order {
@@ -37,19 +45,24 @@ impl Operator for Order {
         values: Vec<FieldValue>,
     ) -> Result<Arc<dyn Test>, String> {
         let with = values.into_iter().next().ok_or("expected a value")?;
-        let holds = match spelling {
-            "<" => Ordering::is_lt,
-            "<=" => Ordering::is_le,
-            ">" => Ordering::is_gt,
-            _ => Ordering::is_ge,
+        let by = match spelling {
+            "<" => By::Less,
+            "<=" => By::AtMost,
+            ">" => By::Greater,
+            _ => By::AtLeast,
         };
-        Ok(Arc::new(Compares { with, holds }))
+        Ok(Arc::new(Compares { with, by }))
     }
 }
 
 impl Test for Compares {
     fn holds(&self, value: &FieldValue) -> bool {
-        compare(value, &self.with).is_some_and(self.holds)
+        compare(value, &self.with).is_some_and(|order| match self.by {
+            By::Less => order.is_lt(),
+            By::AtMost => order.is_le(),
+            By::Greater => order.is_gt(),
+            By::AtLeast => order.is_ge(),
+        })
     }
 }
 
