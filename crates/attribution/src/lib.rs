@@ -24,7 +24,7 @@ pub use credit::{Credit, CreditPart, WHOLE};
 pub use derive::derive;
 pub use journey::Journey;
 pub use key::ConversionKey;
-pub use rules::{GoalRules, Pay, Payable, Rules};
+pub use rules::{GoalRules, Pay, Payable, Payee, Rules};
 pub use touch::{Touch, TouchKind};
 pub use version::{CreditVersion, RULE};
 pub use windows::{Looks, Views, Windows};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::{Micros, Ppm, Timestamp};
 
-use crate::{Conversion, Journey, Windows};
+use crate::{Conversion, ConversionKey, Journey, Touch, Windows};
 
 /// All that enters credits and payouts besides the events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,6 +52,17 @@ impl Pay {
     }
 }
 
+/// Whose a conversion is, whether or not anything is paid for it by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payee<'a> {
+    /// The publisher.
+    pub publisher: &'a str,
+    /// What it gets if the conversion counts.
+    pub payout: Micros,
+    /// The touch that it is paid for; none for who posted a lead.
+    pub touch: Option<&'a Touch>,
+}
+
 /// Who is paid what for a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payable {
@@ -75,36 +86,52 @@ impl Rules {
             .map_or_else(Windows::default, |goal| goal.windows)
     }
 
+    /// Whose a conversion of a journey is; none if nobody's, or if it has
+    /// no key of its own.
+    pub fn payee<'a>(&self, journey: &'a Journey, conversion: &'a Conversion) -> Option<Payee<'a>> {
+        if matches!(conversion.key, ConversionKey::Unkeyed(_)) {
+            return None;
+        }
+        let poster = conversion.payee.as_deref().filter(|poster| {
+            let posted = (conversion.campaign.clone(), (*poster).to_owned());
+            !self.click_owners.contains(&posted)
+        });
+        if let Some(publisher) = poster {
+            return Some(Payee {
+                publisher,
+                payout: conversion.payout,
+                touch: None,
+            });
+        }
+        let touch = journey.paying_touch(conversion, &self.windows(conversion))?;
+        // A lead pays what was agreed for it, whoever gets it.
+        let payout = if conversion.payee.is_some() {
+            conversion.payout
+        } else {
+            let link = (touch.link.clone(), conversion.goal.clone());
+            let pay = self.links.get(&link).copied();
+            let pay = pay.or_else(|| self.goal(conversion).and_then(|goal| goal.pay));
+            pay.map_or(conversion.payout, |pay| pay.of(conversion.amount))
+        };
+        Some(Payee {
+            publisher: &touch.publisher,
+            payout,
+            touch: Some(touch),
+        })
+    }
+
     /// Who is paid for a conversion of a journey; none if nobody is.
     pub fn payable(&self, journey: &Journey, conversion: &Conversion) -> Option<Payable> {
         if !conversion.payable() {
             return None;
         }
-        let goal = self.goal(conversion);
-        let touch = journey.paying_touch(conversion, &self.windows(conversion));
-        let poster = conversion.payee.as_ref().filter(|poster| {
-            let posted = (conversion.campaign.clone(), (*poster).clone());
-            !self.click_owners.contains(&posted)
-        });
-        let (payee, payout) = match (poster, touch) {
-            (Some(poster), _) => (poster.clone(), conversion.payout),
-            (None, None) => return None,
-            // A lead pays what was agreed for it, whoever gets it.
-            (None, Some(touch)) if conversion.payee.is_some() => {
-                (touch.publisher.clone(), conversion.payout)
-            }
-            (None, Some(touch)) => {
-                let link = (touch.link.clone(), conversion.goal.clone());
-                let pay = self.links.get(&link).copied();
-                let pay = pay.or_else(|| goal.and_then(|goal| goal.pay));
-                let payout = pay.map_or(conversion.payout, |pay| pay.of(conversion.amount));
-                (touch.publisher.clone(), payout)
-            }
-        };
-        let hold = goal.map_or(Duration::ZERO, |goal| goal.hold);
+        let payee = self.payee(journey, conversion)?;
+        let hold = self
+            .goal(conversion)
+            .map_or(Duration::ZERO, |goal| goal.hold);
         Some(Payable {
-            payee,
-            payout,
+            payee: payee.publisher.to_owned(),
+            payout: payee.payout,
             due: conversion.at.plus(hold),
         })
     }

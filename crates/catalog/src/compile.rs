@@ -7,6 +7,7 @@ mod contract;
 mod gates;
 mod limits;
 mod link;
+mod outbound;
 mod partner;
 mod posting;
 mod rules;

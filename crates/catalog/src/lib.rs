@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod key;
 mod lists;
 mod load;
+mod outbound;
 mod problem;
 mod read_config;
 mod reader;
@@ -32,6 +33,7 @@ pub use consumers::{Consumers, DuplicateAgainst, DuplicateRule, DuplicateScope, 
 pub use destination::{Destination, Macro, Piece};
 pub use key::{KeyDigest, Owner};
 pub use load::{Overrides, check, load, load_catalog};
+pub use outbound::{NoticeMacro, NoticeMethod, NoticePiece, NoticeUrl, PostbackOut};
 pub use problem::Problem;
 pub use snapshot::{
     Buyer, Campaign, Delivery, Disclosure, Link, LinkStatus, Offer, Payee, Pool, Publisher,

@@ -13,7 +13,9 @@ use domain::{
 use intake::Form;
 use url::Url;
 
-use crate::{Consumers, Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn};
+use crate::{
+    Consumers, Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn, PostbackOut,
+};
 
 /// Everything the service knows about campaigns and partners.
 #[derive(Debug)]
@@ -211,6 +213,8 @@ pub struct Publisher {
     pub on: bool,
     /// How many requests of it are answered a second, look-ups included; none: all.
     pub requests_per_s: Option<NonZeroU32>,
+    /// How it is told of its conversions; none: it is not.
+    pub postback: Option<PostbackOut>,
 }
 
 /// Who buys leads.

@@ -74,6 +74,27 @@ fn grammar_and_members() {
 }
 
 #[test]
+fn postbacks_to_publishers() {
+    let with = |members: &str| {
+        let line = format!("keys = [\"a-publisher-key-1\"]\npostback = {{ {members} }}");
+        problems_of(&GOOD.replace("keys = [\"a-publisher-key-1\"]", &line))
+    };
+    assert_eq!(with(r#"url = "https://pub.example/?c={s1}""#), "good");
+    expect![[r#"
+        c:11: publishers.pub.postback.connections: expected a number from 1 to 64, found 0
+        c:11: publishers.pub.postback.method: expected one of get, post, found `put`
+        c:11: publishers.pub.postback.on[1]: expected one of pending, approved, held, rejected, reversed, found `sold`
+        c:11: publishers.pub.postback.retry: unknown member
+        c:11: publishers.pub.postback.secret: a secret has at least 16 characters
+        c:11: publishers.pub.postback.timeout: expected a time up to 30s
+        c:11: publishers.pub.postback.url: `{clickid}` is no macro of a postback: did you mean `{click_id}`?"#]]
+    .assert_eq(&with(
+        r#"url = "https://pub.example/?c={clickid}", method = "put", secret = "short", on = ["approved", "sold"], connections = 0, timeout = "31s", retry = true"#,
+    ));
+    expect!["c:11: publishers.pub.postback: `url` is missing"].assert_eq(&with("method = \"get\""));
+}
+
+#[test]
 fn references() {
     change(
         "schema = \"s\"",

@@ -108,6 +108,8 @@ ids! {
     EventId = "ev",
     /// A conversion, derived from its key.
     ConversionId = "cv",
+    /// What a publisher is told about a conversion, once.
+    NoticeId = "nt",
 }
 
 /// A lead's leg as ids outside name it: the lead and the number of the leg, counted from 1.

@@ -29,7 +29,9 @@ pub use consent::Consent;
 pub use conversion::{ConversionStatus, StatusError};
 pub use fields::{ClassError, ContactFields, FieldClass, FieldValue, FullLead, PingFields};
 pub use flag::SaleFlag;
-pub use id::{AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, SaleId};
+pub use id::{
+    AuctionId, BuyerKey, BuyerPingId, ConversionId, EventId, IdError, LeadId, NoticeId, SaleId,
+};
 pub use local::{CalendarDate, LocalTime, Weekday};
 pub use money::{Currency, Micros, MoneyError, Ppm, split};
 pub use name::{

@@ -150,6 +150,18 @@ metrics! {
     Gauge WORKER_AUDIT_DIFFERENCE WorkerAuditDifference "gavel_worker_audit_difference_rows"
         ["table"]
         "Rows that the ranges compared since the start should have in a table and have not; anything but 0 is a loss to look into.";
+
+    Counter NOTIFIER_POSTBACKS NotifierPostbacks "gavel_notifier_postbacks_total" ["result"]
+        "Attempts to tell a publisher: told, failed (and tried again later), or dead (the last one failed: see v_postbacks).";
+    Histogram(FRESHNESS_BUCKETS) NOTIFIER_TOLD_SECONDS NotifierToldSeconds
+        "gavel_notifier_told_seconds" []
+        "Time from a change of a conversion to the publisher's acknowledgement.";
+    Gauge NOTIFIER_HELD NotifierHeld "gavel_notifier_held_notices" []
+        "Notices in memory that wait or are on their way; more may be in the table.";
+    Gauge NOTIFIER_OLDEST NotifierOldest "gavel_notifier_oldest_seconds" []
+        "Age of the oldest notice in memory that waits; 0 if none does.";
+    Counter NOTIFIER_FAILURES NotifierFailures "gavel_notifier_failures_total" ["step"]
+        "Reads and writes of table postbacks that failed and were tried again.";
 }
 
 #[cfg(test)]

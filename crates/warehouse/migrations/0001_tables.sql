@@ -224,6 +224,38 @@ PARTITION BY toYYYYMM(refused_at) ORDER BY request_id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480
 COMMENT 'Requests of publishers that became neither a quote nor a lead.';
 
+-- Queue, ledger and report of what publishers are told. Of each conversion and publisher the last
+-- notice only: one that was not sent when the next came was never told.
+CREATE TABLE IF NOT EXISTS postbacks (
+    conversion_id String COMMENT 'The conversion.',
+    publisher LowCardinality(String) COMMENT 'Who is told.',
+    notice_id String COMMENT 'The notice, as `nt_`: one for each change, the same in every attempt.',
+    notices UInt32 COMMENT 'How many there were of this conversion for this publisher, this one included.',
+    status LowCardinality(String) COMMENT 'What is told: `pending`, `approved`, `held`, `rejected` or `reversed`.',
+    payout Decimal(18, 6) COMMENT 'What the publisher is told that it gets; 0 once rejected or reversed.',
+    currency LowCardinality(String) COMMENT 'The currency of all amounts of the row.',
+    campaign LowCardinality(String) COMMENT 'The campaign.',
+    goal LowCardinality(String) COMMENT 'The goal.',
+    txid String COMMENT 'The advertiser''s order id; texts that look personal are hashed.',
+    click_id String COMMENT 'The click that is paid, as `ck_`; empty where none is.',
+    lead_id String COMMENT 'The lead, as `ld_`; empty where there is none.',
+    publisher_lead_id String COMMENT 'The publisher''s own name of the lead.',
+    sub Map(LowCardinality(String), String) COMMENT 'Sub ids `s1` to `s10` of the click, or of the lead.',
+    ts DateTime64(6, 'UTC') COMMENT 'Time of the conversion.',
+    made_at DateTime64(6, 'UTC') COMMENT 'When the change was seen.',
+    state LowCardinality(String) COMMENT '`waiting`, `told`, or `dead` after the last attempt.',
+    attempts UInt32 COMMENT 'How often it was sent.',
+    next_at DateTime64(6, 'UTC') COMMENT 'Not sent before.',
+    http_status UInt16 COMMENT 'The last answer''s status; 0 if there was none.',
+    error String COMMENT 'Why the last attempt failed; empty if it did not.',
+    told_at Nullable(DateTime64(6, 'UTC')) COMMENT 'When the publisher''s server acknowledged it; null if it has not.',
+    conversion_version UInt64 COMMENT 'The version of the conversion that it tells.',
+    version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.'
+) ENGINE = ReplacingMergeTree(version)
+ORDER BY (conversion_id, publisher)
+SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1, old_parts_lifetime = 480
+COMMENT 'What publishers were told of conversions, or are about to be.';
+
 -- Records of the log that could not be read: kept, never skipped in silence. Personal data in a
 -- record is sealed, so it is sealed here as well.
 CREATE TABLE IF NOT EXISTS dead_letters (

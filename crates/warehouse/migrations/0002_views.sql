@@ -39,4 +39,6 @@ ARRAY JOIN parts AS part;
 
 CREATE OR REPLACE VIEW v_refusals AS SELECT * FROM refusals FINAL WHERE NOT test;
 
+CREATE OR REPLACE VIEW v_postbacks AS SELECT * FROM postbacks FINAL;
+
 CREATE OR REPLACE VIEW v_dead_letters AS SELECT * FROM dead_letters FINAL;

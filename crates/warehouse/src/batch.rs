@@ -2,7 +2,7 @@
 
 use crate::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, PingRow, PostRow,
-    RefusalRow,
+    PostbackRow, RefusalRow,
 };
 
 /// Rows by table.
@@ -24,6 +24,8 @@ pub struct Batch {
     pub credits: Vec<CreditRow>,
     /// For `refusals`.
     pub refusals: Vec<RefusalRow>,
+    /// For `postbacks`.
+    pub postbacks: Vec<PostbackRow>,
     /// For `dead_letters`.
     pub dead_letters: Vec<DeadLetterRow>,
 }
@@ -39,6 +41,7 @@ impl Batch {
             + self.conversions.len()
             + self.credits.len()
             + self.refusals.len()
+            + self.postbacks.len()
             + self.dead_letters.len()
     }
 

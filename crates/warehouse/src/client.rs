@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use clickhouse::{Client, Compression, RowOwned, RowWrite};
+use clickhouse::{Client, Compression, RowOwned, RowRead, RowWrite};
 use serde::de::DeserializeOwned;
 
 use crate::{Batch, Table, WarehouseError};
@@ -109,6 +109,14 @@ impl Warehouse {
             .map_err(|error| WarehouseError::Mismatch(error.to_string()))
     }
 
+    /// The rows of a query that names every column.
+    pub(crate) async fn fetch<T>(&self, sql: &str) -> Result<Vec<T>, WarehouseError>
+    where
+        T: RowOwned + RowRead,
+    {
+        limited(self.client.query_raw(sql).fetch_all::<T>()).await
+    }
+
     /// How many rows each documented table's view has.
     pub async fn row_counts(&self) -> Result<Vec<(Table, u64)>, WarehouseError> {
         let mut counts = Vec::with_capacity(Table::ALL.len());
@@ -131,12 +139,13 @@ impl Warehouse {
             self.write(Table::Conversions, &batch.conversions),
             self.write(Table::Credits, &batch.credits),
             self.write(Table::Refusals, &batch.refusals),
+            self.write(Table::Postbacks, &batch.postbacks),
             self.write(Table::DeadLetters, &batch.dead_letters),
         )?;
         Ok(())
     }
 
-    async fn write<T>(&self, table: Table, rows: &[T]) -> Result<(), WarehouseError>
+    pub(crate) async fn write<T>(&self, table: Table, rows: &[T]) -> Result<(), WarehouseError>
     where
         T: RowOwned + RowWrite,
     {

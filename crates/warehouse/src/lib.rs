@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod held;
 mod migrate;
+mod outbox;
 mod row;
 mod search;
 mod table;
@@ -21,7 +22,7 @@ pub use held::Sought;
 pub use migrate::SCHEMA_VERSION;
 pub use row::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,
-    PostRow, RefusalRow, Time,
+    PostRow, PostbackRow, PostbackState, RefusalRow, Time,
 };
 pub use search::NamedLead;
 pub use table::Table;

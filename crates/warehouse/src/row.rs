@@ -3,6 +3,7 @@
 mod attribution;
 mod event;
 mod lead;
+mod postback;
 mod refusal;
 
 use domain::{Micros, Timestamp};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use attribution::{ConversionRow, CreditRow};
 pub use event::{DeadLetterRow, EventRow};
 pub use lead::{AuctionRow, LeadRow, PingRow, PostRow};
+pub use postback::{PostbackRow, PostbackState};
 pub use refusal::RefusalRow;
 
 /// A `Decimal(18, 6)`: millionths, as on the wire.

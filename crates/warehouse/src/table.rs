@@ -21,13 +21,15 @@ pub enum Table {
     Credits,
     /// One row per refused request of a publisher.
     Refusals,
+    /// One row per conversion and publisher that is told of it.
+    Postbacks,
     /// Records of the log that could not be read.
     DeadLetters,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Events,
         Self::Leads,
         Self::Posts,
@@ -36,6 +38,7 @@ impl Table {
         Self::Conversions,
         Self::Credits,
         Self::Refusals,
+        Self::Postbacks,
         Self::DeadLetters,
     ];
 
@@ -50,6 +53,7 @@ impl Table {
             Self::Conversions => "conversions",
             Self::Credits => "credits",
             Self::Refusals => "refusals",
+            Self::Postbacks => "postbacks",
             Self::DeadLetters => "dead_letters",
         }
     }
@@ -65,6 +69,7 @@ impl Table {
             Self::Conversions => "v_conversions",
             Self::Credits => "v_credits",
             Self::Refusals => "v_refusals",
+            Self::Postbacks => "v_postbacks",
             Self::DeadLetters => "v_dead_letters",
         }
     }

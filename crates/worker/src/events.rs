@@ -1,25 +1,27 @@
 //! Topic `events`: each event or refusal a row, the conversions of every journey it touched, and what
 //! identities tell each other.
 
-use attribution::Rules;
 use proto::{EventBody, EventRecord, Message as _, RecordError};
 use store::{Backend, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
 use warehouse::{Batch, EventRow, RefusalRow};
 
 use crate::journey::Meaning;
+use crate::notice::Standing;
+use crate::rows::conversion::By;
 use crate::{forward, journey, letter, rows};
 
 /// Applies the records of one partition and adds their rows to `batch`. What is to be told is in the
-/// log when this returns: only then may the records be committed.
+/// log when this returns: only then may the records be committed. Returns the conversions that it
+/// made rows of, as publishers see them.
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
     metrics: &Metrics,
-    rules: &Rules,
+    by: By<'_>,
     partition: u16,
     records: &[Record],
     batch: &mut Batch,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Standing>, StoreError> {
     let mut all = Meaning::default();
     batch.events.reserve(records.len());
     for record in records {
@@ -40,19 +42,21 @@ pub(crate) async fn apply<B: Backend>(
         }
     }
     let Some(last) = records.last() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let through = (partition, last.offset.saturating_add(1));
     let applied = backend.journeys().apply(all.updates, through).await?;
     let tellings = all.tellings.iter().chain(&applied.tellings);
     let told: Vec<EventRecord> = tellings.map(journey::told).collect();
     forward::events(backend, &told).await?;
+    let mut standings = Vec::new();
     for journey in applied.journeys {
-        let (conversions, credits) = rows::conversion::rows(&journey, rules)?;
-        batch.conversions.extend(conversions);
-        batch.credits.extend(credits);
+        let made = rows::conversion::rows(&journey, by)?;
+        batch.conversions.extend(made.rows);
+        batch.credits.extend(made.credits);
+        standings.extend(made.standings);
     }
-    Ok(())
+    Ok(standings)
 }
 
 /// The row that a record has by itself.

@@ -135,6 +135,7 @@ fn touch_entry(click: &Click) -> TouchEntry {
         campaign: click.campaign.clone(),
         flagged: !click.flags.is_empty(),
         view: false,
+        sub: click.sub.clone(),
     }
 }
 

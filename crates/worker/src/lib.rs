@@ -19,6 +19,7 @@ mod gather;
 mod journey;
 mod leads;
 mod letter;
+mod notice;
 mod options;
 mod overdue;
 mod progress;
@@ -29,6 +30,7 @@ mod sink;
 mod worker;
 
 pub use attribution::{GoalRules, Pay, Rules, Windows};
+pub use notice::Told;
 pub use options::Options;
 pub use progress::Progress;
 pub use sink::Sink;

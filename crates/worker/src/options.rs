@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use attribution::Rules;
 
+use crate::Told;
+
 /// The worker's limits and pauses.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -30,6 +32,8 @@ pub struct Options {
     pub longest_pause: Duration,
     /// How far conversions look back, and what is paid for them.
     pub rules: Rules,
+    /// Which publishers are told of their conversions.
+    pub told: Told,
 }
 
 impl Options {
@@ -47,6 +51,7 @@ impl Options {
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
             rules: Rules::default(),
+            told: Told::new(),
         }
     }
 }

@@ -61,6 +61,8 @@ pub(crate) fn conversion(state: &LeadState) -> Result<Option<EventRecord>, Recor
             lead: lead.as_bytes().to_vec(),
             payee: received.publisher.clone(),
             payout_micros: payout,
+            sub: received.sub.clone(),
+            publisher_lead_id: received.publisher_lead_id.clone(),
             ..Conversion::default()
         })),
         ..EventRecord::default()

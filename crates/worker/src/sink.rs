@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 
 use domain::Timestamp;
 use store::Topic;
-use warehouse::{Batch, Sought, Warehouse, WarehouseError};
+use warehouse::{Batch, PostbackRow, Sought, Warehouse, WarehouseError};
 
 /// Takes batches of rows.
 pub trait Sink: Send + Sync + 'static {
@@ -21,6 +21,12 @@ pub trait Sink: Send + Sync + 'static {
     fn settle(&self) -> impl Future<Output = Result<(), WarehouseError>> + Send {
         std::future::ready(Ok(()))
     }
+
+    /// The last notice of each of these conversions to each publisher.
+    fn postbacks(
+        &self,
+        conversions: &[&str],
+    ) -> impl Future<Output = Result<Vec<PostbackRow>, WarehouseError>> + Send;
 
     /// How many rows with these keys it holds, each once; with `within`, at least those whose time
     /// is in it.
@@ -47,6 +53,13 @@ impl Sink for Warehouse {
 
     fn insert(&self, batch: &Batch) -> impl Future<Output = Result<(), WarehouseError>> + Send {
         Self::insert(self, batch)
+    }
+
+    fn postbacks(
+        &self,
+        conversions: &[&str],
+    ) -> impl Future<Output = Result<Vec<PostbackRow>, WarehouseError>> + Send {
+        self.postbacks_of(conversions)
     }
 
     fn held(

@@ -1,23 +1,26 @@
 //! Three loops beside each other: one advances leads as soon as their records are there, one fills
 //! the tables, and one audits them. ClickHouse may be away; leads go on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{Clock, Mono, Timestamp};
-use store::{Backend, Consumer, StoreError, Topic};
+use store::{Backend, Consumer, Topic};
 use telemetry::{
     Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_FRESHNESS, WORKER_LAG, WORKER_RECORDS,
     WORKER_ROWS,
 };
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, Time};
+use warehouse::{Batch, PostbackRow, Time};
 
 use crate::audit::{self, Compared};
 use crate::gather::Gathered;
 use crate::leads::{advance, tables};
+use crate::notice::Standing;
 use crate::overdue::Overdue;
 use crate::progress::Reader;
-use crate::reading::{Patience, Reading, Stopped};
+use crate::reading::{Failure, Patience, Reading, Stopped};
+use crate::rows::conversion::By;
 use crate::{Options, Progress, Sink, events};
 
 /// The worker of one process.
@@ -214,8 +217,9 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         }
     }
 
-    async fn rows(&self, gathered: &Gathered) -> Result<Batch, StoreError> {
+    async fn rows(&self, gathered: &Gathered) -> Result<Batch, Failure> {
         let mut batch = Batch::default();
+        let mut standings = Vec::new();
         let Self {
             backend,
             metrics,
@@ -229,15 +233,44 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     tables::add(backend, metrics, partition, records, &mut batch).await?;
                 }
                 Topic::Events => {
-                    let rules = &options.rules;
-                    events::apply(backend, metrics, rules, partition, records, &mut batch).await?;
+                    let by = By {
+                        rules: &options.rules,
+                        told: &options.told,
+                    };
+                    let applied =
+                        events::apply(backend, metrics, by, partition, records, &mut batch);
+                    standings.extend(applied.await?);
                 }
                 Topic::Catalog => {}
             }
             // Batches are long and leads do not wait for them.
             tokio::task::yield_now().await;
         }
+        batch.postbacks = self.notices(&standings).await?;
         Ok(batch)
+    }
+
+    /// What publishers are to be told now. In the same batch as the conversions: what is committed is
+    /// there to be sent.
+    async fn notices(&self, standings: &[Standing]) -> Result<Vec<PostbackRow>, Failure> {
+        let told = &self.options.told;
+        if told.is_empty() || standings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let conversions: BTreeSet<&str> = standings.iter().map(Standing::conversion).collect();
+        let conversions: Vec<&str> = conversions.into_iter().collect();
+        let mut last: BTreeMap<String, Vec<PostbackRow>> = BTreeMap::new();
+        for row in self.sink.postbacks(&conversions).await? {
+            last.entry(row.conversion_id.clone()).or_default().push(row);
+        }
+        let now = self.clock.wall();
+        let notices = standings.iter().flat_map(|standing| {
+            let last = last
+                .get(standing.conversion())
+                .map_or(&[][..], Vec::as_slice);
+            standing.notices(last, told, now)
+        });
+        Ok(notices.collect())
     }
 }
 

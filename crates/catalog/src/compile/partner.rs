@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{BuyerName, PublisherName};
 
-use super::{gates, limits};
+use super::{gates, limits, outbound};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::Cursor;
 use crate::{Buyer, Pool, Publisher, units};
@@ -25,10 +25,12 @@ pub(super) fn publisher(
             add_keys(keys, &list, &Owner::Publisher(name.clone()));
         }
         let requests = table.optional("requests_per_s", |c| gates::per_second(&c));
+        let postback = table.optional("postback", |c| c.read_table(outbound::postback));
         Some(Publisher {
             name: name.clone(),
             on: on?,
             requests_per_s: requests?,
+            postback: postback?,
         })
     })
 }

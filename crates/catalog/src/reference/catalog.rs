@@ -28,6 +28,12 @@ pub static CATALOG: &[Member] = members! {
     "publishers.*.on": "true or false", "true", "whether it may send leads";
     "publishers.*.keys": "list of keys", "", "its keys: `sha256:` and 64 hex digits, or in clear";
     "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its pings, posts, validations and look-ups are answered a second, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
+    "publishers.*.postback.url": "web URL with macros", "required", "where it is told of its conversions, with `{status}`, `{payout}`, `{currency}`, `{click_id}`, `{txid}`, `{goal}`, `{campaign}`, `{publisher}`, `{lead_id}`, `{publisher_lead_id}`, `{conversion_id}`, `{notice_id}`, `{ts}` and `{s1}` to `{s10}`, URL-encoded; scheme and host are literal";
+    "publishers.*.postback.method": "`get` or `post`", "get", "whether the parameters are a query or a form";
+    "publishers.*.postback.secret": "text of at least 16 characters", "", "the key of signatures; with it `sent_at` and `sig` come last";
+    "publishers.*.postback.on": "list of statuses", "all", "which it is told: `pending`, `approved`, `held`, `rejected`, `reversed`";
+    "publishers.*.postback.connections": "whole number, 1 to 64", "4", "how many are sent at a time";
+    "publishers.*.postback.timeout": "time, at most 30s", "5s", "how long an answer is waited for";
     "buyers.*.on": "true or false", "true", "whether it buys";
     "buyers.*.keys": "list of keys", "", "its keys";
     "buyers.*.connections": "whole number, 1 to 10000", "64", "open connections to each of its origins";

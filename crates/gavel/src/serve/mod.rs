@@ -25,6 +25,7 @@ use catalog::{Config, Snapshot};
 use domain::{Clock, Entropy, TrackKey};
 use edge::Edge;
 use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
+use notifier::Notifier;
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
 use serde::Serialize;
 use store::{Backend, Sealer};
@@ -97,16 +98,16 @@ async fn serve(
         .map_err(Failure::Work)?;
     let instance = entropy.next_u64();
 
+    let own = engine.as_ref().map(|engine| tables::Engine {
+        up: engine.up.clone(),
+        dir: config.data_dir.join(ENGINE_DIR),
+    });
+    let (handoff, inbox) = notifier::handoff();
+    let tables = Tables::new(warehouse.clone(), own, handoff);
     let end_worker = CancellationToken::new();
     let worker = Worker::new(
         backend.clone(),
-        Tables {
-            warehouse: warehouse.clone(),
-            engine: engine.as_ref().map(|engine| tables::Engine {
-                up: engine.up.clone(),
-                dir: config.data_dir.join(ENGINE_DIR),
-            }),
-        },
+        tables.clone(),
         Arc::clone(&clock),
         metrics.clone(),
         worker::Options {
@@ -115,11 +116,22 @@ async fn serve(
                 Some(_) => tables::SETTLE_EVERY,
                 None => Duration::ZERO,
             },
+            told: rules::told(&snapshot),
             ..worker::Options::new(instance)
         },
     );
     let progress = worker.progress();
     let worker = runtimes.work.spawn(worker.run(end_worker.clone()));
+    let notifier = Notifier::new(notifier::Parts {
+        outbox: tables,
+        carrier: notifier::Http::new(&snapshot, Arc::clone(&clock)).map_err(Failure::usage)?,
+        inbox,
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        metrics: metrics.clone(),
+        options: notifier::Options::default(),
+    });
+    let notifier = runtimes.work.spawn(notifier.run(end_worker.clone()));
     let log = backend.clone();
     readiness.register("worker", move || match progress.lag(log.log()) {
         Some(_) => Standing::Ok,
@@ -217,6 +229,7 @@ async fn serve(
     }
     end_worker.cancel();
     joined("worker", worker.await);
+    joined("notifier", notifier.await);
     joined("pulse", pulse.await);
     end_operator.cancel();
     joined("operator listener", operator.await);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use catalog::{Approval, GoalPayout, Payee, Snapshot};
 use store::{Backend, EventLog as _, Topic};
-use worker::{GoalRules, Pay, Rules, Windows};
+use worker::{GoalRules, Pay, Rules, Told, Windows};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -48,6 +48,16 @@ pub(super) fn of(snapshot: &Snapshot, backend: &impl Backend) -> Rules {
         }
     }
     rules
+}
+
+/// Who is told of its conversions, and of which statuses.
+pub(super) fn told(snapshot: &Snapshot) -> Told {
+    let publishers = snapshot.publishers.iter();
+    let told = publishers.filter_map(|(name, publisher)| {
+        let postback = publisher.postback.as_ref()?;
+        Some((name.to_string(), postback.on.clone()))
+    });
+    told.collect()
 }
 
 fn pay(payout: GoalPayout) -> Pay {

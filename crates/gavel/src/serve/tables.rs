@@ -1,4 +1,5 @@
-//! Where the worker's rows go: ClickHouse, asked only while its process runs.
+//! Where the worker's rows go, and where the notifier finds what publishers are to be told: ClickHouse,
+//! asked only while its process runs.
 //!
 //! An engine that is starting, or starting again, is no failure: the worker waits for it here
 //! instead of knocking at a closed port.
@@ -14,9 +15,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Timestamp;
+use notifier::{Handoff, Outbox};
 use store::Topic;
 use tokio::sync::watch;
-use warehouse::{Batch, Sought, Warehouse, WarehouseError};
+use warehouse::{Batch, PostbackRow, Sought, Warehouse, WarehouseError};
 use worker::Sink;
 
 /// After this it is tried all the same, and the worker says what is wrong.
@@ -25,13 +27,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How far apart the file system of an embedded engine is synced.
 pub(super) const SETTLE_EVERY: Duration = Duration::from_secs(30);
 
+#[derive(Clone)]
 pub(super) struct Tables {
-    pub(super) warehouse: Warehouse,
+    warehouse: Warehouse,
     /// None for a server.
-    pub(super) engine: Option<Engine>,
+    engine: Option<Engine>,
+    /// Whether the tables are there.
+    prepared: watch::Sender<bool>,
+    /// Who is given the notices that publishers wait for.
+    handoff: Handoff,
 }
 
 /// The embedded engine.
+#[derive(Clone)]
 pub(super) struct Engine {
     /// Whether it runs.
     pub(super) up: watch::Receiver<bool>,
@@ -40,6 +48,15 @@ pub(super) struct Engine {
 }
 
 impl Tables {
+    pub(super) fn new(warehouse: Warehouse, engine: Option<Engine>, handoff: Handoff) -> Self {
+        Self {
+            warehouse,
+            engine,
+            prepared: watch::Sender::new(false),
+            handoff,
+        }
+    }
+
     async fn engine(&self) {
         if let Some(Engine { up, .. }) = &self.engine {
             let mut up = up.clone();
@@ -57,10 +74,11 @@ impl Sink for Tables {
     async fn prepare(&self) -> Result<(), WarehouseError> {
         self.engine().await;
         self.warehouse.prepare().await?;
-        match &self.engine {
-            Some(_) => self.warehouse.leave_unsynced().await,
-            None => Ok(()),
+        if self.engine.is_some() {
+            self.warehouse.leave_unsynced().await?;
         }
+        self.prepared.send_replace(true);
+        Ok(())
     }
 
     async fn settle(&self) -> Result<(), WarehouseError> {
@@ -79,7 +97,14 @@ impl Sink for Tables {
 
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         self.engine().await;
-        Sink::insert(&self.warehouse, batch).await
+        Sink::insert(&self.warehouse, batch).await?;
+        self.handoff.offer(&batch.postbacks);
+        Ok(())
+    }
+
+    async fn postbacks(&self, conversions: &[&str]) -> Result<Vec<PostbackRow>, WarehouseError> {
+        self.engine().await;
+        Sink::postbacks(&self.warehouse, conversions).await
     }
 
     async fn held(
@@ -100,5 +125,23 @@ impl Sink for Tables {
     ) -> Result<BTreeSet<u64>, WarehouseError> {
         self.engine().await;
         Sink::letters(&self.warehouse, topic, partition, offsets).await
+    }
+}
+
+impl Outbox for Tables {
+    async fn waiting(
+        &self,
+        publisher: &str,
+        most: usize,
+    ) -> Result<Vec<PostbackRow>, WarehouseError> {
+        // The worker makes the tables, and says so itself if it cannot.
+        let _ = self.prepared.subscribe().wait_for(|there| *there).await;
+        self.engine().await;
+        Outbox::waiting(&self.warehouse, publisher, most).await
+    }
+
+    async fn write(&self, rows: &[PostbackRow]) -> Result<(), WarehouseError> {
+        self.engine().await;
+        Outbox::write(&self.warehouse, rows).await
     }
 }

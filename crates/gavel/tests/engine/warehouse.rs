@@ -3,7 +3,8 @@
 use serde_json::Value;
 use warehouse::{
     AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money,
-    PingRow, PostRow, RefusalRow, SCHEMA_VERSION, Table, Time, Warehouse, WarehouseError,
+    PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION, Table, Time,
+    Warehouse, WarehouseError,
 };
 
 use crate::server::Server;
@@ -108,11 +109,75 @@ fn batch(version: u64) -> Batch {
             version,
             ..RefusalRow::default()
         }],
+        postbacks: vec![waiting("cv_1", 1, u32::try_from(version).unwrap())],
         dead_letters: vec![DeadLetterRow {
             topic: text("leads"),
             ..DeadLetterRow::default()
         }],
     }
+}
+
+/// A notice that waits, with all that its publisher is told.
+fn waiting(conversion: &str, notices: u32, attempts: u32) -> PostbackRow {
+    let row = PostbackRow {
+        conversion_id: conversion.to_owned(),
+        publisher: "pub".to_owned(),
+        notices,
+        attempts,
+        payout: Money(12_500_000),
+        sub: vec![("s1".to_owned(), "it's {x:String}".to_owned())],
+        state: PostbackState::Waiting.as_str().to_owned(),
+        next_at: Time(T0 - i64::from(attempts)),
+        told_at: Some(Time(T0)),
+        ..PostbackRow::default()
+    };
+    row.versioned()
+}
+
+#[tokio::test]
+async fn notices_wait_in_order_until_a_later_row_says_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(dir.path()) else {
+        return;
+    };
+    let warehouse = connect(&server);
+    warehouse.migrate().await.unwrap();
+    let told = |row: PostbackRow| PostbackRow {
+        state: PostbackState::Told.as_str().to_owned(),
+        ..row
+    };
+    let (first, second, third) = (
+        waiting("cv_1", 1, 0),
+        waiting("cv_2", 1, 5),
+        told(waiting("cv_3", 2, 1)),
+    );
+    let other = PostbackRow {
+        publisher: "other".to_owned(),
+        ..first.clone()
+    };
+    let rows = [first.clone(), waiting("cv_2", 1, 3), waiting("cv_3", 2, 0)];
+    warehouse.write_postbacks(&rows).await.unwrap();
+    let rows = [
+        third.clone(),
+        second.clone(),
+        other.clone(),
+        waiting("cv_3", 1, 9),
+    ];
+    warehouse.write_postbacks(&rows).await.unwrap();
+
+    let waiting = warehouse.postbacks_waiting("pub", 9).await.unwrap();
+    assert_eq!(waiting, [second.clone(), first.clone()]);
+    assert_eq!(
+        warehouse.postbacks_waiting("pub", 1).await.unwrap(),
+        [second]
+    );
+    let mut of = warehouse
+        .postbacks_of(&["cv_1", "cv_3", "cv_4"])
+        .await
+        .unwrap();
+    of.sort_by(|a, b| (&a.conversion_id, &b.publisher).cmp(&(&b.conversion_id, &a.publisher)));
+    assert_eq!(of, [first, other, third]);
+    server.terminate();
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use store::{Ack, Backend as _, EventLog as _, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::{Metrics, WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, Sought, Warehouse, WarehouseError};
+use warehouse::{Batch, PostbackRow, Sought, Warehouse, WarehouseError};
 use worker::{Options, Sink, Worker};
 
 use crate::server::{PATIENCE, Server};
@@ -63,6 +63,10 @@ impl Sink for Reachable {
 
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         self.now().insert(batch).await
+    }
+
+    async fn postbacks(&self, conversions: &[&str]) -> Result<Vec<PostbackRow>, WarehouseError> {
+        self.now().postbacks_of(conversions).await
     }
 
     async fn held(

@@ -7,15 +7,30 @@ use store::{Identity, Journey};
 use warehouse::{ConversionRow, CreditRow, Money, Time};
 
 use crate::journey;
+use crate::notice::{Standing, Told};
 
 /// Journeys are a fold of the log and have never been restored from anything else.
 const EPOCH: u8 = 0;
 
+/// By what rows are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) told: &'a Told,
+}
+
+/// What a journey's conversions come to.
+#[derive(Debug, Default)]
+pub(crate) struct Conversions {
+    pub(crate) rows: Vec<ConversionRow>,
+    pub(crate) credits: Vec<CreditRow>,
+    /// As publishers see them; none where nobody is told.
+    pub(crate) standings: Vec<Standing>,
+}
+
 /// The rows of a journey. One without conversions has none.
-pub(crate) fn rows(
-    journey: &Journey,
-    rules: &Rules,
-) -> Result<(Vec<ConversionRow>, Vec<CreditRow>), RecordError> {
+pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordError> {
+    let By { rules, told } = by;
     let read = journey::read(&journey.entries)?;
     let version = CreditVersion {
         epoch: EPOCH,
@@ -24,7 +39,7 @@ pub(crate) fn rows(
         revision: journey.revision,
     }
     .pack();
-    let (mut conversions, mut credits) = (Vec::new(), Vec::new());
+    let mut made = Conversions::default();
     for conversion in read.conversions() {
         let mut row = ConversionRow {
             visitor: visitor(journey, conversion),
@@ -52,11 +67,16 @@ pub(crate) fn rows(
                 }
             }
         }
-        conversions.push(row);
+        if !told.is_empty() {
+            let standing = Standing::of(&row, conversion, &read, &journey.entries, rules);
+            made.standings.push(standing);
+        }
+        made.rows.push(row);
         let rows = split.iter();
-        credits.extend(rows.map(|credit| credit_row(conversion, credit, version)));
+        made.credits
+            .extend(rows.map(|credit| credit_row(conversion, credit, version)));
     }
-    Ok((conversions, credits))
+    Ok(made)
 }
 
 fn visitor(journey: &Journey, conversion: &Conversion) -> String {

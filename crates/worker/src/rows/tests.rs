@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{Identity, Journey, News, fold};
 
+use crate::notice::Told;
+use crate::rows::conversion::By;
 use crate::{journey, rows, sale};
 
 const T0: i64 = 1_800_000_000_000_000;
@@ -317,7 +319,12 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
         counted_by: None,
         capped: false,
     };
-    let (conversions, credits) = rows::conversion::rows(&journey, &Rules::default()).unwrap();
+    let by = By {
+        rules: &Rules::default(),
+        told: &Told::new(),
+    };
+    let made = rows::conversion::rows(&journey, by).unwrap();
+    let (conversions, credits) = (made.rows, made.credits);
     for conversion in conversions {
         out += &show("conversion", &conversion);
     }

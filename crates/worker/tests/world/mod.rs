@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Clock, Mono, Timestamp};
+use notifier::{Handoff, Outbox};
 use proto::{EventRecord, LeadRecord, Message as _};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,8 +17,8 @@ use store::{Ack, Backend as _, EventLog as _, Limits, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, Sought, WarehouseError};
-use worker::{Options, Progress, Sink, Worker};
+use warehouse::{Batch, PostbackRow, Sought, WarehouseError};
+use worker::{Options, Progress, Sink, Told, Worker};
 
 /// A person of more visitors links none.
 pub(crate) const VISITORS_PER_PERSON: usize = 2;
@@ -82,6 +83,10 @@ struct Inner {
     unsettled: bool,
     /// What the next inserts do; then they succeed.
     fates: VecDeque<Fate>,
+    /// What the notifier's next writes do.
+    outbox: VecDeque<Fate>,
+    /// Who is given the notices that were inserted.
+    handoff: Option<Handoff>,
     inserts: u32,
     /// Whether questions go unanswered.
     mute: bool,
@@ -106,7 +111,15 @@ impl Tables {
         self.0.lock().unwrap().mute = mute;
     }
 
-    fn died(&self) -> CancellationToken {
+    pub(crate) fn plan_outbox(&self, fates: impl IntoIterator<Item = Fate>) {
+        self.0.lock().unwrap().outbox = fates.into_iter().collect();
+    }
+
+    pub(crate) fn hand_to(&self, handoff: Handoff) {
+        self.0.lock().unwrap().handoff = Some(handoff);
+    }
+
+    pub(crate) fn died(&self) -> CancellationToken {
         self.0.lock().unwrap().died.clone()
     }
 
@@ -123,6 +136,48 @@ impl Tables {
         all.filter(|((of, _), _)| of == table)
             .map(|(_, row)| row)
             .collect()
+    }
+
+    /// Writes as it is planned.
+    async fn suffer(&self, fate: Fate, batch: &Batch) -> Result<(), WarehouseError> {
+        let lost = || Err(WarehouseError::Unreachable("planned".to_owned()));
+        match fate {
+            Fate::Succeed => self.write(batch, usize::MAX),
+            Fate::DieUnsettled => {
+                self.write(batch, usize::MAX);
+                self.0.lock().unwrap().unsettled = true;
+            }
+            Fate::Refuse => return lost(),
+            Fate::Swallow => {}
+            Fate::LoseAnswer => {
+                self.write(batch, usize::MAX);
+                return lost();
+            }
+            Fate::Die | Fate::DieHalfway => {
+                let most = if fate == Fate::Die {
+                    usize::MAX
+                } else {
+                    batch.len() / 2
+                };
+                self.write(batch, most);
+                self.died().cancel();
+                std::future::pending::<()>().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of `postbacks`, with their versions.
+    fn postback_rows(&self, of: impl Fn(&Value) -> bool) -> Vec<PostbackRow> {
+        let inner = self.0.lock().unwrap();
+        let rows = inner.rows.iter();
+        let rows = rows.filter(|((table, _), (_, row))| table == "postbacks" && of(row));
+        let read = rows.map(|(_, (version, row))| {
+            let mut row = row.clone();
+            row["version"] = (*version).into();
+            serde_json::from_value(row).unwrap()
+        });
+        read.collect()
     }
 
     fn write(&self, batch: &Batch, most: usize) {
@@ -157,6 +212,12 @@ impl Tables {
         push(&mut rows, "refusals", &["request_id"], &batch.refusals);
         push(
             &mut rows,
+            "postbacks",
+            &["conversion_id", "publisher"],
+            &batch.postbacks,
+        );
+        push(
+            &mut rows,
             "dead_letters",
             &["topic", "partition", "offset"],
             &batch.dead_letters,
@@ -165,6 +226,10 @@ impl Tables {
         for (key, version, row) in rows.into_iter().take(most) {
             match inner.rows.get(&key) {
                 Some((known, _)) if *known > version => {}
+                // Two notifiers may have made the same attempt; the first to say so holds.
+                Some((known, was)) if *known == version && key.0 == "postbacks" => {
+                    assert_eq!(was["notice_id"], row["notice_id"], "{key:?}");
+                }
                 Some((known, was)) if *known == version => {
                     assert_eq!(*was, row, "equal versions of {key:?} mean equal rows");
                 }
@@ -201,29 +266,9 @@ impl Sink for Tables {
             inner.inserts += 1;
             inner.fates.pop_front().unwrap_or(Fate::Succeed)
         };
-        let lost = || Err(WarehouseError::Unreachable("planned".to_owned()));
-        match fate {
-            Fate::Succeed => self.write(batch, usize::MAX),
-            Fate::DieUnsettled => {
-                self.write(batch, usize::MAX);
-                self.0.lock().unwrap().unsettled = true;
-            }
-            Fate::Refuse => return lost(),
-            Fate::Swallow => {}
-            Fate::LoseAnswer => {
-                self.write(batch, usize::MAX);
-                return lost();
-            }
-            Fate::Die | Fate::DieHalfway => {
-                let most = if fate == Fate::Die {
-                    usize::MAX
-                } else {
-                    batch.len() / 2
-                };
-                self.write(batch, most);
-                self.died().cancel();
-                std::future::pending::<()>().await;
-            }
+        self.suffer(fate, batch).await?;
+        if let Some(handoff) = &self.0.lock().unwrap().handoff {
+            handoff.offer(&batch.postbacks);
         }
         Ok(())
     }
@@ -241,6 +286,12 @@ impl Sink for Tables {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+
+    async fn postbacks(&self, conversions: &[&str]) -> Result<Vec<PostbackRow>, WarehouseError> {
+        Ok(self.postback_rows(|row| {
+            (row["conversion_id"].as_str()).is_some_and(|id| conversions.contains(&id))
+        }))
     }
 
     async fn held(
@@ -279,6 +330,29 @@ impl Sink for Tables {
     }
 }
 
+impl Outbox for Tables {
+    async fn waiting(
+        &self,
+        publisher: &str,
+        most: usize,
+    ) -> Result<Vec<PostbackRow>, WarehouseError> {
+        let mut waiting =
+            self.postback_rows(|row| row["state"] == "waiting" && row["publisher"] == publisher);
+        waiting.sort_by_key(|row| row.next_at.0);
+        waiting.truncate(most);
+        Ok(waiting)
+    }
+
+    async fn write(&self, rows: &[PostbackRow]) -> Result<(), WarehouseError> {
+        let fate = self.0.lock().unwrap().outbox.pop_front();
+        let batch = Batch {
+            postbacks: rows.to_vec(),
+            ..Batch::default()
+        };
+        self.suffer(fate.unwrap_or(Fate::Succeed), &batch).await
+    }
+}
+
 /// A store on disk that can be killed and opened again.
 pub(crate) struct World {
     dir: tempfile::TempDir,
@@ -288,6 +362,8 @@ pub(crate) struct World {
     pub(crate) metrics: Metrics,
     max_records: usize,
     instance: AtomicU32,
+    /// Who is told of conversions.
+    pub(crate) told: Told,
 }
 
 impl World {
@@ -304,6 +380,7 @@ impl World {
             metrics,
             max_records,
             instance: AtomicU32::new(0),
+            told: Told::new(),
         }
     }
 
@@ -334,6 +411,7 @@ impl World {
             overdue_every: Duration::ZERO,
             first_pause: Duration::from_micros(100),
             longest_pause: Duration::from_millis(1),
+            told: self.told.clone(),
             ..Options::new(self.instance.fetch_add(1, Ordering::SeqCst).into())
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
@@ -364,6 +442,19 @@ impl World {
             .await;
     }
 
+    /// Works until nobody waits to be told, either: somebody else tells them.
+    pub(crate) async fn until_told(&self) {
+        self.run(async |progress| {
+            progress.lag(self.local.log()) == Some(0)
+                && self
+                    .tables
+                    .of("postbacks")
+                    .iter()
+                    .all(|row| row["state"] != "waiting")
+        })
+        .await;
+    }
+
     /// Works until all of it was audited, too.
     pub(crate) async fn audit(&self) {
         self.run(async |progress| progress.unaudited(self.local.log()) == Some(0))
@@ -385,6 +476,7 @@ impl World {
             metrics,
             max_records,
             instance,
+            told,
         } = self;
         drop(local);
         let local = open(&dir, &clock);
@@ -396,6 +488,7 @@ impl World {
             metrics,
             max_records,
             instance,
+            told,
         }
     }
 }
