@@ -7,6 +7,8 @@
 mod consumers;
 mod entry;
 mod expiry;
+mod folding;
+mod forgetting;
 mod key;
 mod open;
 mod wait;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use domain::{AuctionId, LeadId, Timestamp};
 use parking_lot::Mutex;
-use proto::{LeadBody, LeadRecord, LeadState, Received};
+use proto::{LeadRecord, LeadState, Received};
 use store::{
     Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
     Lookup, PostingClaim, StoreError, Verdict,
@@ -33,7 +35,7 @@ use crate::past::{Ended, Past};
 use crate::sharded::Sharded;
 use consumers::Consumers;
 use entry::{Entry, Fold, Found, Keyed, Phase, Target};
-use expiry::{Leads, Quotes, WARM};
+use expiry::{Leads, Quotes};
 use open::OpenLeads;
 use wait::Waiting;
 
@@ -302,96 +304,6 @@ impl Inner {
         })
     }
 
-    /// Forgets a lead and what leads to it, if `may` still says so once everything is locked.
-    fn forget(&self, lead: LeadId, may: impl FnOnce(&Entry) -> bool) -> Option<Entry> {
-        let (key, quote) = {
-            let leads = self.leads.shard(&lead);
-            let entry = leads.get(&lead)?;
-            (entry.key, entry.quote)
-        };
-        let mut keys = key.as_ref().map(|key| self.keys.shard(key));
-        let mut quotes = quote.as_ref().map(|quote| self.used_quotes.shard(quote));
-        let mut leads = self.leads.shard(&lead);
-        let entry = leads.get(&lead)?;
-        if entry.key != key || entry.quote != quote || !may(entry) {
-            return None;
-        }
-        if let (Some(keys), Some(key)) = (&mut keys, &key)
-            && matches!(keys.get(key), Some(Keyed { target: Target::Lead(owner), .. }) if *owner == lead)
-        {
-            keys.remove(key);
-        }
-        if let (Some(quotes), Some(quote)) = (&mut quotes, &quote)
-            && quotes.get(quote) == Some(&lead)
-        {
-            quotes.remove(quote);
-        }
-        let entry = leads.remove(&lead)?;
-        entry.wake();
-        Some(entry)
-    }
-
-    /// Keeps of a lead that has ended only where its records are, once everybody has seen it.
-    fn cool(&self, lead: LeadId, now: Timestamp) {
-        let mut leads = self.leads.shard(&lead);
-        let Some(entry) = leads.get_mut(&lead) else {
-            return;
-        };
-        let Some(state) = entry.fold.whole() else {
-            return;
-        };
-        if !has_ended(state) || !self.past.keeps(state) {
-            return;
-        }
-        if !self.floor.passed(key_of(lead), state.applied) {
-            self.cooling.push(now.plus(WARM), lead);
-        } else if let Some(ended) = entry.cool() {
-            self.caps.close(lead, ended.legs);
-        }
-    }
-
-    /// Forgets a lead a day after its end, unless the worker has yet to see that.
-    fn expire(&self, lead: LeadId, now: Timestamp) {
-        let mut later = false;
-        let gone = self.forget(lead, |entry| {
-            let ended_at = match (&entry.fold, entry.phase) {
-                (Fold::Ended(ended), _) => ended.at,
-                (Fold::Whole { state, .. }, _) if has_ended(state) => {
-                    Timestamp::from_micros(state.ended_at_us)
-                }
-                // It comes back to the queue when it ends.
-                (Fold::Whole { .. }, _) => return false,
-                (Fold::Nothing, Phase::Admitted { lease }) => return lease <= now,
-                (Fold::Nothing, _) => {
-                    later = true;
-                    return false;
-                }
-            };
-            let seen = self.floor.passed(key_of(lead), entry.fold.applied());
-            later = !seen;
-            seen && ended_at.plus(KEPT) <= now
-        });
-        if later {
-            self.expiring.push(now.plus(KEPT), lead);
-        }
-        let legs = match gone.map(|entry| entry.fold) {
-            None => return,
-            Some(Fold::Nothing) => return self.consumers.lock().forget(lead),
-            Some(Fold::Ended(ended)) => ended.legs,
-            Some(Fold::Whole { state, records }) => Ended::new(&state, &records).legs,
-        };
-        self.caps.forget(lead, legs);
-    }
-
-    fn withdraw(&self, lead: LeadId) {
-        let gone = self.forget(lead, |entry| {
-            matches!(entry.phase, Phase::Admitted { .. }) && entry.fold.applied() == 0
-        });
-        if gone.is_some() {
-            self.consumers.lock().forget(lead);
-        }
-    }
-
     fn posting(&self, lead: LeadId) -> PostingClaim {
         match self.leads.shard(&lead).get_mut(&lead) {
             Some(entry) if matches!(entry.phase, Phase::Admitted { .. }) => {
@@ -451,87 +363,6 @@ impl Inner {
             Phase::Closed => true,
             Phase::Admitted { .. } | Phase::Posting | Phase::Answered => false,
         }
-    }
-
-    fn fold(&self, offset: u64, record: &LeadRecord) -> Result<Folded, StoreError> {
-        let lead = record.lead_id()?;
-        let partition = key_of(lead);
-        let (known, past) = {
-            let leads = self.leads.shard(&lead);
-            let entry = leads.get(&lead);
-            let past = entry.and_then(|entry| match &entry.fold {
-                Fold::Ended(ended) => Some(ended.clone()),
-                Fold::Nothing | Fold::Whole { .. } => None,
-            });
-            (entry.is_some(), past)
-        };
-        // Only the worker folds, and only what has ended is past: nobody changes it meanwhile.
-        let past = match past {
-            Some(ended) => {
-                let state = self.past.read(lead, self.partition(lead), &ended.records)?;
-                Some((state, ended))
-            }
-            None => None,
-        };
-        let cut_off = matches!(past, Some((None, _)));
-        if (!known || cut_off) && self.floor.was_folded(partition, offset) {
-            // Ended long ago and forgotten since: nothing of it counts again.
-            let (state, _) = store::fold::apply(None, offset, record)?;
-            return Ok(Folded {
-                state: Arc::new(state),
-                changes: Vec::new(),
-            });
-        }
-        // Keys come before leads: what a `received` claims is looked at first.
-        let mut fresh = Entry::new(LAPSED, None, None);
-        if let (false, Some(LeadBody::Received(received))) = (known, &record.body) {
-            self.name(lead, &mut fresh, received)?;
-        }
-        let mut leads = self.leads.shard(&lead);
-        let (before, mut records) = match (past, leads.get(&lead).map(|entry| &entry.fold)) {
-            (Some((state, ended)), _) => (state.map(Arc::new), ended.records.into_vec()),
-            (None, Some(Fold::Whole { state, records })) => {
-                (Some(Arc::clone(state)), records.clone())
-            }
-            (None, _) => (None, Vec::new()),
-        };
-        let applied = before.as_ref().map_or(0, |state| state.applied);
-        let (state, changes) = store::fold::apply(before.as_deref().cloned(), offset, record)?;
-        let state = Arc::new(state);
-        self.floor.fold(partition, offset);
-        if offset < applied {
-            // Folded before: nothing is another.
-            return Ok(Folded { state, changes });
-        }
-        records.push(offset);
-        if state.received.is_none() && state.legs.is_empty() {
-            // Nothing but a remark on a lead that is not known.
-            return Ok(Folded { state, changes });
-        }
-        let entry = leads.entry(lead).or_insert(fresh);
-        let partition = self.floor.partition(partition);
-        if let Some(before) = before {
-            self.open.remove(partition, &before, lead);
-        }
-        if !has_ended(&state) {
-            self.open.insert(partition, &state, lead);
-        } else if !entry.expiring {
-            entry.expiring = true;
-            self.expiring.push(self.clock.now().plus(KEPT), lead);
-        }
-        if has_ended(&state) {
-            self.cooling.push(self.clock.now().plus(WARM), lead);
-        }
-        entry.set_state(Arc::clone(&state), records);
-        drop(leads);
-        // Before anybody who waits looks again.
-        let now = self.clock.now();
-        let earlier = Earlier::of(&state)?;
-        self.consumers.lock().recorded(lead, earlier, now);
-        if let Some(entry) = self.leads.shard(&lead).get(&lead) {
-            entry.wake();
-        }
-        Ok(Folded { state, changes })
     }
 }
 
