@@ -130,18 +130,18 @@ impl Warehouse {
     /// Writes a batch. When this returns without an error, every row is acknowledged; after an
     /// error some may be there, and the whole batch is to be written again.
     pub async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
-        tokio::try_join!(
-            self.write(Table::Events, &batch.events),
-            self.write(Table::Leads, &batch.leads),
-            self.write(Table::Posts, &batch.posts),
-            self.write(Table::Auctions, &batch.auctions),
-            self.write(Table::Pings, &batch.pings),
-            self.write(Table::Conversions, &batch.conversions),
-            self.write(Table::Credits, &batch.credits),
-            self.write(Table::Refusals, &batch.refusals),
-            self.write(Table::Postbacks, &batch.postbacks),
-            self.write(Table::DeadLetters, &batch.dead_letters),
-        )?;
+        // One after the other: a batch is no hurry, and side by side they would take every core from
+        // those who are.
+        self.write(Table::Events, &batch.events).await?;
+        self.write(Table::Leads, &batch.leads).await?;
+        self.write(Table::Posts, &batch.posts).await?;
+        self.write(Table::Auctions, &batch.auctions).await?;
+        self.write(Table::Pings, &batch.pings).await?;
+        self.write(Table::Conversions, &batch.conversions).await?;
+        self.write(Table::Credits, &batch.credits).await?;
+        self.write(Table::Refusals, &batch.refusals).await?;
+        self.write(Table::Postbacks, &batch.postbacks).await?;
+        self.write(Table::DeadLetters, &batch.dead_letters).await?;
         Ok(())
     }
 
