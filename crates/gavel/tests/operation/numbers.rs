@@ -25,6 +25,12 @@ const NEEDS_A_CAUSE: &[(&str, &str)] = &[
     ("gavel_router_refusals_unlogged_total", "a full disk"),
     ("gavel_worker_failures_total", "a ClickHouse that is away"),
     ("gavel_worker_dead_letters_total", "a damaged record"),
+    (
+        "gavel_notifier_postbacks_total",
+        "a publisher with a postback",
+    ),
+    ("gavel_notifier_told_seconds", "a publisher with a postback"),
+    ("gavel_notifier_failures_total", "a ClickHouse that is away"),
 ];
 
 const LEADS: usize = 12;
