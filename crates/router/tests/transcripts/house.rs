@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toml_edit::{DocumentMut, Item, Table, value};
-use warehouse::{Batch, LeadRow, Sought, WarehouseError};
+use warehouse::{Batch, LeadRow, PostbackRow, Sought, WarehouseError};
 use worker::{Options, Progress, Sink, Worker};
 
 use crate::buyers::Buyers;
@@ -84,6 +84,10 @@ impl Sink for Tables {
             rows.insert(row.lead_id.clone(), row.clone());
         }
         Ok(())
+    }
+
+    async fn postbacks(&self, _: &[&str]) -> Result<Vec<PostbackRow>, WarehouseError> {
+        Ok(Vec::new())
     }
 
     async fn held(
