@@ -269,6 +269,26 @@ async fn a_replay_and_a_touch_that_changes_nothing_are_no_news() {
 }
 
 #[tokio::test]
+async fn a_conversion_that_turns_out_to_be_anothers_is_taken_back_from_who_was_told() {
+    let servers = Servers::new(4, None);
+    let mut world = World::new(start(), 100);
+    world.told = everybody();
+    // One visitor's clicks, of p0 and then of p1; the later one arrives after the conversion.
+    world.event(&click(2)).await;
+    world.event(&conversion(0, 2, 2, "approved", 10)).await;
+    tell(&world, &servers).await;
+    let told = |servers: &Servers| {
+        let last = servers.last(Memory::Keeps).into_values();
+        let said = last.map(|notice| format!("{} {}", notice.publisher, notice.status));
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&servers), ["p0 approved"]);
+    world.event(&click(7)).await;
+    tell(&world, &servers).await;
+    assert_eq!(told(&servers), ["p0 reversed", "p1 approved"]);
+}
+
+#[tokio::test]
 async fn a_dead_publisher_delays_nobody() {
     let servers = Servers::new(3, Some("p0"));
     let mut world = World::new(start(), 100);
