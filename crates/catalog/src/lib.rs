@@ -41,5 +41,4 @@ pub use snapshot::{
 };
 pub use tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
-    Repeat, TxidScope,
 };

@@ -22,10 +22,6 @@ pub struct Goal {
     pub window: Duration,
     /// What a conversion begins as, if its sender does not say.
     pub approval: Approval,
-    /// Whether one click, or one visitor, may convert more than once.
-    pub repeat: Repeat,
-    /// Among which conversions an order id is one of a kind.
-    pub txid_scope: TxidScope,
     /// The step on a buyer's way that it stands for, for the credit models that weigh those.
     pub milestone: Option<Milestone>,
     /// Whether a pixel's word is as good as a server's. If not, its conversions are `pending`.
@@ -75,24 +71,6 @@ impl Approval {
             Self::Hold { .. } => ConversionStatus::Held,
         }
     }
-}
-
-/// Whether one click, or one visitor, may convert more than once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// Every order counts.
-    Yes,
-    /// The first one counts; later ones are kept and not paid.
-    No,
-}
-
-/// Among which conversions an order id is one of a kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TxidScope {
-    /// Those of one click: two clicks with the same order id are two conversions.
-    Click,
-    /// Those of the campaign: they are one.
-    Campaign,
 }
 
 /// A step on a buyer's way.

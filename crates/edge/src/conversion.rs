@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use catalog::{Campaign, Goal, PixelTrust, TxidScope};
+use catalog::{Campaign, Goal, PixelTrust};
 use domain::{CampaignName, ConversionStatus, Currency, EventId, GoalName, Micros};
 use httpd::Issue;
 use proto::{Conversion, EventBody, EventRecord};
@@ -71,7 +71,6 @@ impl Flag {
 pub(crate) struct Said {
     campaign: CampaignName,
     goal: GoalName,
-    scope: TxidScope,
     door: Door,
     pub(crate) head: Head,
     txid: String,
@@ -125,7 +124,6 @@ impl Said {
         Ok(Self {
             campaign: campaign.name.clone(),
             goal: goal.name.clone(),
-            scope: goal.txid_scope,
             door,
             head,
             txid: opaque(txid),
@@ -143,10 +141,9 @@ impl Said {
             return None;
         }
         let [click, _, visitor, ..] = self.head.parts();
-        let (click, visitor) = match (self.txid.is_empty(), self.scope) {
-            (true, _) if click.is_empty() => (click, visitor),
-            (false, TxidScope::Campaign) => ("".into(), "".into()),
-            _ => (click, "".into()),
+        let visitor = match self.txid.is_empty() && click.is_empty() {
+            true => visitor,
+            false => "".into(),
         };
         let (campaign, goal) = (self.campaign.as_str().into(), self.goal.as_str().into());
         let parts = [campaign, goal, click, visitor, self.txid.as_str().into()];
