@@ -40,6 +40,7 @@ use store::{Backend, Sealer};
 use telemetry::Metrics;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use finder::{Finder, Finding, Found};
@@ -97,6 +98,7 @@ pub struct Router<B: Backend> {
     instance: u64,
     runtime: Handle,
     tasks: TaskTracker,
+    stopped: CancellationToken,
     places: Arc<Semaphore>,
 }
 
@@ -120,14 +122,19 @@ impl<B: Backend> Router<B> {
             instance: parts.instance,
             runtime: parts.runtime,
             tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
             places: Arc::new(Semaphore::new(parts.leads)),
         }))
     }
 
-    /// Waits until all leads and pings in progress have ended, at most `limit`. False if some had not.
-    pub async fn drain(&self, limit: Duration) -> bool {
+    /// Waits until all leads and pings in progress have ended, at most `limit`. Those that had not, so
+    /// many, are given up where they are: the log says what becomes of them.
+    pub async fn drain(&self, limit: Duration) -> usize {
         self.tasks.close();
-        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+        let ended = tokio::time::timeout(limit, self.tasks.wait()).await;
+        let left = ended.map_or_else(|_| self.tasks.len(), |()| 0);
+        self.stopped.cancel();
+        left
     }
 
     /// Leads and pings in progress.

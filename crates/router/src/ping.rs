@@ -69,9 +69,10 @@ impl<B: Backend> Router<B> {
         attempt.auction(auction);
         let router = Arc::clone(self);
         let work = async move {
-            let answer = router.quote_for(&caller, auction, request, keyed).await;
+            let quote = router.quote_for(&caller, auction, request, keyed);
+            let answer = router.stopped.run_until_cancelled(quote).await;
             drop(place);
-            answer
+            answer.unwrap_or(Err(Refused::Unavailable("the ping was interrupted")))
         };
         let task = self.tasks.spawn_on(work, &self.runtime);
         task.await

@@ -265,8 +265,11 @@ impl<B: Backend> Router<B> {
         let (told, answer) = oneshot::channel();
         let router = Arc::clone(self);
         let work = async move {
-            // Nobody may listen any more: the lead goes on all the same.
-            let _ = told.send(router.run_lead(job).await);
+            let lead = router.stopped.run_until_cancelled(router.run_lead(job));
+            if let Some(answer) = lead.await {
+                // Nobody may listen any more: the lead went on all the same.
+                let _ = told.send(answer);
+            }
             drop(place);
         };
         self.tasks.spawn_on(work, &self.runtime);

@@ -223,8 +223,8 @@ async fn serve(
     readiness.drain();
     end_public.cancel();
     joined("listener", public.await);
-    if !router.drain(config.limits.drain_timeout).await {
-        let left = router.in_progress();
+    let left = router.drain(config.limits.drain_timeout).await;
+    if left > 0 {
         tracing::warn!(left, "leads in progress were left: their records end them");
     }
     end_worker.cancel();

@@ -115,13 +115,7 @@ impl House {
         let port = || Arc::new(clock) as Arc<dyn Clock>;
         let tasks = TaskTracker::new();
         let buyers = Buyers::open(clock, tasks.clone()).await;
-        let text = whole(catalog, buyers.address);
-        let admin = [KeyDigest::of(ADMIN)];
-        let snapshot = catalog::load_catalog("catalog", &text, &BTreeMap::new(), &admin);
-        let snapshot = Arc::new(snapshot.unwrap_or_else(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            panic!("{}", problems.join("\n"))
-        }));
+        let snapshot = Arc::new(snapshot(catalog, buyers.address));
         let backend = Local::open(LocalOptions::default(), port()).unwrap();
         let metrics = Metrics::new();
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -172,6 +166,17 @@ impl House {
             progress,
         }
     }
+}
+
+/// What a scenario's catalog comes to.
+pub(crate) fn snapshot(catalog: &str, buyers: SocketAddr) -> Snapshot {
+    let text = whole(catalog, buyers);
+    let admin = [KeyDigest::of(ADMIN)];
+    let snapshot = catalog::load_catalog("catalog", &text, &BTreeMap::new(), &admin);
+    snapshot.unwrap_or_else(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        panic!("{}", problems.join("\n"))
+    })
 }
 
 /// The scenario's catalog over the common one, with what every contract needs.

@@ -32,6 +32,7 @@
 //! release north                           lets answers that are `held` go
 //! join                                    shows what background requests were answered
 //! wait 30s                                time passes: timers fire, the worker does what is due
+//! stop                                    the router stops, and gives up what it is at
 //! fold                                    lets leads end and the worker catch up
 //! ```
 //! An answer is `bids 14.00`, `bids 14.00 for 60s`, `no bid`, `accepts`, `accepts at 12.00`,
@@ -51,6 +52,7 @@
 )]
 
 mod buyers;
+mod choices;
 mod client;
 mod clock;
 mod hangups;
@@ -122,6 +124,7 @@ scenarios! {
     doubt_is_sold_again
     everybody_refuses
     choosy_contracts
+    every_window_has_its_cap
     everything_wrong_at_once
     look_ups
     no_consent_to_give
@@ -131,9 +134,14 @@ scenarios! {
     policy_priority
     policy_round_robin
     posts_that_are_refused
+    one_connection_to_a_buyer
+    promises_break_even_and_keep_margin
+    promises_keep_margin_and_reprice
     rank_by_margin
     rank_by_payout
     rates
     test_leads
+    the_ladder_goes_on_after_tmax
+    the_router_stops
     too_little_time
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use domain::{Clock as _, Timestamp};
 use serde_json::{Value, json};
@@ -97,6 +98,9 @@ impl Scene {
             self.house.buyers.release(contract);
         } else if let Some(asked) = line.strip_prefix("until ") {
             self.until(asked).await;
+        } else if line == "stop" {
+            // A timer of no length waits for the next tick.
+            tokio::join!(self.house.router.drain(Duration::ZERO), moment());
         } else if line == "fold" {
             self.fold().await;
             self.got();
