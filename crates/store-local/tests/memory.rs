@@ -15,7 +15,8 @@ use domain::{
     Timestamp, TrackKey, VisitorId,
 };
 use proto::{
-    CapFact, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, Message as _, TouchEntry,
+    CapFact, Conversion, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, Message as _,
+    TouchEntry,
 };
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
@@ -267,4 +268,69 @@ async fn a_visitor_with_five_clicks_takes_little_memory() {
     let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / VISITORS;
     println!("{each} bytes for each visitor");
     assert!(each <= MOST_OF_A_VISITOR, "{each} bytes for each visitor");
+}
+
+/// Bytes of a visitor with a click and an order, and of what the order keeps.
+const MOST_OF_A_BUYER: usize = 1500;
+
+#[tokio::test]
+async fn a_visitor_who_ordered_takes_little_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let store = Local::open(LocalOptions::default(), clock.port()).unwrap();
+    let (entropy, key) = (SeededEntropy::new(5), TrackKey::new([3; 32]));
+    let now = clock.wall();
+    let order = async |n: usize| {
+        let visitor = VisitorId::mint(now, &entropy, &key);
+        let click = ClickId::mint(now, &entropy, &visitor, &key);
+        let event = |body| JourneyUpdate {
+            identity: Identity::Visitor(visitor),
+            ts_us: now.as_micros(),
+            news: News::Event(JourneyEntry {
+                id: EventId::mint(now, &entropy).as_bytes().to_vec(),
+                ts_us: now.as_micros(),
+                click_id: click.as_bytes().to_vec(),
+                body: Some(body),
+                ..JourneyEntry::default()
+            }),
+        };
+        let touch = TouchEntry {
+            publisher: "a-publisher".into(),
+            link: "a-link-of-it".into(),
+            campaign: "a-campaign".into(),
+            ..TouchEntry::default()
+        };
+        let sale = Conversion {
+            campaign: "a-campaign".into(),
+            goal: "sale".into(),
+            txid: format!("order-{n}"),
+            currency: "USD".into(),
+            status: "approved".into(),
+            source: "postback".into(),
+            ..Conversion::default()
+        };
+        let mut next = vec![
+            event(JourneyBody::Touch(touch)),
+            event(JourneyBody::Conversion(sale)),
+        ];
+        // What they tell each other, until nobody has anything to say.
+        while !next.is_empty() {
+            let applied = store.journeys().apply(next, (0, 0)).await.unwrap();
+            next = (applied.tellings.into_iter())
+                .map(|telling| JourneyUpdate {
+                    identity: telling.to,
+                    ts_us: telling.ts_us,
+                    news: News::Told(telling.from, telling.what),
+                })
+                .collect();
+        }
+    };
+    const ORDERS: usize = 10_000;
+    let before = LIVE.load(Ordering::Relaxed);
+    for n in 0..ORDERS {
+        order(n).await;
+    }
+    let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / ORDERS;
+    println!("{each} bytes for each visitor with an order");
+    assert!(each <= MOST_OF_A_BUYER, "{each} bytes");
 }

@@ -22,6 +22,7 @@ mod events;
 mod learn;
 mod node;
 mod record;
+mod set;
 
 use std::future::Future;
 use std::sync::Arc;

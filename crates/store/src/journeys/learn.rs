@@ -60,7 +60,7 @@ impl Node {
             tellings.extend(self.learn(me, ts_us, News::Event(entry), limits));
         }
         if let Some(ties) = waited.ties {
-            for person in ties.persons {
+            for person in ties.persons.iter().copied() {
                 tellings.extend(self.learn(me, ts_us, News::Person(person), limits));
             }
             self.ties().lent.extend(ties.lent);
@@ -119,7 +119,7 @@ impl Node {
                 for touch in self.own.touches() {
                     out.tell(to, What::Touch(touch));
                 }
-                let followers = self.ties.iter().flat_map(|ties| &ties.followers);
+                let followers = self.ties.iter().flat_map(|ties| ties.followers.iter());
                 for follower in followers {
                     out.tell(*follower, What::Person(person));
                 }

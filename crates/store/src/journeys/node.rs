@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
+use litemap::LiteMap;
 use proto::JourneyEntry;
 
 use super::events::{Events, is_conversion};
+use super::set::Set;
 use super::{Identity, Journey, Person};
 
 /// How much an identity keeps. What is told beyond [`Limits::ties`] is not remembered: the bound of
@@ -32,13 +34,15 @@ pub struct Node {
     pub(super) ties: Option<Box<Ties>>,
 }
 
+/// Most have one of each, and there are millions: sorted vectors, where a leaf of a tree has room for
+/// eleven.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ties {
-    pub(super) persons: BTreeSet<Person>,
-    pub(super) followers: BTreeSet<Identity>,
-    pub(super) heard: BTreeMap<Identity, Heard>,
-    pub(super) claims: BTreeMap<ClickId, Place>,
-    pub(super) lent: BTreeMap<(Identity, ClickId), Loan>,
+    pub(super) persons: Set<Person>,
+    pub(super) followers: Set<Identity>,
+    pub(super) heard: LiteMap<Identity, Heard>,
+    pub(super) claims: LiteMap<ClickId, Place>,
+    pub(super) lent: LiteMap<(Identity, ClickId), Loan>,
 }
 
 /// Event time and id.
@@ -48,7 +52,7 @@ pub(super) type Place = (i64, Vec<u8>);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Heard {
     pub(super) touches: Events,
-    pub(super) persons: BTreeSet<Person>,
+    pub(super) persons: Set<Person>,
     pub(super) parted: bool,
 }
 
@@ -97,7 +101,7 @@ impl Node {
                 touches.extend(heard.touches.iter().map(sort));
             }
         }
-        for ((_, click), loan) in &ties.lent {
+        for ((_, click), loan) in ties.lent.iter() {
             if loan.best.as_ref().is_none_or(|(_, best)| best == click) {
                 let lent = loan.entries.iter().map(|mut entry| {
                     entry.click_id = click.as_bytes().to_vec();
@@ -114,7 +118,7 @@ impl Node {
 
     /// Whose touches its conversions look back on, besides its own.
     fn looks_at(&self, me: Identity, ties: &Ties) -> BTreeSet<Identity> {
-        let persons = |persons: &BTreeSet<Person>| {
+        let persons = |persons: &Set<Person>| {
             let persons = persons.iter().copied().map(Identity::Person);
             persons.collect::<BTreeSet<_>>()
         };

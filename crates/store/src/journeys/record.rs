@@ -1,7 +1,5 @@
 //! Identities, what they tell, and nodes, as records.
 
-use std::collections::BTreeSet;
-
 use domain::{ClickId, VisitorId};
 use proto::{
     Follow, Heard as HeardState, JourneyState, LentState, OrderClaim, Parted, Party, RecordError,
@@ -10,6 +8,7 @@ use proto::{
 
 use super::events::Events;
 use super::node::{Heard, Loan, Node, Place, Ties};
+use super::set::Set;
 use super::{Identity, Person, Telling, What};
 
 fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], RecordError> {
@@ -172,11 +171,11 @@ impl Node {
     }
 }
 
-fn bytes(persons: &BTreeSet<Person>) -> Vec<Vec<u8>> {
+fn bytes(persons: &Set<Person>) -> Vec<Vec<u8>> {
     persons.iter().map(|person| person.to_vec()).collect()
 }
 
-fn persons(bytes: &[Vec<u8>]) -> Result<BTreeSet<Person>, RecordError> {
+fn persons(bytes: &[Vec<u8>]) -> Result<Set<Person>, RecordError> {
     bytes.iter().map(|person| fixed(person, "person")).collect()
 }
 
