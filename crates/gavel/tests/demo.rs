@@ -75,6 +75,7 @@ fn a_short_demo_prints_its_object_and_all_checks_hold() {
         "events",
         "leads",
         "pings",
+        "postbacks",
         "posts",
     ] {
         assert!(

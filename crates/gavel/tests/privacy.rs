@@ -54,7 +54,7 @@ fn planted_personal_data_is_found_nowhere() {
     if library::library().is_none() {
         return;
     }
-    let running = Running::start("", "", "debug");
+    let running = Running::start("", "", "", "debug");
     let ask = |sql: &str| running.ask(sql);
     plant(running.address("public"));
     running.until_ready();

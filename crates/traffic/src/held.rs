@@ -279,7 +279,7 @@ impl Held {
 }
 
 /// A decimal, quoted or not; ClickHouse leaves trailing zeros out.
-fn money<'de, D: Deserializer<'de>>(from: D) -> Result<Micros, D::Error> {
+pub(crate) fn money<'de, D: Deserializer<'de>>(from: D) -> Result<Micros, D::Error> {
     let value = serde_json::Value::deserialize(from)?;
     let text = match value {
         serde_json::Value::String(text) => text,

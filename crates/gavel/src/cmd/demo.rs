@@ -1,6 +1,7 @@
 //! `gavel demo`: the main job on this machine. Buyers and the service run as child processes, visitors,
-//! publishers and an advertiser call its public HTTP interface, and at the end three books are held
-//! against each other: what clients were told, what buyers journalled, what ClickHouse holds.
+//! publishers and an advertiser call its public HTTP interface, one publisher takes postbacks, and at
+//! the end the books are held against each other: what clients were told, what buyers journalled, what
+//! the publisher's endpoint heard, what ClickHouse holds.
 
 mod cast;
 mod freshness;
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic::{
     Book, Books, Buyers, Clients, Control, ControlCall, Dice, Driver, Gate, Held, LeadTold, Live,
-    Patience, Pool, Run, Seconds, Steal, Told,
+    Patience, Pool, Postbacks, Run, Seconds, Steal, Told,
 };
 
 use super::Failure;
@@ -43,6 +44,8 @@ const CLIENT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECTIONS: usize = 256;
 /// How long ClickHouse may take to catch up at the end.
 const CATCH_UP: Duration = Duration::from_secs(60);
+/// How long the publisher may not have been told everything at the end.
+const TELL: Duration = Duration::from_secs(30);
 /// How often a lead that was `pending` is looked up at the end.
 const LOOK_UPS: u32 = 50;
 const LOOK_UP_PAUSE: Duration = Duration::from_millis(200);
@@ -107,6 +110,7 @@ struct Interrupted;
 struct Gathered {
     told: Vec<Told>,
     held: Held,
+    postbacks: Postbacks,
     totals: report::Totals,
     control: Vec<ControlCall>,
     seconds: Seconds,
@@ -138,7 +142,7 @@ async fn play(
     cleared?;
 
     let entries = sandbox::read_journals(&home.journals())?;
-    let checks = Books {
+    let mut checks = Books {
         clients: Clients::of(&gathered.told),
         buyers: Buyers::of(&entries),
         held: &gathered.held,
@@ -146,6 +150,7 @@ async fn play(
         run: Run::Undisturbed,
     }
     .checks();
+    checks.extend(gathered.postbacks.checks());
     Ok(Report::of(&gathered, &entries, checks))
 }
 
@@ -209,10 +214,12 @@ async fn perform(
     eprintln!("waiting for the last leads to end and for ClickHouse to catch up");
     end_pending(&driver).await?;
     stage.caught_up(CATCH_UP).await?;
+    let postbacks = stage.postbacks(TELL).await?;
     let warehouse = stage.warehouse();
     let told = driver.book.read().context("clients.jsonl")?;
     Ok(Gathered {
         held: Held::read(&warehouse).await?,
+        postbacks,
         totals: report::Totals::read(&warehouse).await?,
         control: control.calls(),
         seconds: steal.seconds(),

@@ -50,7 +50,7 @@ fn every_magic_zip_does_what_it_says_and_no_report_shows_it() {
     if library::library().is_none() {
         return;
     }
-    let running = Running::start("", "post_timeout = \"1s\"\n", "info");
+    let running = Running::start("", "post_timeout = \"1s\"\n", "", "info");
     let mut heard = Vec::new();
     for (person, (zip, magic)) in Magic::ALL.into_iter().enumerate() {
         let answer = post(&running, person, zip, true);

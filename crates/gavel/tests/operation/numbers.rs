@@ -25,11 +25,6 @@ const NEEDS_A_CAUSE: &[(&str, &str)] = &[
     ("gavel_router_refusals_unlogged_total", "a full disk"),
     ("gavel_worker_failures_total", "a ClickHouse that is away"),
     ("gavel_worker_dead_letters_total", "a damaged record"),
-    (
-        "gavel_notifier_postbacks_total",
-        "a publisher with a postback",
-    ),
-    ("gavel_notifier_told_seconds", "a publisher with a postback"),
     ("gavel_notifier_failures_total", "a ClickHouse that is away"),
 ];
 
@@ -71,7 +66,14 @@ fn every_metric_shows_after_a_days_work_and_no_line_comes_with_a_lead() {
     if library::library().is_none() {
         return;
     }
-    let running = Running::start("", "", "info");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let secret = "a-secret-of-alpha-media";
+    let endpoint = runtime.block_on(traffic::Endpoint::start(secret)).unwrap();
+    let postback = format!(
+        "[publishers.alpha-media.postback]\nurl = \"{}\"\nsecret = \"{secret}\"\n",
+        endpoint.url()
+    );
+    let running = Running::start("", "", &postback, "info");
     running.until_ready();
     let (publisher, advertiser) = ("demo-publisher-alpha-media", "demo-postback-token-auto-us");
     let arrived = |leads: usize| {
@@ -136,9 +138,11 @@ fn every_metric_shows_after_a_days_work_and_no_line_comes_with_a_lead() {
         names.filter(|name| !shown(name)).collect()
     };
     let causes: Vec<&str> = NEEDS_A_CAUSE.iter().map(|(name, _)| *name).collect();
-    // The auditor comes last.
-    until("the auditor has looked", || {
-        !absent().contains(&Metric::WorkerAudited.name())
+    // The auditor and the notifier come last.
+    until("the auditor has looked, and the publisher was told", || {
+        let absent = absent();
+        let late = [Metric::WorkerAudited, Metric::NotifierToldSeconds];
+        late.iter().all(|metric| !absent.contains(&metric.name()))
     });
     let mut absent = absent();
     absent.retain(|name| !causes.contains(name));

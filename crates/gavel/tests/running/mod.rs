@@ -63,9 +63,9 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts both; `vars` goes into the catalog's variables, `config` before them, `log` is the
-    /// level of the log.
-    pub(crate) fn start(config: &str, vars: &str, log: &str) -> Self {
+    /// Starts both; `vars` goes into the catalog's variables, `config` before them, `more` behind the
+    /// catalog, `log` is the level of the log.
+    pub(crate) fn start(config: &str, vars: &str, more: &str, log: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -78,11 +78,13 @@ impl Running {
             .arg(root.join("deploy/sandbox/steady.toml"));
         let sandbox = Process::start(&mut sandbox, &outside.path().join("stderr"));
 
+        let catalog = outside.path().join("catalog.toml");
+        let shipped = fs::read_to_string(root.join("deploy/catalog/auto-us.toml")).unwrap();
+        fs::write(&catalog, format!("{shipped}\n{more}")).unwrap();
         let mut text = format!(
-            "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"127.0.0.1:{}\"\n{config}[catalog]\nfile = {:?}\n[catalog.vars]\n{vars}",
+            "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"127.0.0.1:{}\"\n{config}[catalog]\nfile = {catalog:?}\n[catalog.vars]\n{vars}",
             home.path().join("data"),
             free_port(),
-            root.join("deploy/catalog/auto-us.toml"),
         );
         for (number, buyer) in (1..).zip(sandbox.ready["buyers"].as_array().unwrap()) {
             let address = buyer["addr"].as_str().unwrap();

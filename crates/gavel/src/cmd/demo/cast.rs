@@ -6,7 +6,7 @@ use std::time::Duration;
 use traffic::{Link, Mix, Publisher, Vertical, Wanted, World};
 
 /// The shipped catalog.
-pub(super) const CATALOG: &str = include_str!("../../../../../deploy/catalog/auto-us.toml");
+const CATALOG: &str = include_str!("../../../../../deploy/catalog/auto-us.toml");
 
 /// The campaign whose ten contracts exclude no lead: overhead is measured on it.
 pub(super) const MEASURED: &str = "auto-us";
@@ -15,6 +15,15 @@ const TARGETED: &str = "auto-us-targeted";
 
 /// The operator's key.
 pub(super) const OPERATOR_KEY: &str = "demo-key-of-operator";
+
+/// The publisher that takes postbacks, and the key of their signatures.
+pub(super) const TOLD: &str = "alpha-media";
+pub(super) const SECRET: &str = "demo-secret-of-alpha-media";
+
+/// The shipped catalog, with a postback to this URL.
+pub(super) fn catalog(url: &str) -> String {
+    format!("{CATALOG}\n[publishers.{TOLD}.postback]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n")
+}
 
 /// How many contracts each campaign has.
 pub(super) fn book_sizes() -> BTreeMap<String, u32> {
@@ -35,7 +44,7 @@ pub(super) fn world() -> World {
     World {
         publishers: vec![
             publisher(
-                "alpha-media",
+                TOLD,
                 vec![
                     link("alpha-search", MEASURED),
                     link("alpha-social", MEASURED),

@@ -131,6 +131,7 @@ impl Report {
         let Gathered {
             told,
             held,
+            postbacks: _,
             totals,
             control,
             seconds,

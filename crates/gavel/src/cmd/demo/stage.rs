@@ -1,4 +1,5 @@
-//! The demo's directory and its child processes: buyers and the service, on ports that were free.
+//! The demo's directory, its child processes - buyers and the service - and a publisher's endpoint, on
+//! ports that were free.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,9 +14,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
-use traffic::{Plan, Pool, Service, Warehouse, caught_up, free_addresses};
+use traffic::{Endpoint, Plan, Pool, Postbacks, Service, Warehouse, caught_up, free_addresses};
 
-use super::cast::{CATALOG, OPERATOR_KEY};
+use super::cast::{self, OPERATOR_KEY};
 use crate::cmd::Failure;
 
 /// How long buyers may take to listen.
@@ -111,9 +112,10 @@ struct Sandbox {
     buyers: Vec<SocketAddr>,
 }
 
-/// The running children.
+/// The running children, and whom they tell.
 pub(super) struct Stage {
     plan: Plan,
+    endpoint: Endpoint,
     service: Service,
     sandbox: Sandbox,
     operator: Pool,
@@ -126,7 +128,11 @@ impl Stage {
         let gavel = std::env::current_exe().context("cannot find this program's own file")?;
         let sandbox = start_buyers(&gavel, &home.journals()).await?;
         let catalog = home.dir().join("auto-us.toml");
-        std::fs::write(&catalog, CATALOG).with_context(|| catalog.display().to_string())?;
+        let endpoint = Endpoint::start(cast::SECRET)
+            .await
+            .context("cannot listen for postbacks")?;
+        std::fs::write(&catalog, cast::catalog(&endpoint.url()))
+            .with_context(|| catalog.display().to_string())?;
         let vars: BTreeMap<String, String> = (1..)
             .zip(&sandbox.buyers)
             .map(|(number, addr)| (format!("sandbox_{number:02}"), format!("http://{addr}")))
@@ -151,6 +157,7 @@ impl Stage {
             .await?;
         Ok(Self {
             plan,
+            endpoint,
             service,
             sandbox,
             operator,
@@ -174,6 +181,12 @@ impl Stage {
 
     pub(super) async fn caught_up(&self, limit: Duration) -> Result<()> {
         Ok(caught_up(&self.operator, limit, self.clock.as_ref()).await?)
+    }
+
+    /// What the publisher was told, once nothing waits to be told or the limit is reached.
+    pub(super) async fn postbacks(&self, limit: Duration) -> Result<Postbacks> {
+        let (warehouse, clock) = (self.warehouse(), self.clock.as_ref());
+        Ok(Postbacks::read(&self.endpoint, cast::TOLD, &warehouse, limit, clock).await?)
     }
 
     /// Becomes ready if a child ends before its time.
