@@ -100,13 +100,14 @@ pub(crate) trait Answers {
     fn filter(&mut self) -> Verdict;
 }
 
-/// Whether a contract takes a lead. `Ok(true)` if a check waits for the whole lead.
+/// Whether a contract takes a lead; the first check that waits for a field is left in `waits`.
 pub(crate) fn judge(
     terms: &Terms,
     context: &Context,
     place: Place<'_>,
     mut answers: impl Answers,
-) -> Result<bool, Failed> {
+    waits: &mut Option<Check>,
+) -> Result<(), Failed> {
     let ensure = |holds: bool, check, reason| match holds {
         true => Ok(()),
         false => Err(Failed { check, reason }),
@@ -128,16 +129,16 @@ pub(crate) fn judge(
         Check::Sources,
         ContractReason::SourceBlocked,
     )?;
-    let mut deferred = match answers.filter() {
-        Verdict::Pass => false,
-        Verdict::Unknown => true,
+    match answers.filter() {
+        Verdict::Pass => {}
+        Verdict::Unknown => *waits = Some(Check::Filter),
         Verdict::Fail(field) => {
             return Err(Failed {
                 check: Check::Filter,
                 reason: ContractReason::Filtered(field),
             });
         }
-    };
+    }
     let states = terms
         .states
         .as_ref()
@@ -145,13 +146,14 @@ pub(crate) fn judge(
     let zips = terms.zips.as_ref().map(|zips| zips.check(place.zip));
     for (check, holds) in [(Check::States, states), (Check::Zips, zips)] {
         ensure(holds != Some(Holds::No), check, ContractReason::Geo)?;
-        deferred |= holds == Some(Holds::Unknown);
+        if holds == Some(Holds::Unknown) {
+            waits.get_or_insert(check);
+        }
     }
     context.consumer.check(terms).map_err(|reason| Failed {
         check: Check::Consumer,
         reason,
-    })?;
-    Ok(deferred)
+    })
 }
 
 /// A contract that is asked for itself alone.
@@ -182,11 +184,12 @@ pub(crate) fn judge_one(
     terms: &Terms,
     context: &Context,
     lead: &LeadView<'_>,
-) -> Result<bool, Failed> {
+    waits: &mut Option<Check>,
+) -> Result<(), Failed> {
     let alone = Alone {
         terms,
         context,
         lead,
     };
-    judge(terms, context, Place::of(lead), alone)
+    judge(terms, context, Place::of(lead), alone, waits)
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{
-    BuyerName, ContractName, ContractReason, CounterKey, FullLead, PingFields, PublisherName,
-    Timestamp,
+    BuyerName, ContractName, ContractReason, CounterKey, FieldName, FullLead, PingFields,
+    PublisherName, Timestamp,
 };
 use filter::{Cell, Fields, Filter};
 
@@ -24,6 +24,13 @@ pub enum LeadView<'a> {
     Ping(&'a PingFields),
     /// All there is.
     Full(&'a FullLead),
+    /// What a record of the whole lead tells without being unsealed.
+    Recorded {
+        /// The fields that are in clear.
+        fields: &'a PingFields,
+        /// Those that are sealed, if the lead had them at all.
+        sealed: &'a BTreeSet<FieldName>,
+    },
 }
 
 impl Fields for LeadView<'_> {
@@ -31,6 +38,13 @@ impl Fields for LeadView<'_> {
         let (value, without) = match self {
             Self::Ping(ping) => (ping.get(name), Cell::Later),
             Self::Full(lead) => (lead.get(name), Cell::Absent),
+            Self::Recorded { fields, sealed } => {
+                let without = match sealed.contains(name) {
+                    true => Cell::Later,
+                    false => Cell::Absent,
+                };
+                (fields.get(name), without)
+            }
         };
         value.map_or(without, Cell::Value)
     }
@@ -195,13 +209,14 @@ pub fn screen(book: &Book, context: &Context, lead: LeadView<'_>) -> Screened {
             asked: *asked,
             terms,
         };
-        match judge(terms, context, place, together) {
-            Ok(deferred) => {
+        let mut waits = None;
+        match judge(terms, context, place, together, &mut waits) {
+            Ok(()) => {
                 let named = |rule, _: &Filter| known.filter(asked.filter + 1 + rule);
                 let named = terms.price.named_by(named);
                 passed.push(Passed {
                     slot,
-                    deferred: deferred || named.is_some_and(|named| named.deferred),
+                    deferred: waits.is_some() || named.is_some_and(|named| named.deferred),
                     named,
                 });
             }
@@ -233,5 +248,8 @@ pub(crate) fn check(
     context: &Context,
     lead: LeadView<'_>,
 ) -> Result<bool, ContractReason> {
-    judge_one(terms, context, &lead).map_err(|failed| failed.reason)
+    let mut waits = None;
+    let judged = judge_one(terms, context, &lead, &mut waits);
+    judged.map_err(|failed| failed.reason)?;
+    Ok(waits.is_some())
 }

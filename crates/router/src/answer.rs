@@ -81,7 +81,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn json(value: &impl Serialize) -> Bytes {
+pub(crate) fn json(value: &impl Serialize) -> Bytes {
     // These types have string keys only, so serialising them cannot fail.
     Bytes::from(serde_json::to_vec(value).unwrap_or_default())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use auction::{Ended, Fate, Waterfall};
+use auction::{Context, Ended, Fate, Waterfall};
 use domain::{LeadReason, LeadStatus, Timestamp};
 use store::{Backend, Caps, StoreError};
 
@@ -58,6 +58,7 @@ impl<B: Backend> Climber<'_, B> {
     pub(crate) async fn turn_away(
         &mut self,
         reason: LeadReason,
+        context: &Context,
         vault: impl Future<Output = Result<(), StoreError>>,
     ) -> Result<Answer, BeginError> {
         let ended = Ended {
@@ -71,7 +72,7 @@ impl<B: Backend> Climber<'_, B> {
             told_pending: false,
         };
         let lead = self.job.lead;
-        let received = self.received(&self.job.known.facts)?;
+        let received = self.received(&self.job.known.facts, context)?;
         let received = self.router.append_lead(lead, 0, received);
         let outcome = self.outcome(&ended, &[]);
         let outcome = self.router.append_lead(lead, 1, outcome);

@@ -46,7 +46,7 @@ pub(crate) struct Climber<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Climber<'a, B> {
-    pub(crate) fn received(&self, facts: &Facts) -> Result<LeadBody, SealError> {
+    pub(crate) fn received(&self, facts: &Facts, context: &Context) -> Result<LeadBody, SealError> {
         let job = self.job;
         let clear = sealed_lead(&job.fields, job.consent.as_ref());
         // A lead that never comes to the book is no earlier lead of anybody.
@@ -91,6 +91,7 @@ impl<'a, B: Backend> Climber<'a, B> {
             consumers: known,
             remembered_us: i64::try_from(job.consumer.remembered.as_micros()).unwrap_or(i64::MAX),
             barred: records::barred(&job.known.consumer),
+            judged: Some(records::judged(context, job.min_payout())),
         }))
     }
 

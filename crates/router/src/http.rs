@@ -26,6 +26,7 @@ httpd::routes! {
         Validate "POST" "/v1/campaigns/{campaign}/validate";
         Find "GET" "/v1/leads";
         Lookup "GET" "/v1/leads/{lead_id}";
+        Inspect "GET" "/v1/admin/leads/{lead_id}";
         SettleByKey "POST" "/v1/buyer/posts/{idempotency_key}/settle";
         SettleLeg "POST" "/v1/admin/leads/{lead_id}/legs/{leg}/settle";
     }
@@ -81,6 +82,7 @@ impl<B: Backend> RouterService<B> {
             Route::Validate => self.validate(request, first, attempt).await,
             Route::Find => self.find(request).await,
             Route::Lookup => self.lookup(request, first).await,
+            Route::Inspect => self.inspect(request, first).await,
             Route::SettleByKey => self.settle_by_key(request, first, attempt).await,
             Route::SettleLeg => self.settle_leg(request, (first, second), attempt).await,
         }
@@ -157,6 +159,14 @@ impl<B: Backend> RouterService<B> {
         json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
     }
 
+    async fn inspect(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
+        self.operator(&request)?;
+        let mut pairs = request.query();
+        let explain = pairs.find_map(|(name, value)| (name == "explain").then_some(value));
+        let id = request.id().as_str().to_owned();
+        json(self.0.inspect(lead, explain.as_deref(), &id).await)
+    }
+
     async fn settle_by_key(
         &self,
         mut request: Request,
@@ -175,10 +185,7 @@ impl<B: Backend> RouterService<B> {
         (lead, leg): (&str, &str),
         attempt: &mut Attempt,
     ) -> Result<Reply, Refused> {
-        match self.owner(&request)? {
-            Owner::Admin => {}
-            _ => return Err(Refused::Forbidden("the key is not an operator's")),
-        }
+        self.operator(&request)?;
         let body = json_body(&mut request).await?;
         let settling = self.0.settle_leg(lead, leg, &body, attempt).await?;
         Ok(settled(attempt, settling))
@@ -213,6 +220,13 @@ impl<B: Backend> RouterService<B> {
     fn within_rate(&self, publisher: &PublisherName) -> Result<(), Refused> {
         let counted = self.0.market.request_of(publisher);
         counted.map_err(Refused::RateLimited)
+    }
+
+    fn operator(&self, request: &Request) -> Result<(), Refused> {
+        match self.owner(request)? {
+            Owner::Admin => Ok(()),
+            _ => Err(Refused::Forbidden("the key is not an operator's")),
+        }
     }
 
     fn buyer(&self, request: &Request) -> Result<BuyerName, Refused> {

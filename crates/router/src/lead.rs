@@ -58,6 +58,14 @@ pub(crate) struct Job {
     pub(crate) seed: u64,
 }
 
+impl Job {
+    /// The publisher takes no payout below this.
+    pub(crate) fn min_payout(&self) -> Micros {
+        let quoted = self.quote.as_ref().map(|quote| quote.min_payout);
+        quoted.or(self.control.min_payout).unwrap_or(Micros::ZERO)
+    }
+}
+
 /// What the connection that waits for a lead is told.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
@@ -123,14 +131,15 @@ impl<B: Backend> Router<B> {
             statuses: Statuses::default(),
         };
         if let Some(reason) = job.known.away {
-            return climber.turn_away(reason, vault).await;
+            return climber.turn_away(reason, &context, vault).await;
         }
         // `received` is durable before the first post: it overlaps with the pings of a direct post,
         // and shares one group commit with the first `posting` where no ping is out.
         let (order, source);
         let (climb, received, pinging) = match &job.quote {
             Some(quote) => {
-                let received = self.append_lead(job.lead, 0, climber.received(&job.known.facts)?);
+                let received =
+                    self.append_lead(job.lead, 0, climber.received(&job.known.facts, &context)?);
                 (
                     climber.climb(
                         context,
@@ -143,7 +152,7 @@ impl<B: Backend> Router<B> {
                 )
             }
             None => {
-                let min_payout = job.control.min_payout.unwrap_or(Micros::ZERO);
+                let min_payout = job.min_payout();
                 order = RoundOrder {
                     stall: &job.stall,
                     rules: &job.rules,
@@ -157,7 +166,7 @@ impl<B: Backend> Router<B> {
                     deadline: job.deadline,
                 };
                 let (screened, facts, passes) = self.screen(&order).await?;
-                let received = self.append_lead(job.lead, 0, climber.received(&facts)?);
+                let received = self.append_lead(job.lead, 0, climber.received(&facts, &context)?);
                 source = Source::new(self, &order);
                 let mut pinging = self.ping_all(&order, &source, screened, facts, passes);
                 while !pinging.is_ready() {

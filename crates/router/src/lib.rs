@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod gate;
 mod history;
 mod http;
+mod inspect;
 mod lead;
 mod lookup;
 mod market;
@@ -28,6 +29,7 @@ mod quote;
 mod rate;
 mod records;
 mod refusal;
+mod replay;
 mod round;
 mod settle;
 

@@ -6,11 +6,13 @@
 //! with a list.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::Disclosure;
 use domain::{LeadId, LeadStatus, PublisherName};
+use proto::LeadState;
 use store::{Backend, Claims, LeadView};
 
 use crate::call::{Endpoint, claim_key};
@@ -33,7 +35,7 @@ pub(crate) enum By<'a> {
     Ping(&'a str),
 }
 
-const ABSENT: Refused = Refused::NotFound("no such lead");
+pub(crate) const ABSENT: Refused = Refused::NotFound("no such lead");
 
 /// Whether the fold has come as far as the publisher has heard: who was told `sold` is not told `pending`.
 fn folded(view: &LeadView) -> bool {
@@ -119,12 +121,8 @@ impl<B: Backend> Router<B> {
         self.state_of(publisher, lead, request_id).await
     }
 
-    async fn state_of(
-        &self,
-        publisher: &PublisherName,
-        lead: LeadId,
-        request_id: &str,
-    ) -> Result<Bytes, Refused> {
+    /// A lead's state, as far as anybody was told of it.
+    pub(crate) async fn folded_state(&self, lead: LeadId) -> Result<Arc<LeadState>, Refused> {
         let mut view = self.backend.claims().lead(lead).await?.ok_or(ABSENT)?;
         let until = self.clock.mono().plus(FOLD);
         while !folded(&view) {
@@ -139,7 +137,16 @@ impl<B: Backend> Router<B> {
                 .await?
                 .ok_or(ABSENT)?;
         }
-        let state = view.state.ok_or(ABSENT)?;
+        view.state.ok_or(ABSENT)
+    }
+
+    async fn state_of(
+        &self,
+        publisher: &PublisherName,
+        lead: LeadId,
+        request_id: &str,
+    ) -> Result<Bytes, Refused> {
+        let state = self.folded_state(lead).await?;
         let owner = state
             .received
             .as_ref()

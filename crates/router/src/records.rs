@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use auction::{Book, Consumer, Ended, Facts, LadderRecord, LegReply, Waterfall};
-use domain::{ContractName, Currency};
+use auction::{Book, Consumer, Context, Ended, Facts, LadderRecord, LegReply, Waterfall};
+use domain::{ContractName, Currency, Micros};
 use proto::{LeadBody, Outcome, Posting};
 
 fn micros(span: std::time::Duration) -> i64 {
@@ -44,6 +44,17 @@ pub(crate) fn facts(facts: &Facts, book: &Book) -> proto::Facts {
     }
 }
 
+/// What contracts are asked with beside the lead's fields and the facts.
+pub(crate) fn judged(context: &Context, min_payout: Micros) -> proto::Judged {
+    proto::Judged {
+        exclude: context.exclude.iter().map(ToString::to_string).collect(),
+        already_sold: context.already_sold.into(),
+        min_payout_micros: min_payout.get(),
+        consented: context.consumer.consented,
+        as_of_us: context.wall.as_micros(),
+    }
+}
+
 /// The contracts that do not take a consumer, with the reason.
 pub(crate) fn barred(consumer: &Consumer) -> BTreeMap<String, String> {
     let barred = consumer.barred.iter();
@@ -68,7 +79,7 @@ pub(crate) fn waterfall(
             .map_or(String::new(), ToString::to_string),
         ping_reason: reason(&row.ping_reason),
         post_reason: reason(&row.post_reason),
-        price_micros: row.price.map_or(0, domain::Micros::get),
+        price_micros: row.price.map_or(0, Micros::get),
     });
     let pings = waterfall.pings.iter().map(|ping| proto::PingRow {
         contract: ping.contract.to_string(),
@@ -76,7 +87,7 @@ pub(crate) fn waterfall(
         result: ping.result.as_str().to_owned(),
         started_at_us: ping.started_at.as_micros(),
         took_us: micros(ping.took),
-        bid_micros: ping.bid.map_or(0, domain::Micros::get),
+        bid_micros: ping.bid.map_or(0, Micros::get),
         http_status: statuses
             .get(&ping.contract)
             .map_or(0, |status| (*status).into()),
@@ -103,7 +114,7 @@ fn replies(replies: &[LegReply], statuses: &Statuses) -> Vec<proto::LegReply> {
             .get(&reply.leg)
             .map_or(0, |status| (*status).into()),
         reference: reply.reference.clone().unwrap_or_default(),
-        answered_micros: reply.answered.map_or(0, domain::Micros::get),
+        answered_micros: reply.answered.map_or(0, Micros::get),
         unsent: reply.usage == Some(domain::Usage::Nothing),
         booked: reply.booked.as_ref().map(|booked| proto::Booked {
             price_micros: booked.price.get(),

@@ -105,6 +105,7 @@ scenarios! {
     a_buyer_hangs_up_on_a_post
     a_buyers_own_window
     a_consumer_comes_again
+    a_contract_is_explained
     a_post_unlike_its_ping
     a_publisher_hangs_up
     a_publisher_in_a_hurry

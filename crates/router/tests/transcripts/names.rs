@@ -7,7 +7,7 @@ use domain::Timestamp;
 use serde_json::Value;
 
 /// Members that differ from run to run or say nothing here.
-const DROPPED: [&str; 3] = ["took_ms", "tmax_ms", "request_id"];
+const DROPPED: [&str; 4] = ["took_ms", "tmax_ms", "request_id", "generation"];
 
 #[derive(Default)]
 pub(crate) struct Names {
