@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use domain::{AuctionId, LeadId, Timestamp};
 use parking_lot::Mutex;
-use proto::{LeadRecord, LeadState, Received};
+use proto::{LeadRecord, LeadState};
 use store::{
     Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
     Lookup, PostingClaim, StoreError, Verdict,
@@ -26,7 +26,7 @@ use store::{
 
 pub(crate) use entry::has_ended;
 pub(crate) use expiry::KEPT;
-pub(crate) use key::KeyHash;
+pub(crate) use key::{Claimed, KeyHash, digest};
 
 use crate::caps::LocalCaps;
 use crate::clock::StoreClock;
@@ -106,7 +106,7 @@ impl LocalClaims {
         self.0.consumers.lock().recorded(lead, earlier, now);
         let mut entry = Entry::new(LAPSED, None, None);
         if let Some(received) = &state.received {
-            self.0.name(lead, &mut entry, received)?;
+            self.0.claim(lead, &mut entry, Claimed::by(received)?);
         }
         if has_ended(&state) {
             let due = Timestamp::from_micros(state.ended_at_us).plus(KEPT);
@@ -121,29 +121,11 @@ impl LocalClaims {
     }
 
     /// Recovery: a lead that has ended.
-    pub(crate) fn restore_ended(
-        &self,
-        lead: LeadId,
-        ended: Ended,
-        key: Option<(KeyHash, Digest)>,
-        quote: Option<AuctionId>,
-    ) {
-        if let Some((key, digest)) = key {
-            let target = Target::Lead(lead);
-            let mut keys = self.0.keys.shard(&key);
-            keys.entry(key).or_insert(Keyed { digest, target });
-        }
-        if let Some(quote) = quote {
-            self.0
-                .used_quotes
-                .shard(&quote)
-                .entry(quote)
-                .or_insert(lead);
-        }
+    pub(crate) fn restore_ended(&self, lead: LeadId, ended: Ended, claimed: Claimed) {
         self.0.caps.close(lead, ended.legs);
         self.0.expiring.push(ended.at.plus(KEPT), lead);
-        let key = key.map(|(key, _)| key);
-        let mut entry = Entry::new(Phase::Answered, key, quote);
+        let mut entry = Entry::new(Phase::Answered, None, None);
+        self.0.claim(lead, &mut entry, claimed);
         entry.expiring = true;
         entry.fold = Fold::Ended(ended);
         self.0.leads.shard(&lead).insert(lead, entry);
@@ -169,10 +151,8 @@ const LAPSED: Phase = Phase::Admitted {
 
 impl Inner {
     /// Claims the key and the quote of a lead that the log knows.
-    fn name(&self, lead: LeadId, entry: &mut Entry, received: &Received) -> Result<(), StoreError> {
-        if let Some(claim) = &received.claim {
-            let key = KeyHash::from(&ClaimKey(claim.key.clone()));
-            let digest = digest(&claim.digest)?;
+    fn claim(&self, lead: LeadId, entry: &mut Entry, claimed: Claimed) {
+        if let Some((key, digest)) = claimed.key {
             let target = Target::Lead(lead);
             self.keys
                 .shard(&key)
@@ -180,12 +160,11 @@ impl Inner {
                 .or_insert(Keyed { digest, target });
             entry.key = Some(key);
         }
-        if let Some(auction) = received.auction_id()? {
+        if let Some(auction) = claimed.quote {
             let mut quotes = self.used_quotes.shard(&auction);
             quotes.entry(auction).or_insert(lead);
             entry.quote = Some(auction);
         }
-        Ok(())
     }
 
     fn partition(&self, lead: LeadId) -> usize {
@@ -369,12 +348,6 @@ impl Inner {
 /// The key of a lead's records.
 fn key_of(lead: LeadId) -> u64 {
     store::key::lead(lead)
-}
-
-fn digest(bytes: &[u8]) -> Result<Digest, StoreError> {
-    bytes
-        .try_into()
-        .map_err(|_| proto::RecordError::Field("digest").into())
 }
 
 impl Claims for LocalClaims {

@@ -31,14 +31,19 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn new(state: &LeadState, records: &[u64]) -> Self {
-        let legs = state.legs.last().and_then(|leg| leg.number().ok());
         Self {
             at: Timestamp::from_micros(state.ended_at_us),
             applied: state.applied,
-            legs: legs.unwrap_or(0),
+            legs: last_leg(state),
             records: records.into(),
         }
     }
+}
+
+/// The number of a lead's last leg; 0 if it has none.
+pub(crate) fn last_leg(state: &LeadState) -> u16 {
+    let last = state.legs.last().and_then(|leg| leg.number().ok());
+    last.unwrap_or(0)
 }
 
 /// The way back to topic `leads`.

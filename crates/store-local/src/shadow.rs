@@ -10,14 +10,14 @@ mod item;
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use domain::{AuctionId, CounterKey, LeadId, Timestamp};
+use domain::{CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
 use store::{ClaimKey, Digest, Earlier, StoreError, key};
 
 use crate::caps::{self, LocalCaps};
-use crate::claims::{KEPT, KeyHash, LocalClaims, has_ended};
+use crate::claims::{self, Claimed, KEPT, KeyHash, LocalClaims, has_ended};
 use crate::floor::Floor;
 use crate::names::Names;
 use crate::past::{Ended, Past};
@@ -57,8 +57,7 @@ enum Known {
 #[derive(Debug, Clone, PartialEq)]
 struct EndedLead {
     ended: Ended,
-    key: Option<(KeyHash, Digest)>,
-    quote: Option<AuctionId>,
+    claimed: Claimed,
     consumer: Option<Remembered>,
 }
 
@@ -271,7 +270,7 @@ impl Shadow {
         {
             self.push_quote(Quote {
                 key: KeyHash::from(&ClaimKey(claim.key)),
-                digest: item::digest(&claim.digest)?,
+                digest: claims::digest(&claim.digest)?,
                 answer: quoted.answer.into(),
                 at,
             });
@@ -365,7 +364,7 @@ impl Shadow {
                     if let Some(consumer) = &known.consumer {
                         claims.restore_consumer(consumer.earlier(&self.names));
                     }
-                    claims.restore_ended(lead, known.ended.clone(), known.key, known.quote);
+                    claims.restore_ended(lead, known.ended.clone(), known.claimed);
                 }
                 Known::Whole { state, records } => {
                     let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
@@ -387,17 +386,10 @@ impl Shadow {
 
 impl EndedLead {
     fn of(state: &LeadState, records: &[u64], names: &mut Names) -> Result<Self, RecordError> {
-        let received = state.received.as_ref();
-        let claim = received.and_then(|received| received.claim.as_ref());
-        let key = claim.map(|claim| {
-            let key = KeyHash::from(&ClaimKey(claim.key.clone()));
-            item::digest(&claim.digest).map(|digest| (key, digest))
-        });
-        let quote = received.map(|received| received.auction_id()).transpose()?;
+        let claimed = state.received.as_ref().map(Claimed::by).transpose()?;
         Ok(Self {
             ended: Ended::new(state, records),
-            key: key.transpose()?,
-            quote: quote.flatten(),
+            claimed: claimed.unwrap_or_default(),
             consumer: Earlier::of(state)?.map(|earlier| Remembered::new(&earlier, names)),
         })
     }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use store::{
 };
 use store_local::{Local, LocalOptions, OnFailure, OpenError};
 use testkit::{FakeClock, SeededEntropy, records};
+use work::work;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -97,41 +100,6 @@ impl World {
         appended.await.unwrap();
     }
 
-    /// Folds and commits everything, as the worker does.
-    async fn work(&self, store: &Local) {
-        use proto::Message;
-        use store::fold::Change;
-        let mut worker = store
-            .log()
-            .subscribe("worker", &[Topic::Leads])
-            .await
-            .unwrap();
-        while let Some(delivery) = worker.next(Duration::ZERO).await.unwrap() {
-            let Delivery::Records {
-                topic,
-                partition,
-                records,
-            } = delivery
-            else {
-                continue;
-            };
-            for record in &records {
-                let decoded = proto::LeadRecord::decode(record.payload.clone()).unwrap();
-                let folded = store.claims().fold(record.offset, &decoded).await.unwrap();
-                for change in folded.changes {
-                    if let Change::LegEnded(..) = change {
-                        let lead = folded.state.lead_id().unwrap();
-                        let leg = &folded.state.legs[0];
-                        let (one, usage) = (leg.reservation(lead).unwrap(), leg.usage().unwrap());
-                        store.caps().settle(&one, usage.unwrap()).await.unwrap();
-                    }
-                }
-            }
-            let next = records.last().unwrap().offset + 1;
-            worker.commit(topic, partition, next).await.unwrap();
-        }
-    }
-
     /// Some traffic, so that what is due is looked at.
     async fn traffic(&self, store: &Local) {
         for n in 1000..1020 {
@@ -173,7 +141,7 @@ async fn a_lead_is_forgotten_a_day_after_its_end_and_its_units_are_not() {
     let world = World::new();
     let mut store = world.open();
     let (lead, one) = world.sell(&store, 1).await;
-    world.work(&store).await;
+    work(&store).await;
     world.clock.advance(HOUR * 23);
     world.traffic(&store).await;
     assert!(knows(&store, &world, 1, lead).await);
@@ -185,7 +153,7 @@ async fn a_lead_is_forgotten_a_day_after_its_end_and_its_units_are_not() {
     for reopened in [false, true] {
         if reopened {
             let (later, _) = world.sell(&store, 2).await;
-            world.work(&store).await;
+            work(&store).await;
             store.close().await;
             drop(store);
             store = world.open();
@@ -213,7 +181,7 @@ async fn a_lead_that_has_ended_is_told_from_the_log_and_moves_no_cap_again() {
     let (lead, one) = world.sell(&store, 1).await;
     let answer = Arc::from(b"sold".as_slice());
     store.claims().answered(lead, answer).await.unwrap();
-    world.work(&store).await;
+    work(&store).await;
     let whole = store.claims().lead(lead).await.unwrap().unwrap();
     assert_eq!(whole.answer.as_deref(), Some(b"sold".as_slice()));
     for _ in 0..3 {
@@ -233,7 +201,7 @@ async fn a_lead_that_has_ended_is_told_from_the_log_and_moves_no_cap_again() {
     // What comes late is still folded into all that came before.
     let late = records::settled(1, false, 7);
     world.write(&store, lead, late).await;
-    world.work(&store).await;
+    work(&store).await;
     let told = store.claims().lead(lead).await.unwrap().unwrap();
     let (state, before) = (told.state.unwrap(), whole.state.unwrap());
     assert!(state.applied > before.applied);
@@ -258,7 +226,7 @@ async fn what_the_worker_has_not_seen_is_kept_however_old() {
     world.traffic(&store).await;
     assert!(knows(&store, &world, 1, lead).await);
     assert_eq!(world.used(&store).await, [1, 1]);
-    world.work(&store).await;
+    work(&store).await;
     assert_eq!(world.used(&store).await, [1, 1]);
     world.clock.advance(HOUR * 25);
     world.traffic(&store).await;
@@ -312,9 +280,9 @@ async fn the_log_is_cut_once_everybody_has_passed_and_two_snapshots_hold_it() {
     // Nobody has read it; then there is only one snapshot.
     store.snapshot().await.unwrap();
     assert_eq!(segments(&world), all);
-    world.work(&store).await;
+    work(&store).await;
     world.sell(&store, 100).await;
-    world.work(&store).await;
+    work(&store).await;
     // The second holds all, the first what two hold.
     store.close().await;
     let cut = segments(&world);

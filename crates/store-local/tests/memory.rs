@@ -6,6 +6,8 @@
     reason = "counting allocations is being an allocator; each call goes straight to the system's"
 )]
 
+mod work;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,15 +17,15 @@ use domain::{
     Timestamp, TrackKey, VisitorId,
 };
 use proto::{
-    CapFact, Conversion, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, Message as _,
-    TouchEntry,
+    CapFact, Conversion, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, TouchEntry,
 };
 use store::{
-    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
-    Delivery, EventLog, Identity, JourneyUpdate, Journeys, News, Topic, key,
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, EventLog,
+    Identity, JourneyUpdate, Journeys, News, Topic, key,
 };
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
+use work::work;
 
 struct Counting;
 
@@ -145,49 +147,12 @@ impl World {
             .unwrap();
     }
 
-    /// Folds and commits everything, as the worker does.
-    async fn work(&self) {
-        let mut worker = self
-            .store
-            .log()
-            .subscribe("worker", &[Topic::Leads])
-            .await
-            .unwrap();
-        while let Some(delivery) = worker.next(Duration::ZERO).await.unwrap() {
-            let Delivery::Records {
-                topic,
-                partition,
-                records,
-            } = delivery
-            else {
-                continue;
-            };
-            for record in &records {
-                let decoded = proto::LeadRecord::decode(record.payload.clone()).unwrap();
-                let folded = self
-                    .store
-                    .claims()
-                    .fold(record.offset, &decoded)
-                    .await
-                    .unwrap();
-                for leg in &folded.state.legs {
-                    if let Some(usage) = leg.usage().unwrap() {
-                        let one = leg.reservation(folded.state.lead_id().unwrap()).unwrap();
-                        self.store.caps().settle(&one, usage).await.unwrap();
-                    }
-                }
-            }
-            let next = records.last().unwrap().offset + 1;
-            worker.commit(topic, partition, next).await.unwrap();
-        }
-    }
-
     /// Sells so many leads, lets them grow cold, and gives the bytes in use.
     async fn after(&self, leads: std::ops::Range<usize>) -> usize {
         for n in leads {
             self.sell(n).await;
         }
-        self.work().await;
+        work(&self.store).await;
         self.clock.advance(Duration::from_secs(61));
         for n in 0..SOME {
             let now = self.clock.wall();

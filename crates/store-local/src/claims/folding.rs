@@ -7,7 +7,7 @@ use store::{Earlier, Folded, StoreError};
 
 use super::entry::{Entry, Fold, has_ended};
 use super::expiry::{KEPT, WARM};
-use super::{Inner, LAPSED, key_of};
+use super::{Claimed, Inner, LAPSED, key_of};
 
 impl Inner {
     pub(super) fn fold(&self, offset: u64, record: &LeadRecord) -> Result<Folded, StoreError> {
@@ -42,7 +42,7 @@ impl Inner {
         // Keys come before leads: what a `received` claims is looked at first.
         let mut fresh = Entry::new(LAPSED, None, None);
         if let (false, Some(LeadBody::Received(received))) = (known, &record.body) {
-            self.name(lead, &mut fresh, received)?;
+            self.claim(lead, &mut fresh, Claimed::by(received)?);
         }
         let mut leads = self.leads.shard(&lead);
         let (before, mut records) = match (past, leads.get(&lead).map(|entry| &entry.fold)) {

@@ -5,7 +5,7 @@ use domain::{LeadId, Timestamp};
 use super::entry::{Entry, Fold, Keyed, Phase, Target, has_ended};
 use super::expiry::{KEPT, WARM};
 use super::{Inner, key_of};
-use crate::past::Ended;
+use crate::past::last_leg;
 
 impl Inner {
     /// Forgets a lead and what leads to it, if `may` still says so once everything is locked.
@@ -84,7 +84,7 @@ impl Inner {
             None => return,
             Some(Fold::Nothing) => return self.consumers.lock().forget(lead),
             Some(Fold::Ended(ended)) => ended.legs,
-            Some(Fold::Whole { state, records }) => Ended::new(&state, &records).legs,
+            Some(Fold::Whole { state, .. }) => last_leg(&state),
         };
         self.caps.forget(lead, legs);
     }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use domain::{AuctionId, LeadId, Timestamp};
 use prost::Message;
 use proto::RecordError;
-use store::{Digest, Earlier, Standing};
+use store::{Earlier, Standing};
 
 use super::{EndedLead, Quote};
-use crate::claims::KeyHash;
+use crate::claims::{Claimed, KeyHash, digest};
 use crate::names::Names;
 use crate::past::Ended;
 use crate::remembered::Remembered;
@@ -155,10 +155,17 @@ impl EndedItem {
             applied: known.ended.applied,
             legs: known.ended.legs.into(),
             records: known.ended.records.to_vec(),
-            key: bytes(known.key.as_ref().map(|(key, _)| key.0.as_slice())),
-            digest: bytes(known.key.as_ref().map(|(_, digest)| digest.as_slice())),
+            key: bytes(known.claimed.key.as_ref().map(|(key, _)| key.0.as_slice())),
+            digest: bytes(
+                known
+                    .claimed
+                    .key
+                    .as_ref()
+                    .map(|(_, digest)| digest.as_slice()),
+            ),
             quote: bytes(
                 known
+                    .claimed
                     .quote
                     .as_ref()
                     .map(|quote| quote.as_bytes().as_slice()),
@@ -188,8 +195,7 @@ impl EndedItem {
                 legs,
                 records: self.records.into(),
             },
-            key,
-            quote,
+            claimed: Claimed { key, quote },
             consumer,
         };
         Ok((LeadId::from_bytes(fixed(&self.lead, "lead")?), known))
@@ -214,10 +220,6 @@ impl QuoteItem {
             at: Timestamp::from_micros(self.at_us),
         })
     }
-}
-
-pub(super) fn digest(bytes: &[u8]) -> Result<Digest, RecordError> {
-    fixed(bytes, "digest")
 }
 
 fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], RecordError> {
