@@ -267,12 +267,8 @@ async fn rough(history: &History) -> World {
     let mut records =
         (0..longest).flat_map(|nth| history.leads.iter().filter_map(move |lead| lead.get(nth)));
     for (some, fates, power) in &history.deaths {
-        for event in arrivals.by_ref().take(*some) {
-            world.event(event).await;
-        }
-        for record in records.by_ref().take(*some) {
-            world.lead(record).await;
-        }
+        let (events, records) = (arrivals.by_ref(), records.by_ref());
+        world.write(events.take(*some), records.take(*some)).await;
         world.tables.plan(fates.iter().copied());
         world.catch_up().await;
         if *power {
@@ -280,12 +276,7 @@ async fn rough(history: &History) -> World {
         }
         world = world.restart();
     }
-    for event in arrivals {
-        world.event(event).await;
-    }
-    for record in records {
-        world.lead(record).await;
-    }
+    world.write(arrivals, records).await;
     world.tables.plan([]);
     world.catch_up().await;
     world

@@ -157,12 +157,8 @@ async fn rough(history: &History, deaths: &[Vec<Fate>], servers: &Servers) -> Wo
     let mut records =
         (0..longest).flat_map(|nth| history.leads.iter().filter_map(move |lead| lead.get(nth)));
     for ((some, fates, power), outbox) in history.deaths.iter().zip(deaths) {
-        for event in arrivals.by_ref().take(*some) {
-            world.event(event).await;
-        }
-        for record in records.by_ref().take(*some) {
-            world.lead(record).await;
-        }
+        let (events, records) = (arrivals.by_ref(), records.by_ref());
+        world.write(events.take(*some), records.take(*some)).await;
         world.tables.plan(fates.iter().copied());
         world.tables.plan_outbox(outbox.iter().copied());
         tell(&world, servers).await;
@@ -171,12 +167,7 @@ async fn rough(history: &History, deaths: &[Vec<Fate>], servers: &Servers) -> Wo
         }
         world = world.restart();
     }
-    for event in arrivals {
-        world.event(event).await;
-    }
-    for record in records {
-        world.lead(record).await;
-    }
+    world.write(arrivals, records).await;
     world.tables.plan([]);
     world.tables.plan_outbox([]);
     tell(&world, servers).await;

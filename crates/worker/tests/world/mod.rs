@@ -394,6 +394,20 @@ impl World {
         self.append(Topic::Leads, key, record.encode_to_vec()).await;
     }
 
+    /// Events, then records of leads.
+    pub(crate) async fn write<'a>(
+        &self,
+        events: impl Iterator<Item = &'a EventRecord>,
+        records: impl Iterator<Item = &'a LeadRecord>,
+    ) {
+        for event in events {
+            self.event(event).await;
+        }
+        for record in records {
+            self.lead(record).await;
+        }
+    }
+
     pub(crate) async fn append(&self, topic: Topic, key: u64, record: Vec<u8>) {
         self.local
             .log()
