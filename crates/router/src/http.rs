@@ -121,11 +121,9 @@ impl<B: Backend> RouterService<B> {
         attempt: &mut Attempt,
     ) -> Result<Reply, Refused> {
         let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
-        // The key is not used, but a post with a bad one would be refused.
-        idempotency_key(&request)?;
+        let key = idempotency_key(&request)?;
         let id = request.id().as_str().to_owned();
         let caller = self.0.caller(&publisher, campaign, id)?;
-        let key = idempotency_key(&request)?;
         json(Router::<B>::validate(&caller, key, &body))
     }
 
