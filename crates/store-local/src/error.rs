@@ -50,6 +50,14 @@ pub enum OpenError {
         /// Next offset after the snapshot.
         through: u64,
     },
+    /// The rows that are kept on disk did not open.
+    #[error("{}: {reason}", dir.display())]
+    Cold {
+        /// Their directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The options ask for too many partitions.
     #[error("partitions must be between 1 and {most}")]
     Partitions {

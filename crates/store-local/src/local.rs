@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::caps::LocalCaps;
 use crate::claims::LocalClaims;
 use crate::clock::StoreClock;
+use crate::cold::Cold;
 use crate::error::{OpenError, at};
 use crate::floor::Floor;
 use crate::journeys::{Kept, LocalJourneys};
@@ -36,6 +37,7 @@ struct Inner {
     caps: LocalCaps,
     journeys: LocalJourneys,
     vault: LocalVault,
+    cold: Option<Cold>,
 }
 
 impl Local {
@@ -75,6 +77,7 @@ impl Local {
             caps,
             journeys: LocalJourneys::open(clock, kept(options, None), &nothing)?,
             vault: LocalVault::in_memory(),
+            cold: None,
         })))
     }
 
@@ -106,6 +109,7 @@ impl Local {
             recover(dir, options, &topics[&Name::Leads], &past)?;
         clock.reached(shadow.clock());
         let floor = Arc::new(Floor::new(&shadow.next));
+        let cold = Cold::open(&dir.join("cold"), &clock)?;
 
         let due = Arc::new(Notify::new());
         let kept = kept(options, Some((dir, &due)));
@@ -141,6 +145,7 @@ impl Local {
             caps,
             journeys,
             vault,
+            cold: Some(cold),
         })))
     }
 
@@ -172,6 +177,11 @@ impl Inner {
             keeper.join();
         }
         self.vault.close();
+        if let Some(cold) = &self.cold
+            && let Err(error) = cold.persist()
+        {
+            tracing::error!(%error, "the last rows were not synced");
+        }
     }
 }
 

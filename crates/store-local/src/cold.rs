@@ -1,0 +1,343 @@
+//! What is too much for memory: tables of rows on the disk of this machine, in an LSM tree (fjall).
+//!
+//! A look-up of what is not there, the usual one, ends at key ranges and bloom filters; a table that
+//! never had a row costs one load of a flag. Memory is bounded whatever the tables hold: a write buffer
+//! per table, one cache, one thread. A batch is handed to the kernel and not synced; [`Cold::persist`]
+//! syncs everything written so far, so whoever drops a row from elsewhere calls that first.
+//!
+//! Each row begins with the time until which it is kept. One that is over is not given any more, and
+//! compaction drops it: so the deadline of a key never moves back, or an older row would show again.
+
+use std::fs::{self, File};
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::Timestamp;
+use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
+use store::StoreError;
+
+use crate::clock::{Latest, StoreClock};
+use crate::error::{OpenError, at};
+
+/// Bytes of a table's write buffer; up to [`MOST_SEALED`] more of them wait for the disk.
+const WRITE_BUFFER: u64 = 8 << 20;
+const MOST_SEALED: usize = 2;
+/// Bytes of blocks of all tables that are kept in memory.
+const CACHE: u64 = 32 << 20;
+/// Files of tables that are open at a time.
+const OPEN_FILES: usize = 128;
+/// How often, and how many times, the disk is looked after when it is behind: one that takes a write
+/// buffer no sooner than in a minute is broken.
+const LOOK: Duration = Duration::from_millis(2);
+const LOOKS: u32 = 30_000;
+const DEADLINE: usize = size_of::<i64>();
+
+/// A table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// What is known of an identity.
+    Journeys,
+    /// Whose a click is.
+    Clicks,
+}
+
+impl Table {
+    const ALL: [Self; 2] = [Self::Journeys, Self::Clicks];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Journeys => "journeys",
+            Self::Clicks => "clicks",
+        }
+    }
+}
+
+/// The tables. Cloning shares them; the last that goes closes them, and syncs what they hold.
+#[derive(Clone)]
+pub(crate) struct Cold(Arc<Inner>);
+
+struct Inner {
+    tables: [Opened; Table::ALL.len()],
+    database: Database,
+    latest: Latest,
+}
+
+struct Opened {
+    rows: Keyspace,
+    /// It never had a row.
+    empty: AtomicBool,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row(Slice);
+
+impl Deref for Row {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.get(DEADLINE..).unwrap_or_default()
+    }
+}
+
+impl Cold {
+    /// Opens the tables, or makes them. Its time is the latest that the store's clock has seen.
+    pub(crate) fn open(dir: &Path, clock: &StoreClock) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError::Cold {
+            dir: dir.to_owned(),
+            reason,
+        };
+        make(dir)?;
+        let latest = clock.latest();
+        // A directory with a file too few makes it panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| Inner::open(dir, latest)));
+        let inner = opened.map_err(|_| failed("a file is missing or damaged".to_owned()))?;
+        Ok(Self(Arc::new(
+            inner.map_err(|error| failed(error.to_string()))?,
+        )))
+    }
+
+    fn table(&self, table: Table) -> &Opened {
+        let [journeys, clicks] = &self.0.tables;
+        match table {
+            Table::Journeys => journeys,
+            Table::Clicks => clicks,
+        }
+    }
+
+    /// A row that is not over.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let table = self.table(table);
+        if table.empty.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let row = table.rows.get(key).map_err(unavailable)?;
+        Ok(row.filter(|row| !self.0.latest.is_over(row)).map(Row))
+    }
+
+    /// Changes that are made together.
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch {
+            cold: self,
+            changes: self.0.database.batch(),
+        }
+    }
+
+    /// Syncs all that was written before. Waits for the disk.
+    pub(crate) fn persist(&self) -> Result<(), StoreError> {
+        self.0
+            .database
+            .persist(PersistMode::SyncAll)
+            .map_err(unavailable)
+    }
+
+    /// Waits until the disk is not far behind. The tree would make a writer wait too, but for ever if
+    /// the disk has failed.
+    fn make_room(&self) -> Result<(), StoreError> {
+        let behind = |table: &Opened| table.rows.sealed_memtable_count() > MOST_SEALED;
+        for _ in 0..LOOKS {
+            if !self.0.tables.iter().any(behind) {
+                return Ok(());
+            }
+            // Says so if a write has failed.
+            let written = self.0.database.persist(PersistMode::Buffer);
+            written.map_err(unavailable)?;
+            std::thread::sleep(LOOK);
+        }
+        Err(unavailable("the disk does not keep up"))
+    }
+}
+
+impl Inner {
+    fn open(dir: &Path, latest: Latest) -> fjall::Result<Self> {
+        let database = builder(dir)
+            .with_compaction_filter_factories(Arc::new({
+                let latest = latest.clone();
+                move |_| Some(Arc::new(Expiry(latest.clone())))
+            }))
+            .open()?;
+        let table = |table: Table| {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(WRITE_BUFFER);
+            let rows = database.keyspace(table.name(), options)?;
+            let empty = AtomicBool::new(rows.is_empty()?);
+            fjall::Result::Ok(Opened { rows, empty })
+        };
+        Ok(Self {
+            tables: [table(Table::Journeys)?, table(Table::Clicks)?],
+            database,
+            latest,
+        })
+    }
+}
+
+fn builder(dir: &Path) -> fjall::DatabaseBuilder<Database> {
+    Database::builder(dir)
+        .cache_size(CACHE)
+        .max_cached_files(Some(OPEN_FILES))
+        .max_journaling_size(64 << 20)
+        .worker_threads(1)
+}
+
+/// Makes the directory beside, whole, and puts it into its place: one that is half made opens no more.
+fn make(dir: &Path) -> Result<(), OpenError> {
+    if dir.try_exists().map_err(at(dir))? {
+        return Ok(());
+    }
+    let new: PathBuf = dir.with_extension("new");
+    if new.try_exists().map_err(at(&new))? {
+        fs::remove_dir_all(&new).map_err(at(&new))?;
+    }
+    let made = builder(&new).open().map(drop);
+    made.map_err(|error| OpenError::Cold {
+        dir: new.clone(),
+        reason: error.to_string(),
+    })?;
+    fs::rename(&new, dir).map_err(at(&new))?;
+    if let Some(parent) = dir.parent() {
+        let synced = File::open(parent).and_then(|parent| parent.sync_all());
+        synced.map_err(at(parent))?;
+    }
+    Ok(())
+}
+
+/// Changes of rows, on their way.
+pub(crate) struct Batch<'a> {
+    cold: &'a Cold,
+    changes: OwnedWriteBatch,
+}
+
+impl Batch<'_> {
+    /// Puts a row, which is kept until then.
+    pub(crate) fn put(&mut self, table: Table, key: &[u8], until: Timestamp, value: &[u8]) {
+        let mut row = Vec::with_capacity(DEADLINE + value.len());
+        row.extend(until.as_micros().to_be_bytes());
+        row.extend(value);
+        self.changes.insert(&self.cold.table(table).rows, key, row);
+        self.cold.table(table).empty.store(false, Ordering::Release);
+    }
+
+    /// Makes all changes or none, and hands them to the kernel. Waits if the disk is behind.
+    pub(crate) fn write(self) -> Result<(), StoreError> {
+        self.cold.make_room()?;
+        self.changes.commit().map_err(unavailable)
+    }
+}
+
+fn unavailable(error: impl ToString) -> StoreError {
+    StoreError::Unavailable(format!("cold rows: {}", error.to_string()))
+}
+
+impl Latest {
+    /// Whether the deadline at the beginning of a row has passed. What has none is no row of ours.
+    fn is_over(&self, row: &[u8]) -> bool {
+        let deadline = row.first_chunk().map(|it| i64::from_be_bytes(*it));
+        deadline.is_none_or(|deadline| deadline < self.get().as_micros())
+    }
+}
+
+/// Drops rows that are over when their table is compacted.
+struct Expiry(Latest);
+
+impl Factory for Expiry {
+    fn name(&self) -> &str {
+        "deadline"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+impl CompactionFilter for Expiry {
+    fn filter_item(
+        &mut self,
+        item: ItemAccessor<'_>,
+        _: &Context,
+    ) -> Result<Verdict, fjall::LsmError> {
+        Ok(match self.0.is_over(&item.value()?) {
+            // What lies below it is over too.
+            true => Verdict::Destroy,
+            false => Verdict::Keep,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::FakeClock;
+
+    fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
+        let clock = StoreClock::new(clock.port());
+        clock.now();
+        Cold::open(dir, &clock)
+    }
+
+    #[test]
+    fn rows_outlive_the_process_and_end_at_their_deadline() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("cold");
+        let clock = FakeClock::new(Timestamp::from_micros(1_000));
+        let cold = open(&dir, &clock).unwrap();
+        let get = |cold: &Cold, key: &[u8]| {
+            let row = cold.get(Table::Clicks, key).unwrap();
+            row.map(|row| row.to_vec())
+        };
+        assert_eq!(get(&cold, b"one"), None);
+        let mut batch = cold.batch();
+        let until = Timestamp::from_micros(2_000);
+        batch.put(Table::Clicks, b"one", until, b"first");
+        batch.put(Table::Clicks, b"two", Timestamp::from_micros(i64::MAX), b"");
+        batch.write().unwrap();
+        assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
+        assert_eq!(cold.get(Table::Journeys, b"one").unwrap(), None);
+        cold.persist().unwrap();
+        drop(cold);
+
+        let cold = open(&dir, &clock).unwrap();
+        assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
+        drop(cold);
+        clock.advance(Duration::from_micros(1_001));
+        let cold = open(&dir, &clock).unwrap();
+        assert_eq!(get(&cold, b"one"), None);
+        assert_eq!(get(&cold, b"two"), Some(Vec::new()));
+        let rows = &cold.table(Table::Clicks).rows;
+        rows.rotate_memtable_and_wait().unwrap();
+        rows.major_compact().unwrap();
+        assert_eq!(rows.len().unwrap(), 1, "compaction drops what is over");
+    }
+
+    #[test]
+    fn a_damaged_directory_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("cold");
+        let clock = FakeClock::default();
+        let cold = open(&dir, &clock).unwrap();
+        let mut batch = cold.batch();
+        batch.put(
+            Table::Clicks,
+            b"one",
+            Timestamp::from_micros(i64::MAX),
+            b"first",
+        );
+        batch.write().unwrap();
+        let rows = &cold.table(Table::Clicks).rows;
+        rows.rotate_memtable_and_wait().unwrap();
+        drop(cold);
+        for entry in fs::read_dir(dir.join("keyspaces")).unwrap() {
+            for file in fs::read_dir(entry.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_file() {
+                    fs::write(path, b"nothing").unwrap();
+                }
+            }
+        }
+        let error = open(&dir, &clock).err().unwrap().to_string();
+        assert!(error.contains(&*dir.to_string_lossy()), "{error}");
+    }
+}
