@@ -31,6 +31,8 @@ pub(crate) struct Written<'a> {
     pub(crate) position: u64,
     /// Records written so far.
     pub(crate) ticket: u64,
+    /// Next offset per lane after it.
+    pub(crate) ends: &'a [u64],
     pub(crate) bytes: u64,
     pub(crate) urgency: Urgency,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Commit {
     pub(crate) files: Vec<Dirty>,
     pub(crate) position: u64,
     pub(crate) ticket: u64,
+    pub(crate) ends: Vec<u64>,
     pub(crate) bytes: u64,
 }
 
@@ -89,6 +92,8 @@ impl Commits {
         }
         state.next.position = written.position;
         state.next.ticket = written.ticket;
+        state.next.ends.clear();
+        state.next.ends.extend_from_slice(written.ends);
         state.next.bytes += written.bytes;
         state.urgency = state.urgency.max(written.urgency);
         // A syncer that waits out its 5 ms is left alone unless somebody waits for it.

@@ -66,6 +66,7 @@ impl Journal {
             segments: Segments::new(repaired.segments),
             space: SpaceGate::open(dir, options.reserve_bytes).map_err(io)?,
             ends: ends.iter().map(|end| AtomicU64::new(*end)).collect(),
+            durable_ends: ends.iter().map(|end| AtomicU64::new(*end)).collect(),
             synced: AtomicU64::new(named),
             written: Progress::default(),
             durable: Progress::default(),
@@ -205,11 +206,12 @@ impl Journal {
 
     /// Next offset per lane: readers can read up to it now.
     pub fn ends(&self) -> Vec<u64> {
-        self.shared
-            .ends
-            .iter()
-            .map(|end| end.load(Ordering::Acquire))
-            .collect()
+        load(&self.shared.ends)
+    }
+
+    /// Next offset per lane that a power cut cannot take: every record below it is synced.
+    pub fn durable_ends(&self) -> Vec<u64> {
+        load(&self.shared.durable_ends)
     }
 
     /// Deletes whole segments, oldest first, whose records are all below `upto` of their lane and
@@ -235,6 +237,10 @@ impl Journal {
             let _ = running.syncer.join();
         }
     }
+}
+
+fn load(ends: &[AtomicU64]) -> Vec<u64> {
+    ends.iter().map(|end| end.load(Ordering::Acquire)).collect()
 }
 
 impl Drop for Journal {
@@ -331,12 +337,14 @@ mod tests {
         let (journal, _) = Journal::open(dir.path(), options).unwrap();
         let append = |ack| journal.append(0, Bytes::from_static(b"x"), ack, Space::Admit);
         assert_eq!(append(Ack::Durable).unwrap().await, Ok(0));
+        assert_eq!(journal.durable_ends(), [1, 0, 0, 0]);
 
         journal.shared.commits.written(&Written {
             segment: &Arc::new(Segment::new(dir.path(), 2, [0; 4].into())),
             file: &Arc::new(File::open("/dev/null").unwrap()),
             position: 0,
             ticket: 1,
+            ends: &[2, 0, 0, 0],
             bytes: 1,
             urgency: Urgency::Now,
         });
@@ -349,6 +357,11 @@ mod tests {
         for ack in [Ack::Kernel, Ack::Durable] {
             assert_eq!(append(ack).unwrap_err(), AppendError::Failed);
         }
+        assert_eq!(
+            journal.durable_ends(),
+            [1, 0, 0, 0],
+            "it is not on the disk"
+        );
         journal.close();
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) space: SpaceGate,
     /// Next offset per lane that readers will see.
     pub(crate) ends: Box<[AtomicU64]>,
+    /// Next offset per lane up to which everything is synced.
+    pub(crate) durable_ends: Box<[AtomicU64]>,
     /// Sequence of the segment that holds the synced mark.
     pub(crate) synced: AtomicU64,
     pub(crate) written: Progress,

@@ -67,6 +67,9 @@ impl Syncer {
                 source,
             })?;
         self.shared.synced.store(segment, Ordering::Release);
+        for (end, next) in self.shared.durable_ends.iter().zip(&commit.ends) {
+            end.store(*next, Ordering::Release);
+        }
         self.shared.durable.advance(commit.ticket, &mut self.woken);
         Ok(())
     }

@@ -181,6 +181,7 @@ impl Writer {
             file: &self.file,
             position: self.position,
             ticket: self.ticket,
+            ends: &self.next,
             bytes: self.batch.bytes.len() as u64,
             urgency: self.batch.urgency,
         });
