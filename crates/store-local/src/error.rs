@@ -65,3 +65,9 @@ pub enum OpenError {
         most: u16,
     },
 }
+
+impl From<proto::RecordError> for OpenError {
+    fn from(error: proto::RecordError) -> Self {
+        Self::State(error.into())
+    }
+}

@@ -6,6 +6,7 @@ mod snapshot;
 mod table;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,6 @@ pub struct LocalJourneys(Arc<Inner>);
 struct Inner {
     clock: StoreClock,
     kept: Duration,
-    limits: Limits,
     most_updates: usize,
     partitions: usize,
     state: Mutex<State>,
@@ -74,8 +74,10 @@ impl LocalJourneys {
         let files = match kept.files {
             Some((dir, due)) => {
                 let mut snapshots = Snapshots::open(dir)?;
-                if let Some(content) = snapshots.newest(ends)? {
-                    snapshot::restore(&content, &mut state.table).map_err(StoreError::from)?;
+                if let Some(mut content) = snapshots.newest(ends)? {
+                    while let Some(item) = content.items.next()? {
+                        snapshot::restore(&item, &mut state.table)?;
+                    }
                     state.through = (0..).zip(content.through).collect();
                     state.begun = true;
                 }
@@ -87,7 +89,6 @@ impl LocalJourneys {
         Ok(Self(Arc::new(Inner {
             clock,
             kept: kept.for_long,
-            limits: kept.limits,
             most_updates: kept.snapshot_updates,
             partitions: ends.len(),
             state: Mutex::new(state),
@@ -113,16 +114,19 @@ impl LocalJourneys {
         };
         // Held throughout: whoever comes next writes a newer one after this.
         let mut snapshots = files.snapshots.lock();
-        let content = {
+        let (through, items) = {
             let mut state = self.0.state.lock();
             if !state.begun || state.updates == 0 {
                 return Ok(());
             }
             state.updates = 0;
             state.table.forget(self.0.clock.now().minus(self.0.kept));
-            snapshot::of(&state.table, state.through(self.0.partitions))
+            (
+                state.through(self.0.partitions),
+                snapshot::of(&state.table).collect::<Vec<_>>(),
+            )
         };
-        snapshots.write(content)?;
+        snapshots.write(through, items.into_iter())?;
         Ok(())
     }
 }
@@ -146,9 +150,8 @@ impl Inner {
         if self.state.lock().begun {
             return Ok(());
         }
-        let empty = snapshot::of(&Table::new(self.limits), vec![0; self.partitions]);
         snapshots
-            .write(empty)
+            .write(vec![0; self.partitions], iter::empty())
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.state.lock().begun = true;
         Ok(())

@@ -181,7 +181,8 @@ impl Keeper {
     fn snapshot_leads(&mut self) -> Result<(), FileError> {
         self.shadow.forget(&self.floor);
         self.folded = 0;
-        self.last_size = self.snapshots.write(self.shadow.content())?;
+        let through = self.shadow.next.clone();
+        self.last_size = self.snapshots.write(through, self.shadow.items())?;
         Ok(())
     }
 

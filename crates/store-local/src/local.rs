@@ -195,8 +195,7 @@ fn recover(
     let partitions = usize::from(options.partitions);
     let mut snapshots = Snapshots::open(dir.join("snapshots").join("leads"))?;
     let mut shadow = match snapshots.newest(&leads.ends())? {
-        Some(content) => Shadow::restore(content, partitions, options.quote_bytes, past.clone())
-            .map_err(StoreError::from)?,
+        Some(content) => Shadow::restore(content, partitions, options.quote_bytes, past.clone())?,
         None => Shadow::new(partitions, options.quote_bytes, past.clone()),
     };
     no_gap(Name::Leads, leads, &shadow.next)?;

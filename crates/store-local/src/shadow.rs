@@ -18,6 +18,7 @@ use store::{ClaimKey, Digest, Earlier, StoreError, key};
 
 use crate::caps::{self, LocalCaps};
 use crate::claims::{self, Claimed, KEPT, KeyHash, LocalClaims, has_ended};
+use crate::error::OpenError;
 use crate::floor::Floor;
 use crate::names::Names;
 use crate::past::{Ended, Past};
@@ -96,26 +97,27 @@ impl Shadow {
 
     /// From a snapshot.
     pub(crate) fn restore(
-        content: Content,
+        mut content: Content,
         partitions: usize,
         most_quote_bytes: usize,
         past: Past,
-    ) -> Result<Self, RecordError> {
+    ) -> Result<Self, OpenError> {
         let mut shadow = Self::new(partitions, most_quote_bytes, past);
         shadow.next = content.through;
         shadow.next.resize(partitions, 0);
-        for item in content.items {
-            match Item::decode(item)?.body {
+        while let Some(item) = content.items.next()? {
+            let item = Item::decode(Bytes::from(item)).map_err(RecordError::from)?;
+            match item.body {
                 Some(Body::Whole(whole)) => {
-                    let state = LeadState::decode(whole.state.clone())?;
+                    let state =
+                        LeadState::decode(whole.state.clone()).map_err(RecordError::from)?;
                     let lead = state.lead_id()?;
                     if has_ended(&state) {
                         shadow.ended.push_back((state.ended_at_us, lead));
                     }
                     shadow.saw(Timestamp::from_micros(state.ended_at_us));
                     let known = Known::Whole {
-                        // A copy of its own: a slice would keep the whole file.
-                        state: Bytes::copy_from_slice(&whole.state),
+                        state: whole.state,
                         records: whole.records,
                     };
                     shadow.leads.insert(lead, known);
@@ -140,15 +142,15 @@ impl Shadow {
                     let remembered = Remembered::new(&earlier, &mut shadow.names);
                     shadow.consumers.push(remembered);
                 }
-                None => return Err(RecordError::Field("item of a snapshot")),
+                None => return Err(RecordError::Field("item of a snapshot").into()),
             }
         }
         shadow.ended.make_contiguous().sort_unstable();
         Ok(shadow)
     }
 
-    /// As a snapshot.
-    pub(crate) fn content(&self) -> Content {
+    /// What a snapshot holds, encoded.
+    pub(crate) fn items(&self) -> impl Iterator<Item = Vec<u8>> {
         let leads = self.leads.iter().map(|(lead, known)| match known {
             Known::Whole { state, records } => Body::Whole(WholeItem {
                 state: state.clone(),
@@ -168,14 +170,7 @@ impl Shadow {
         let consumers = consumers
             .map(|consumer| Body::Consumer(ConsumerItem::of(consumer.earlier(&self.names))));
         let all = leads.chain(quotes).chain(counters).chain(consumers);
-        let items = all.map(|body| {
-            let item = Item { body: Some(body) };
-            item.encode_to_vec().into()
-        });
-        Content {
-            through: self.next.clone(),
-            items: items.collect(),
-        }
+        all.map(|body| Item { body: Some(body) }.encode_to_vec())
     }
 
     fn saw(&mut self, at: Timestamp) {

@@ -1,36 +1,37 @@
-//! Snapshot files: a list of encoded items and the offsets they are a fold of, under one checksum.
+//! Snapshot files: the offsets that a state is a fold of and its encoded items, under one checksum. They
+//! are written and read item by item, so a snapshot takes no memory, however large it is.
 //!
 //! A file is written beside, synced, and renamed. The two newest are kept: a power cut can take
 //! records that were only handed to the kernel, and a snapshot that holds them is then ahead of the
 //! log, so the one before is used. What lies below that one may be cut off the log.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use prost::Message;
 
 use crate::error::{FileError, at};
 
 const MAGIC: &[u8; 8] = b"gvsnap01";
 const TEMPORARY: &str = "new";
+/// Bytes of the checksum at the end.
+const SUM: u64 = 4;
+const BUFFER: usize = 256 << 10;
 
 /// What a snapshot says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Content {
     /// Next offset per partition.
     pub(crate) through: Vec<u64>,
     /// Encoded items.
-    pub(crate) items: Vec<Bytes>,
+    pub(crate) items: Items,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct Head {
     #[prost(uint64, repeated, tag = "1")]
     through: Vec<u64>,
-    #[prost(uint64, tag = "2")]
-    items: u64,
 }
 
 /// The snapshots of one state.
@@ -65,8 +66,7 @@ impl Snapshots {
     pub(crate) fn newest(&mut self, ends: &[u64]) -> Result<Option<Content>, FileError> {
         while let Some((number, _)) = self.kept.last() {
             let path = self.path(*number);
-            let content = decode(fs::read(&path).map_err(at(&path))?.into());
-            if let Some(content) = content {
+            if let Some(content) = read(&path)? {
                 let past = |(through, end): (&u64, &u64)| through > end;
                 if !content.through.iter().zip(ends).any(past) {
                     self.know(&content.through, ends)?;
@@ -84,8 +84,7 @@ impl Snapshots {
     fn know(&mut self, newest: &[u64], ends: &[u64]) -> Result<(), FileError> {
         let mut before = Vec::new();
         if let [.., (number, _), _] = self.kept.as_slice() {
-            let path = self.path(*number);
-            let content = decode(fs::read(&path).map_err(at(&path))?.into());
+            let content = read(&self.path(*number))?;
             before = content.map_or_else(|| vec![0; ends.len()], |content| content.through);
         }
         if let [.., one, two] = self.kept.as_mut_slice() {
@@ -111,14 +110,18 @@ impl Snapshots {
     }
 
     /// Writes a snapshot and deletes all but the one before. Gives its size.
-    pub(crate) fn write(&mut self, content: Content) -> Result<u64, FileError> {
+    pub(crate) fn write(
+        &mut self,
+        through: Vec<u64>,
+        items: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<u64, FileError> {
         let number = self.kept.last().map_or(1, |(number, _)| number + 1);
         let (new, path) = (self.dir.join(TEMPORARY), self.path(number));
-        let size = write(&new, &content).map_err(at(&new))?;
+        let size = write(&new, &through, items).map_err(at(&new))?;
         fs::rename(&new, &path).map_err(at(&path))?;
         let synced = File::open(&self.dir).and_then(|dir| dir.sync_all());
         synced.map_err(at(&self.dir))?;
-        self.kept.push((number, Some(content.through)));
+        self.kept.push((number, Some(through)));
         while self.kept.len() > 2 {
             let (oldest, _) = self.kept.remove(0);
             let path = self.path(oldest);
@@ -148,55 +151,127 @@ impl<W: Write> Summed<W> {
     }
 }
 
-fn write(path: &Path, content: &Content) -> io::Result<u64> {
+fn write(
+    path: &Path,
+    through: &[u64],
+    mut items: impl Iterator<Item = Vec<u8>>,
+) -> io::Result<u64> {
     let mut file = Summed {
-        out: BufWriter::with_capacity(1 << 20, File::create(path)?),
+        out: BufWriter::with_capacity(BUFFER, File::create(path)?),
         crc: crc32fast::Hasher::new(),
         size: 0,
     };
     file.out.write_all(MAGIC)?;
     let head = Head {
-        through: content.through.clone(),
-        items: content.items.len() as u64,
+        through: through.to_vec(),
     };
     file.put(&head.encode_to_vec())?;
-    content.items.iter().try_for_each(|item| file.put(item))?;
+    items.try_for_each(|item| file.put(&item))?;
     let crc = file.crc.finalize().to_le_bytes();
     file.out.write_all(&crc)?;
     file.out.into_inner()?.sync_all()?;
     Ok(file.size)
 }
 
-fn decode(mut file: Bytes) -> Option<Content> {
-    let body = file.strip_prefix(MAGIC)?;
-    let (body, crc) = body.split_last_chunk::<4>()?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-        return None;
-    }
-    let mut body = file.split_off(MAGIC.len());
-    body.truncate(body.len() - 4);
-    let head = Head::decode(next(&mut body)?).ok()?;
-    let items: Option<Vec<Bytes>> = (0..head.items).map(|_| next(&mut body)).collect();
-    Some(Content {
-        through: head.through,
-        items: items?,
-    })
+/// The items of a snapshot whose checksum was right, one after the other.
+#[derive(Debug)]
+pub(crate) struct Items {
+    path: PathBuf,
+    file: io::Take<BufReader<File>>,
 }
 
-fn next(body: &mut Bytes) -> Option<Bytes> {
-    let length = usize::try_from(prost::encoding::decode_varint(body).ok()?).ok()?;
-    (length <= body.len()).then(|| body.split_to(length))
+impl Items {
+    /// The next one; none at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+        if self.file.limit() == 0 {
+            return Ok(None);
+        }
+        read_item(&mut self.file).map(Some).map_err(at(&self.path))
+    }
+}
+
+/// Reads a snapshot through once and gives what it says; none if it is damaged.
+fn read(path: &Path) -> Result<Option<Content>, FileError> {
+    check(path).map_err(at(path))
+}
+
+fn check(path: &Path) -> io::Result<Option<Content>> {
+    let Some(mut summed) = body(path)? else {
+        return Ok(None);
+    };
+    let mut crc = crc32fast::Hasher::new();
+    loop {
+        let part = summed.fill_buf()?;
+        if part.is_empty() {
+            break;
+        }
+        crc.update(part);
+        let length = part.len();
+        summed.consume(length);
+    }
+    let mut sum = [0; SUM as usize];
+    summed.into_inner().read_exact(&mut sum)?;
+    if crc.finalize() != u32::from_le_bytes(sum) {
+        return Ok(None);
+    }
+    let Some(mut file) = body(path)? else {
+        return Ok(None);
+    };
+    let head = read_item(&mut file).and_then(|head| Ok(Head::decode(&*head)?));
+    Ok(head.ok().map(|head| Content {
+        through: head.through,
+        items: Items {
+            path: path.to_owned(),
+            file,
+        },
+    }))
+}
+
+/// What lies between the magic and the checksum.
+fn body(path: &Path) -> io::Result<Option<io::Take<BufReader<File>>>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let Some(length) = length.checked_sub(MAGIC.len() as u64 + SUM) else {
+        return Ok(None);
+    };
+    let mut file = BufReader::with_capacity(BUFFER, file);
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact(&mut magic)?;
+    Ok((magic == *MAGIC).then(|| file.take(length)))
+}
+
+fn read_item(file: &mut io::Take<BufReader<File>>) -> io::Result<Vec<u8>> {
+    let mut length = 0_u64;
+    for shift in (0..u64::BITS).step_by(7) {
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        let [byte] = byte;
+        length |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    // No longer than what is left of the file, whatever it says.
+    let length = usize::try_from(length.min(file.limit())).unwrap_or(usize::MAX);
+    let mut item = vec![0; length];
+    file.read_exact(&mut item)?;
+    Ok(item)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn content(through: u64) -> Content {
-        Content {
-            through: vec![through; 2],
-            items: vec![Bytes::from_static(b"a"), Bytes::new(), vec![7; 300].into()],
-        }
+    fn write(snapshots: &mut Snapshots, through: u64) {
+        let items = [vec![b'a'], Vec::new(), vec![7; 300]];
+        let written = snapshots.write(vec![through; 2], items.into_iter());
+        written.unwrap();
+    }
+
+    fn count(mut content: Content) -> (u64, Vec<usize>) {
+        let next = || content.items.next().unwrap();
+        let lengths = std::iter::from_fn(next).map(|item| item.len());
+        (content.through[0], lengths.collect())
     }
 
     #[test]
@@ -205,26 +280,30 @@ mod tests {
         let open = || Snapshots::open(dir.path().to_owned()).unwrap();
         let through = |ends: u64| {
             let newest = open().newest(&[ends; 2]).unwrap();
-            newest.map(|content| (content.through[0], content.items.len()))
+            newest.map(count)
         };
         assert_eq!(through(9), None);
         for reached in [1, 5, 9] {
-            open().write(content(reached)).unwrap();
+            write(&mut open(), reached);
         }
         let mut snapshots = open();
         assert_eq!(snapshots.covered(), None);
         snapshots.newest(&[9; 2]).unwrap();
         assert_eq!(snapshots.covered(), Some(vec![5, 5]));
         // The log lost records 7 and 8.
-        assert_eq!(through(7), Some((5, 3)));
-        assert_eq!(through(9), Some((5, 3)), "and the snapshot of them with it");
+        assert_eq!(through(7), Some((5, vec![1, 0, 300])));
+        assert_eq!(
+            through(9),
+            Some((5, vec![1, 0, 300])),
+            "and the snapshot of them with it"
+        );
 
-        open().write(content(8)).unwrap();
+        write(&mut open(), 8);
         let newest = open().path(open().kept.last().unwrap().0);
         let mut bytes = fs::read(&newest).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fs::write(&newest, bytes).unwrap();
-        assert_eq!(through(9), Some((5, 3)));
+        assert_eq!(through(9), Some((5, vec![1, 0, 300])));
     }
 }

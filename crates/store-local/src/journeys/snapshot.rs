@@ -4,23 +4,15 @@ use proto::{JourneyState, Message, RecordError};
 use store::Node;
 
 use super::table::Table;
-use crate::snapshot::Content;
 
-pub(super) fn of(table: &Table, through: Vec<u64>) -> Content {
-    let items = table
-        .iter()
-        .map(|(identity, node)| node.record(*identity).encode_to_vec().into());
-    Content {
-        items: items.collect(),
-        through,
-    }
+pub(super) fn of(table: &Table) -> impl Iterator<Item = Vec<u8>> {
+    let items = table.iter();
+    items.map(|(identity, node)| node.record(*identity).encode_to_vec())
 }
 
-/// Puts the items of a snapshot into an empty table.
-pub(super) fn restore(content: &Content, table: &mut Table) -> Result<(), RecordError> {
-    for item in &content.items {
-        let (identity, node) = Node::read(JourneyState::decode(item.clone())?)?;
-        table.restore(identity, node);
-    }
+/// Puts an item of a snapshot into a table.
+pub(super) fn restore(item: &[u8], table: &mut Table) -> Result<(), RecordError> {
+    let (identity, node) = Node::read(JourneyState::decode(item)?)?;
+    table.restore(identity, node);
     Ok(())
 }
