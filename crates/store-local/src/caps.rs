@@ -3,7 +3,8 @@
 //! A reservation is `held -> pinned -> settled`. A held one ends by its expiry or a release, a pinned
 //! one by a release or a settlement. Settled ones are kept until their lead is forgotten, so that a
 //! settlement counts once however late it is repeated; once the lead has ended for everybody they are
-//! closed, and nothing moves them any more. Locks: one shard of the reservations (by
+//! closed, and nothing moves them any more: memory says so for some minutes, then the archive, which
+//! has the lead. Locks: one shard of the reservations (by
 //! lead), then the shards of the counters in order; a buyer's counters share one.
 
 mod counter;
@@ -17,6 +18,7 @@ use domain::{CounterKey, CounterUse, LeadId, Reservation, ReservationId, Timesta
 use parking_lot::{Mutex, MutexGuard};
 use store::{Caps, Held, Pinned, StoreError};
 
+use crate::archive::Archive;
 use crate::clock::StoreClock;
 use counter::Counter;
 pub(crate) use counter::kept;
@@ -62,14 +64,16 @@ pub struct LocalCaps(Arc<Inner>);
 
 struct Inner {
     clock: StoreClock,
+    archive: Archive,
     reservations: Box<[Mutex<Shard>]>,
     counters: Counters,
 }
 
 impl LocalCaps {
-    pub(crate) fn new(clock: StoreClock) -> Self {
+    pub(crate) fn new(clock: StoreClock, archive: Archive) -> Self {
         Self(Arc::new(Inner {
             clock,
+            archive,
             reservations: (0..SHARDS).map(|_| Mutex::default()).collect(),
             counters: Counters::new(SHARDS),
         }))
@@ -115,7 +119,7 @@ impl LocalCaps {
         }
     }
 
-    /// Forgets the settled reservations of a lead that is forgotten itself.
+    /// Forgets the settled reservations of a lead that is forgotten itself, or is in the archive.
     pub(crate) fn forget(&self, lead: LeadId, legs: u16) {
         let mut shard = self.0.shard(lead);
         for leg in 1..=legs {
@@ -150,10 +154,22 @@ impl Inner {
         self.reservations[usize::from(last) % SHARDS].lock()
     }
 
-    fn held(&self, reservation: &Reservation, now: Timestamp, expires: Timestamp) -> Held {
+    /// Whether the archive has the lead of a reservation that memory does not know. A disk is read for
+    /// it, under the lock, only if somebody comes back to a lead that ended some minutes ago.
+    fn is_closed(&self, id: ReservationId) -> Result<bool, StoreError> {
+        let ended = self.archive.lead(id.lead)?;
+        Ok(ended.is_some_and(|ended| id.leg <= ended.legs))
+    }
+
+    fn held(
+        &self,
+        reservation: &Reservation,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<Held, StoreError> {
         let store_now = self.clock.now();
         if store_now.since(now) > MAX_SKEW || now.since(store_now) > MAX_SKEW {
-            return Held::ClockSkew;
+            return Ok(Held::ClockSkew);
         }
         let id = reservation.id;
         let mut shard = self.shard(id.lead);
@@ -165,11 +181,12 @@ impl Inner {
             }
             Some(entry) if matches!(entry.phase, Phase::Held { .. }) && entry.counters != uses => {
                 // Another router's, from whom this one took the lead over: it may still pin it.
-                return uses
+                return Ok(uses
                     .first()
-                    .map_or(Held::Granted, |take| Held::Full(take.key.limit()));
+                    .map_or(Held::Granted, |take| Held::Full(take.key.limit())));
             }
-            Some(_) => return Held::Granted,
+            Some(_) => return Ok(Held::Granted),
+            None if self.is_closed(id)? => return Ok(Held::Granted),
             None => {}
         }
         let mut table = self.counters.lock(uses.iter());
@@ -178,7 +195,7 @@ impl Inner {
                 .entry(take, store_now)
                 .fits(take.amount, take.limit, store_now)
             {
-                return Held::Full(take.key.limit());
+                return Ok(Held::Full(take.key.limit()));
             }
         }
         for take in uses.iter() {
@@ -193,18 +210,21 @@ impl Inner {
                 counters: uses,
             },
         );
-        Held::Granted
+        Ok(Held::Granted)
     }
 
-    fn pinned(&self, id: ReservationId, now: Timestamp) -> Pinned {
+    fn pinned(&self, id: ReservationId, now: Timestamp) -> Result<Pinned, StoreError> {
         let now = self.clock.now().max(now);
         let mut shard = self.shard(id.lead);
         let shard = &mut *shard;
         let Some(entry) = shard.entries.get_mut(&id) else {
-            return Pinned::Expired;
+            return Ok(match self.is_closed(id)? {
+                true => Pinned::Pinned,
+                false => Pinned::Expired,
+            });
         };
         let Phase::Held { expires } = entry.phase else {
-            return Pinned::Pinned;
+            return Ok(Pinned::Pinned);
         };
         let mut table = self.counters.lock(entry.counters.iter());
         // A counter that was full may have dropped the hold a moment ago.
@@ -223,11 +243,11 @@ impl Inner {
         if whole && expires > now {
             entry.phase = Phase::Pinned;
             shard.expiring.remove(&(expires, id));
-            Pinned::Pinned
+            Ok(Pinned::Pinned)
         } else {
             shard.entries.remove(&id);
             shard.expiring.remove(&(expires, id));
-            Pinned::Expired
+            Ok(Pinned::Expired)
         }
     }
 
@@ -261,13 +281,13 @@ impl Inner {
         }
     }
 
-    fn settled(&self, reservation: &Reservation, usage: Usage) {
+    fn settled(&self, reservation: &Reservation, usage: Usage) -> Result<(), StoreError> {
         let now = self.clock.now();
         let id = reservation.id;
         let mut shard = self.shard(id.lead);
         let phase = shard.entries.get(&id).map(|entry| entry.phase);
-        if phase == Some(Phase::Closed) {
-            return;
+        if phase == Some(Phase::Closed) || (phase.is_none() && self.is_closed(id)?) {
+            return Ok(());
         }
         let before = shard.entries.remove(&id);
         if let Some(Phase::Held { expires }) = before.as_ref().map(|entry| entry.phase) {
@@ -300,6 +320,7 @@ impl Inner {
         drop(table);
         let phase = Phase::Settled(usage);
         shard.entries.insert(id, Entry { phase, counters });
+        Ok(())
     }
 
     /// Forgets a few holds that have expired.
@@ -325,11 +346,11 @@ impl Caps for LocalCaps {
         if reservation.counters.iter().any(|take| take.amount < 0) {
             return Err(StoreError::Corrupt("a negative amount of a cap".to_owned()));
         }
-        Ok(self.0.held(reservation, now, expires))
+        self.0.held(reservation, now, expires)
     }
 
     async fn pin(&self, id: ReservationId, now: Timestamp) -> Result<Pinned, StoreError> {
-        Ok(self.0.pinned(id, now))
+        self.0.pinned(id, now)
     }
 
     async fn release(&self, id: ReservationId, usage: Usage) -> Result<(), StoreError> {
@@ -339,8 +360,7 @@ impl Caps for LocalCaps {
     }
 
     async fn settle(&self, reservation: &Reservation, usage: Usage) -> Result<(), StoreError> {
-        self.0.settled(reservation, usage);
-        Ok(())
+        self.0.settled(reservation, usage)
     }
 
     async fn used(&self, counters: &[CounterKey]) -> Result<Vec<i64>, StoreError> {

@@ -3,6 +3,10 @@
 //! Locks are taken in the order keys, consumers, quotes, leads; whoever comes from a lead looks its key up,
 //! lets go, and checks again from the front. A claim rebuilt from the log has a lease that has
 //! lapsed: the process that held it is gone.
+//!
+//! What memory does not know the archive may: it is asked after memory, or before the lock under which
+//! memory is asked (`Glance`). A lead that is in the archive alone has ended for everybody: nobody works
+//! on it, nobody waits for it, and a record that comes late brings it back to memory for a while.
 
 mod consumers;
 mod entry;
@@ -28,10 +32,12 @@ pub(crate) use entry::has_ended;
 pub(crate) use expiry::KEPT;
 pub(crate) use key::{Claimed, KeyHash, digest};
 
+use crate::archive::Archive;
 use crate::caps::LocalCaps;
 use crate::clock::StoreClock;
 use crate::floor::Floor;
 use crate::past::{Ended, Past};
+use crate::shadow::Kept;
 use crate::sharded::Sharded;
 use consumers::Consumers;
 use entry::{Entry, Fold, Found, Keyed, Phase, Target};
@@ -57,6 +63,7 @@ struct Inner {
     waiting: Waiting,
     floor: Arc<Floor>,
     past: Past,
+    archive: Archive,
 }
 
 /// What the fence says, before the lead that stands in the way is looked at.
@@ -77,7 +84,7 @@ impl LocalClaims {
         clock: StoreClock,
         caps: LocalCaps,
         floor: Arc<Floor>,
-        past: Past,
+        kept: Kept,
         quote_bytes: usize,
         waiters: usize,
     ) -> Self {
@@ -89,12 +96,13 @@ impl LocalClaims {
             consumers: Mutex::default(),
             leads: Sharded::new(),
             open: OpenLeads::new(floor.partitions()),
-            cooling: Leads::new(),
-            expiring: Leads::new(),
+            cooling: Leads::default(),
+            expiring: Leads::default(),
             quotes: Quotes::new(quote_bytes),
             waiting: Waiting::new(waiters),
             floor,
-            past,
+            past: kept.past,
+            archive: kept.archive,
         }))
     }
 
@@ -110,8 +118,7 @@ impl LocalClaims {
         }
         if has_ended(&state) {
             let due = Timestamp::from_micros(state.ended_at_us).plus(KEPT);
-            entry.expiring = true;
-            self.0.expiring.push(due, lead);
+            self.0.expire_at(due, lead, &mut entry);
         } else {
             self.0.open.insert(self.0.partition(lead), &state, lead);
         }
@@ -123,10 +130,9 @@ impl LocalClaims {
     /// Recovery: a lead that has ended.
     pub(crate) fn restore_ended(&self, lead: LeadId, ended: Ended, claimed: Claimed) {
         self.0.caps.close(lead, ended.legs);
-        self.0.expiring.push(ended.at.plus(KEPT), lead);
         let mut entry = Entry::new(Phase::Answered, None, None);
         self.0.claim(lead, &mut entry, claimed);
-        entry.expiring = true;
+        self.0.expire_at(ended.at.plus(KEPT), lead, &mut entry);
         entry.fold = Fold::Ended(ended);
         self.0.leads.shard(&lead).insert(lead, entry);
     }
@@ -136,6 +142,11 @@ impl LocalClaims {
         let now = self.0.clock.now();
         let mut consumers = self.0.consumers.lock();
         consumers.recorded(earlier.lead, Some(earlier), now);
+    }
+
+    /// The archive has a lead as it was at its end.
+    pub(crate) fn archived(&self, lead: LeadId, ended: &Ended) {
+        self.0.archived(lead, ended);
     }
 
     /// Recovery: an answer to a ping.
@@ -171,18 +182,22 @@ impl Inner {
         self.floor.partition(key_of(lead))
     }
 
-    fn lookup(&self, key: KeyHash, digest: &Digest) -> Keys {
-        match self.keys.shard(&key).get(&key) {
-            None => Keys::Said(Lookup::Free),
-            Some(known) if known.digest != *digest => Keys::Said(Lookup::Conflict),
-            Some(known) => match &known.target {
+    fn lookup(&self, key: KeyHash, digest: &Digest) -> Result<Keys, StoreError> {
+        if let Some(known) = self.keys.shard(&key).get(&key) {
+            return Ok(match &known.target {
+                _ if known.digest != *digest => Keys::Said(Lookup::Conflict),
                 Target::Quote { answer, until } if *until > self.clock.now() => {
                     Keys::Said(Lookup::Quote(Arc::clone(answer)))
                 }
                 Target::Quote { .. } => Keys::Said(Lookup::Free),
                 Target::Lead(lead) => Keys::Lead(*lead),
-            },
+            });
         }
+        Ok(match self.archive.key(&key)? {
+            None => Keys::Said(Lookup::Free),
+            Some((known, _)) if known != *digest => Keys::Said(Lookup::Conflict),
+            Some((_, lead)) => Keys::Lead(lead),
+        })
     }
 
     fn found(&self, lead: LeadId) -> Option<Found> {
@@ -193,9 +208,12 @@ impl Inner {
     /// A lead, read from the log if it has to be: not on the caller's thread.
     async fn view(&self, lead: LeadId) -> Result<Option<LeadView>, StoreError> {
         let ended = match self.found(lead) {
-            None => return Ok(None),
             Some(Found::Here(view)) => return Ok(Some(view)),
             Some(Found::Past(ended)) => ended,
+            None => match self.archive.lead(lead)? {
+                None => return Ok(None),
+                Some(ended) => ended,
+            },
         };
         let (past, partition) = (self.past.clone(), self.partition(lead));
         let read = tokio::task::spawn_blocking(move || past.read(lead, partition, &ended.records));
@@ -209,7 +227,7 @@ impl Inner {
         }))
     }
 
-    fn admit(&self, request: AdmitRequest) -> Fence {
+    fn admit(&self, request: AdmitRequest) -> Result<Fence, StoreError> {
         let now = self.clock.now();
         for lead in self.cooling.due(now) {
             self.cool(lead, now);
@@ -219,17 +237,19 @@ impl Inner {
         }
         let lease = now.plus(request.lease);
         let key = KeyHash::from(&request.key);
+        let archive = &self.archive;
+        let mut glance = archive.glance(key, request.quote, &request.consumer, now)?;
         let mut keys = self.keys.shard(&key);
         // A fresh claim gets the caller's id; one whose lease has lapsed is taken over under its own.
         let mut lead = request.lead;
         let mut taken_over = false;
         if let Some(known) = keys.get(&key) {
             if known.digest != request.digest {
-                return Fence::Said(Admission::Conflict);
+                return Ok(Fence::Said(Admission::Conflict));
             }
             // A ping's key has another scope than a post's.
             let Target::Lead(owner) = known.target else {
-                return Fence::Said(Admission::Conflict);
+                return Ok(Fence::Said(Admission::Conflict));
             };
             if let Some(entry) = self.leads.shard(&owner).get(&owner) {
                 match entry.phase {
@@ -237,24 +257,36 @@ impl Inner {
                         lead = owner;
                         taken_over = true;
                     }
-                    _ => return Fence::Held(owner),
+                    _ => return Ok(Fence::Held(owner)),
                 }
             }
+        } else if let Some((digest, owner)) = glance.key()? {
+            return Ok(match digest == request.digest {
+                true => Fence::Held(owner),
+                false => Fence::Said(Admission::Conflict),
+            });
         }
         let mut consumers = self.consumers.lock();
-        let duplicate = match consumers.enter(&request.consumer, lead, now, lease) {
+        let verdict = consumers.enter(&request.consumer, lead, now, lease, &mut glance)?;
+        let duplicate = match verdict {
             Verdict::Fresh => false,
             Verdict::Duplicate(_) => true,
-            Verdict::Wait(first) => return Fence::Busy(first),
+            Verdict::Wait(first) => return Ok(Fence::Busy(first)),
         };
         if let Some(auction) = request.quote {
             let mut quotes = self.used_quotes.shard(&auction);
-            if *quotes.entry(auction).or_insert(lead) != lead {
+            let used = match quotes.get(&auction) {
+                Some(used) => Ok(Some(*used)),
+                None => glance.used(),
+            };
+            let free = |used: &Option<LeadId>| used.is_none_or(|used| used == lead);
+            if !used.as_ref().is_ok_and(free) {
                 if !duplicate && !taken_over {
                     consumers.forget(lead);
                 }
-                return Fence::Said(Admission::QuoteUsed);
+                return used.map(|_| Fence::Said(Admission::QuoteUsed));
             }
+            quotes.insert(auction, lead);
         }
         drop(consumers);
         let mut leads = self.leads.shard(&lead);
@@ -262,7 +294,7 @@ impl Inner {
             Some(entry) if taken_over => {
                 // Between the two locks its router may have moved on.
                 if !matches!(entry.phase, Phase::Admitted { .. }) {
-                    return Fence::Held(lead);
+                    return Ok(Fence::Held(lead));
                 }
                 entry.phase = Phase::Admitted { lease };
             }
@@ -270,17 +302,17 @@ impl Inner {
                 let target = Target::Lead(lead);
                 let digest = request.digest;
                 keys.insert(key, Keyed { digest, target });
-                let entry = Entry::new(Phase::Admitted { lease }, Some(key), request.quote);
-                leads.insert(lead, entry);
+                let mut entry = Entry::new(Phase::Admitted { lease }, Some(key), request.quote);
                 // In case no record of it is ever written.
-                self.expiring.push(lease.plus(KEPT), lead);
+                self.expire_at(lease.plus(KEPT), lead, &mut entry);
+                leads.insert(lead, entry);
             }
         }
-        Fence::Said(if duplicate {
+        Ok(Fence::Said(if duplicate {
             Admission::Duplicate(lead)
         } else {
             Admission::Granted(lead)
-        })
+        }))
     }
 
     fn posting(&self, lead: LeadId) -> PostingClaim {
@@ -352,7 +384,7 @@ fn key_of(lead: LeadId) -> u64 {
 
 impl Claims for LocalClaims {
     async fn lookup(&self, key: &ClaimKey, digest: &Digest) -> Result<Lookup, StoreError> {
-        let lead = match self.0.lookup(key.into(), digest) {
+        let lead = match self.0.lookup(key.into(), digest)? {
             Keys::Said(said) => return Ok(said),
             Keys::Lead(lead) => lead,
         };
@@ -367,7 +399,7 @@ impl Claims for LocalClaims {
             state: None,
             answer: None,
         };
-        Ok(match self.0.admit(request) {
+        Ok(match self.0.admit(request)? {
             Fence::Said(said) => said,
             Fence::Held(lead) => {
                 let view = self.0.view(lead).await?;
@@ -382,16 +414,18 @@ impl Claims for LocalClaims {
 
     async fn by_key(&self, key: &ClaimKey) -> Result<Option<LeadId>, StoreError> {
         let key = KeyHash::from(key);
-        let keys = self.0.keys.shard(&key);
-        Ok(match keys.get(&key).map(|known| &known.target) {
-            Some(Target::Lead(lead)) => Some(*lead),
-            Some(Target::Quote { .. }) | None => None,
-        })
+        if let Some(known) = self.0.keys.shard(&key).get(&key) {
+            return Ok(match &known.target {
+                Target::Lead(lead) => Some(*lead),
+                Target::Quote { .. } => None,
+            });
+        }
+        Ok(self.0.archive.key(&key)?.map(|(_, lead)| lead))
     }
 
     async fn by_quote(&self, auction: AuctionId) -> Result<Option<LeadId>, StoreError> {
-        let quotes = self.0.used_quotes.shard(&auction);
-        Ok(quotes.get(&auction).copied())
+        let used = self.0.used_quotes.shard(&auction).get(&auction).copied();
+        used.map_or_else(|| self.0.archive.quote(auction), |lead| Ok(Some(lead)))
     }
 
     async fn earlier(
@@ -400,7 +434,9 @@ impl Claims for LocalClaims {
         hashes: &[ConsumerHash],
     ) -> Result<Vec<Earlier>, StoreError> {
         let now = self.0.clock.now();
-        Ok(self.0.consumers.lock().earlier(campaign, hashes, now))
+        let memory = self.0.consumers.lock().earlier(campaign, hashes, now);
+        let archive = self.0.archive.consumers(campaign, hashes, now)?;
+        Ok(consumers::with(memory, archive))
     }
 
     async fn withdraw(&self, lead: LeadId) -> Result<(), StoreError> {

@@ -44,15 +44,34 @@ pub(crate) enum Table {
     Journeys,
     /// Whose a click is.
     Clicks,
+    /// Where the records of a lead that has ended are.
+    Leads,
+    /// Which lead a post's key belongs to.
+    Keys,
+    /// Which lead used a quote.
+    Quotes,
+    /// Which leads a consumer was seen with.
+    Consumers,
 }
 
 impl Table {
-    const ALL: [Self; 2] = [Self::Journeys, Self::Clicks];
+    const ALL: [Self; 6] = [
+        Self::Journeys,
+        Self::Clicks,
+        Self::Leads,
+        Self::Keys,
+        Self::Quotes,
+        Self::Consumers,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Journeys => "journeys",
             Self::Clicks => "clicks",
+            Self::Leads => "leads",
+            Self::Keys => "keys",
+            Self::Quotes => "quotes",
+            Self::Consumers => "consumers",
         }
     }
 }
@@ -103,10 +122,14 @@ impl Cold {
     }
 
     fn table(&self, table: Table) -> &Opened {
-        let [journeys, clicks] = &self.0.tables;
+        let [journeys, clicks, leads, keys, quotes, consumers] = &self.0.tables;
         match table {
             Table::Journeys => journeys,
             Table::Clicks => clicks,
+            Table::Leads => leads,
+            Table::Keys => keys,
+            Table::Quotes => quotes,
+            Table::Consumers => consumers,
         }
     }
 
@@ -168,7 +191,14 @@ impl Inner {
             fjall::Result::Ok(Opened { rows, empty })
         };
         Ok(Self {
-            tables: [table(Table::Journeys)?, table(Table::Clicks)?],
+            tables: [
+                table(Table::Journeys)?,
+                table(Table::Clicks)?,
+                table(Table::Leads)?,
+                table(Table::Keys)?,
+                table(Table::Quotes)?,
+                table(Table::Consumers)?,
+            ],
             database,
             latest,
         })

@@ -1,5 +1,5 @@
-//! The thread behind the store: it follows the log with the shadow, writes snapshots when they are
-//! due, and cuts off the log what nobody needs any more.
+//! The thread behind the store: it follows the log with the shadow, takes from memory what ended long
+//! enough ago, writes snapshots when they are due, and cuts off the log what nobody needs any more.
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use domain::Timestamp;
 use parking_lot::Mutex;
-use store::{LogError, Topic as Name};
+use store::{StoreError, Topic as Name};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::archive::Archive;
+use crate::claims::LocalClaims;
 use crate::clock::StoreClock;
-use crate::error::FileError;
 use crate::floor::Floor;
 use crate::journeys::LocalJourneys;
 use crate::log::{self, Reader, Topic};
@@ -22,11 +24,18 @@ use crate::snapshot::Snapshots;
 
 /// Bytes of records folded at a time.
 const BATCH: usize = 1 << 20;
+/// How often it is looked whether leads may go from memory.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Everything the thread works on.
 pub(crate) struct Keeper {
     pub(crate) shadow: Shadow,
     pub(crate) snapshots: Snapshots,
+    pub(crate) archive: Archive,
+    pub(crate) claims: LocalClaims,
+    /// When it is looked next whether leads may go from memory.
+    pub(crate) look: Timestamp,
+    pub(crate) topic: Topic,
     pub(crate) leads: Reader,
     pub(crate) journeys: LocalJourneys,
     pub(crate) floor: Arc<Floor>,
@@ -40,20 +49,30 @@ pub(crate) struct Keeper {
 }
 
 /// Takes everything there is now.
-pub(crate) fn catch_up(reader: &mut Reader, shadow: &mut Shadow) -> Result<u64, LogError> {
+pub(crate) fn catch_up(reader: &mut Reader, shadow: &mut Shadow) -> Result<u64, StoreError> {
     let mut folded = 0;
     loop {
-        let runs = reader.next_now(BATCH)?;
+        let runs = reader.next_now(BATCH).map_err(unavailable)?;
         if runs.is_empty() {
             return Ok(folded);
         }
         for run in runs {
             for record in run.records {
                 folded += record.payload.len() as u64;
-                shadow.apply(run.partition, record.offset, &record.payload);
+                shadow.apply(run.partition, record.offset, &record.payload)?;
             }
         }
     }
+}
+
+/// Nothing is known of the log from here on.
+fn stopped(error: StoreError) -> StoreError {
+    tracing::error!(%error, "the log cannot be followed: no more snapshots");
+    error
+}
+
+fn unavailable(error: impl ToString) -> StoreError {
+    StoreError::Unavailable(error.to_string())
 }
 
 /// The running thread.
@@ -71,7 +90,7 @@ struct Stop {
 }
 
 /// Somebody wants a snapshot now.
-type Asked = oneshot::Sender<Result<(), FileError>>;
+type Asked = oneshot::Sender<Result<(), StoreError>>;
 
 impl Running {
     pub(crate) fn start(keeper: Keeper, due: Arc<Notify>) -> std::io::Result<Self> {
@@ -90,12 +109,11 @@ impl Running {
     }
 
     /// Folds the log to its end and writes both snapshots.
-    pub(crate) async fn snapshot(&self) -> Result<(), String> {
+    pub(crate) async fn snapshot(&self) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
-        let ended = |_| "the keeper has ended".to_owned();
-        self.asked.send(reply).await.map_err(|_| ended(()))?;
-        let written = done.await.map_err(|_| ended(()))?;
-        written.map_err(|error| error.to_string())
+        let ended = || unavailable("the keeper has ended");
+        self.asked.send(reply).await.map_err(|_| ended())?;
+        done.await.map_err(|_| ended())?
     }
 
     /// Waits for the thread, which ends when the log is closed.
@@ -121,19 +139,28 @@ impl Keeper {
             tokio::select! {
                 () = stop.told.notified() => return,
                 Some(asked) = asks.recv() => {
-                    let done = self.snapshot_now();
+                    let done = match self.follow() {
+                        Ok(()) => self.snapshot_now(),
+                        Err(error) => {
+                            let _ = asked.send(Err(stopped(error)));
+                            return;
+                        }
+                    };
                     // Who no longer listens does not need the answer.
                     let _ = asked.send(done);
                 }
                 () = due.notified() => {
                     let written = self.journeys.snapshot();
-                    self.wrote(written);
+                    self.wrote(written.map_err(unavailable));
                 }
                 runs = self.leads.next(BATCH) => match runs {
                     Ok(runs) if runs.is_empty() => break,
-                    Ok(runs) => self.fold(runs),
+                    Ok(runs) => if let Err(error) = self.fold(runs) {
+                        stopped(error);
+                        return;
+                    },
                     Err(error) => {
-                        tracing::error!(%error, "the log cannot be followed: no more snapshots");
+                        stopped(unavailable(error));
                         return;
                     }
                 },
@@ -141,48 +168,73 @@ impl Keeper {
         }
         // The log is closed.
         if !stop.at_once.load(Ordering::Acquire) {
-            let written = self.snapshot_now();
+            let written = match self.follow() {
+                Ok(()) => self.snapshot_now(),
+                Err(error) => return drop(stopped(error)),
+            };
             self.wrote(written);
         }
     }
 
-    fn fold(&mut self, runs: Vec<log::Run>) {
+    fn fold(&mut self, runs: Vec<log::Run>) -> Result<(), StoreError> {
         for run in runs {
             for record in run.records {
                 self.folded += record.payload.len() as u64;
                 self.shadow
-                    .apply(run.partition, record.offset, &record.payload);
+                    .apply(run.partition, record.offset, &record.payload)?;
             }
         }
         if self.folded >= self.snapshot_bytes.max(self.last_size / 2) {
             let written = self.snapshot_leads();
             self.wrote(written);
+        } else if self.clock.now() >= self.look
+            && let Err(error) = self.archive_some()
+        {
+            tracing::error!(%error, "leads that have ended stay in memory");
         }
+        Ok(())
     }
 
-    fn wrote(&self, written: Result<(), FileError>) {
+    /// Takes a few leads that ended long enough ago from memory. False once there are no more.
+    fn archive_some(&mut self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        self.look = now.plus(LOOK);
+        let synced = self.topic.durable_ends();
+        let seen = (&*self.floor, synced.as_slice());
+        self.shadow.archive(seen, now, &self.claims)
+    }
+
+    fn wrote(&self, written: Result<(), StoreError>) {
         match written {
             Ok(()) => self.trim(),
             Err(error) => tracing::error!(%error, "a snapshot was not written"),
         }
     }
 
-    fn snapshot_now(&mut self) -> Result<(), FileError> {
-        match catch_up(&mut self.leads, &mut self.shadow) {
-            Ok(folded) => self.folded += folded,
-            Err(error) => tracing::error!(%error, "the log cannot be followed"),
-        }
-        if self.folded > 0 {
-            self.snapshot_leads()?;
-        }
-        self.journeys.snapshot()
+    /// Folds the log to its end.
+    fn follow(&mut self) -> Result<(), StoreError> {
+        self.folded += catch_up(&mut self.leads, &mut self.shadow)?;
+        Ok(())
     }
 
-    fn snapshot_leads(&mut self) -> Result<(), FileError> {
-        self.shadow.forget(&self.floor);
+    fn snapshot_now(&mut self) -> Result<(), StoreError> {
+        if self.folded > 0 {
+            self.snapshot_leads()?;
+        } else {
+            while self.archive_some()? {}
+        }
+        self.journeys.snapshot().map_err(unavailable)
+    }
+
+    fn snapshot_leads(&mut self) -> Result<(), StoreError> {
+        while self.archive_some()? {}
+        self.shadow.forget();
+        // What the snapshot lacks is there after a power cut.
+        self.archive.persist()?;
         self.folded = 0;
         let through = self.shadow.next.clone();
-        self.last_size = self.snapshots.write(through, self.shadow.items())?;
+        let written = self.snapshots.write(through, self.shadow.items());
+        self.last_size = written.map_err(unavailable)?;
         Ok(())
     }
 

@@ -16,11 +16,12 @@
 //! (a file of keys per day).
 #![forbid(unsafe_code)]
 
+mod archive;
 mod caps;
 mod claims;
 mod clock;
-#[cfg_attr(not(test), expect(dead_code, reason = "its users come next"))]
 mod cold;
+mod ended;
 mod error;
 mod floor;
 mod journeys;

@@ -9,6 +9,7 @@ use domain::Clock;
 use store::{Backend, StoreError, Topic as Name};
 use tokio::sync::Notify;
 
+use crate::archive::Archive;
 use crate::caps::LocalCaps;
 use crate::claims::LocalClaims;
 use crate::clock::StoreClock;
@@ -20,7 +21,7 @@ use crate::keeper::{self, Keeper};
 use crate::log::{Groups, LocalLog, MOST_PARTITIONS, MemoryTopic, Reader, Topic};
 use crate::options::LocalOptions;
 use crate::past::Past;
-use crate::shadow::Shadow;
+use crate::shadow::{self, Shadow};
 use crate::snapshot::Snapshots;
 use crate::vault::LocalVault;
 
@@ -68,8 +69,8 @@ impl Local {
         ]);
         let nothing = vec![0; usize::from(options.partitions)];
         let floor = Arc::new(Floor::new(&nothing));
-        let past = Past::new(topics[&Name::Leads].clone(), options.retention);
-        let (claims, caps) = leads(options, &clock, &floor, past);
+        let ended = ended(options, &topics[&Name::Leads], None);
+        let (claims, caps) = leads(options, &clock, &floor, ended);
         Ok(Self(Arc::new(Inner {
             keeper: None,
             log: LocalLog::new(topics, Groups::in_memory(), floor),
@@ -104,12 +105,12 @@ impl Local {
         let groups_dir = dir.join("groups");
         let groups = Groups::open(&groups_dir, &ends).map_err(at(&groups_dir))?;
 
-        let past = Past::new(topics[&Name::Leads].clone(), options.retention);
-        let (shadow, snapshots, reader, folded) =
-            recover(dir, options, &topics[&Name::Leads], &past)?;
+        let cold = Cold::open(&dir.join("cold"), &clock)?;
+        let topic = topics[&Name::Leads].clone();
+        let ended = ended(options, &topic, Some(cold.clone()));
+        let (shadow, snapshots, reader, folded) = recover(dir, options, &topic, &ended)?;
         clock.reached(shadow.clock());
         let floor = Arc::new(Floor::new(&shadow.next));
-        let cold = Cold::open(&dir.join("cold"), &clock)?;
 
         let due = Arc::new(Notify::new());
         let kept = kept(options, Some((dir, &due)));
@@ -120,10 +121,14 @@ impl Local {
         }
 
         let log = LocalLog::new(topics, groups, Arc::clone(&floor));
-        let (claims, caps) = leads(options, &clock, &floor, past);
-        let mut keeper = Keeper {
+        let (claims, caps) = leads(options, &clock, &floor, ended.clone());
+        let keeper = Keeper {
             shadow,
             snapshots,
+            archive: ended.archive,
+            claims: claims.clone(),
+            look: clock.now(),
+            topic,
             leads: reader,
             journeys: journeys.clone(),
             floor,
@@ -134,7 +139,6 @@ impl Local {
             folded,
             last_size: 0,
         };
-        keeper.shadow.forget(&keeper.floor);
         keeper.shadow.revive(&claims, &caps)?;
         let vault = LocalVault::open(dir.join("vault"), options.on_failure)?;
         let keeper = keeper::Running::start(keeper, due).map_err(at(dir))?;
@@ -155,7 +159,7 @@ impl Local {
     /// The disk does not take them, or the store is closed.
     pub async fn snapshot(&self) -> Result<(), StoreError> {
         match &self.0.keeper {
-            Some(keeper) => keeper.snapshot().await.map_err(StoreError::Unavailable),
+            Some(keeper) => keeper.snapshot().await,
             None => Ok(()),
         }
     }
@@ -190,13 +194,13 @@ fn recover(
     dir: &Path,
     options: &LocalOptions,
     leads: &Topic,
-    past: &Past,
+    ended: &shadow::Kept,
 ) -> Result<(Shadow, Snapshots, Reader, u64), OpenError> {
     let partitions = usize::from(options.partitions);
     let mut snapshots = Snapshots::open(dir.join("snapshots").join("leads"))?;
     let mut shadow = match snapshots.newest(&leads.ends())? {
-        Some(content) => Shadow::restore(content, partitions, options.quote_bytes, past.clone())?,
-        None => Shadow::new(partitions, options.quote_bytes, past.clone()),
+        Some(content) => Shadow::restore(content, partitions, options.quote_bytes, ended.clone())?,
+        None => Shadow::new(partitions, options.quote_bytes, ended.clone()),
     };
     no_gap(Name::Leads, leads, &shadow.next)?;
     let mut reader = leads.reader(shadow.next.clone())?;
@@ -223,18 +227,27 @@ fn leads(
     options: &LocalOptions,
     clock: &StoreClock,
     floor: &Arc<Floor>,
-    past: Past,
+    ended: shadow::Kept,
 ) -> (LocalClaims, LocalCaps) {
-    let caps = LocalCaps::new(clock.clone());
+    let caps = LocalCaps::new(clock.clone(), ended.archive.clone());
     let claims = LocalClaims::new(
         clock.clone(),
         caps.clone(),
         Arc::clone(floor),
-        past,
+        ended,
         options.quote_bytes,
         options.waiters,
     );
     (claims, caps)
+}
+
+/// Where leads are that have ended.
+fn ended(options: &LocalOptions, topic: &Topic, cold: Option<Cold>) -> shadow::Kept {
+    shadow::Kept {
+        past: Past::new(topic.clone(), options.retention),
+        archive: Archive::new(cold),
+        hot: options.leads_hot,
+    }
 }
 
 fn kept(options: &LocalOptions, files: Option<(&Path, &Arc<Notify>)>) -> Kept {

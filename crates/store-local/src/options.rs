@@ -23,6 +23,8 @@ pub struct LocalOptions {
     pub memory_bytes: usize,
     /// Most bytes of answers to pings that are kept for retries.
     pub quote_bytes: usize,
+    /// How long a lead that has ended stays in memory; then it is on disk alone.
+    pub leads_hot: Duration,
     /// Most requests that wait for news of a lead at a time.
     pub waiters: usize,
     /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
@@ -52,6 +54,7 @@ impl Default for LocalOptions {
             segment_bytes: log.segment_bytes,
             memory_bytes: 256 << 20,
             quote_bytes: 64 << 20,
+            leads_hot: Duration::from_secs(300),
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 200_000,

@@ -3,46 +3,63 @@
 //! Routers move claims and caps ahead of the log, so the live state is no fold of it and is never
 //! written down. The shadow follows the log behind them. Its clock is the time in the records, so it
 //! depends on the log alone. Open leads are kept encoded, as a snapshot writes them; of one that has
-//! ended only what it claims, and where its records are.
+//! ended only what it claims, and where its records are, and that only for some minutes: then it goes
+//! into the archive, and no snapshot holds it any more.
+//!
+//! What the archive says of a lead may be ahead of the fold, after a restart that begins with a
+//! snapshot older than its row: only those of its records count that lie before the one to be folded,
+//! so each moves the counters once for every snapshot, whatever the archive knows.
 
 mod item;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
-use store::{ClaimKey, Digest, Earlier, StoreError, key};
+use store::{ClaimKey, Digest, StoreError, key};
 
+use crate::archive::Archive;
 use crate::caps::{self, LocalCaps};
-use crate::claims::{self, Claimed, KEPT, KeyHash, LocalClaims, has_ended};
+use crate::claims::{self, KEPT, KeyHash, LocalClaims, has_ended};
+use crate::ended::{EndedItem, EndedLead};
 use crate::error::OpenError;
 use crate::floor::Floor;
 use crate::names::Names;
-use crate::past::{Ended, Past};
-use crate::remembered::Remembered;
+use crate::past::Past;
 use crate::snapshot::Content;
-use item::{Body, ConsumerItem, CounterItem, EndedItem, Item, QuoteItem, WholeItem};
+use item::{Body, CounterItem, Item, QuoteItem, WholeItem};
 
-#[derive(Debug)]
+/// Leads that one step looks at.
+const STEP: usize = 2048;
+/// When a lead that may not go yet is looked at again.
+const AGAIN: Duration = Duration::from_secs(60);
+
 pub(crate) struct Shadow {
     /// Next offset per partition.
     pub(crate) next: Vec<u64>,
     /// The latest time in a record.
     clock: Timestamp,
     leads: HashMap<LeadId, Known>,
-    /// Leads by the time they ended.
-    ended: VecDeque<(i64, LeadId)>,
+    /// Leads that have ended, by when to look whether they may go.
+    due: BTreeSet<(Timestamp, LeadId)>,
     counters: HashMap<CounterKey, Committed>,
-    /// Of leads that are forgotten.
-    consumers: Vec<Remembered>,
     names: Names,
     quotes: VecDeque<Quote>,
     quote_bytes: usize,
     most_quote_bytes: usize,
-    past: Past,
+    kept: Kept,
+}
+
+/// Where leads are that have ended, and how long they stay in memory.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) past: Past,
+    pub(crate) archive: Archive,
+    pub(crate) hot: Duration,
 }
 
 /// A lead.
@@ -52,14 +69,6 @@ enum Known {
     Whole { state: Bytes, records: Vec<u64> },
     /// It has ended, and the log keeps its records for as long as this.
     Ended(Box<EndedLead>),
-}
-
-/// What a lead that has ended claims.
-#[derive(Debug, Clone, PartialEq)]
-struct EndedLead {
-    ended: Ended,
-    claimed: Claimed,
-    consumer: Option<Remembered>,
 }
 
 /// The answer to a ping.
@@ -79,19 +88,18 @@ struct Committed {
 }
 
 impl Shadow {
-    pub(crate) fn new(partitions: usize, most_quote_bytes: usize, past: Past) -> Self {
+    pub(crate) fn new(partitions: usize, most_quote_bytes: usize, kept: Kept) -> Self {
         Self {
             next: vec![0; partitions],
             clock: Timestamp::default(),
             leads: HashMap::new(),
-            ended: VecDeque::new(),
+            due: BTreeSet::new(),
             counters: HashMap::new(),
-            consumers: Vec::new(),
             names: Names::default(),
             quotes: VecDeque::new(),
             quote_bytes: 0,
             most_quote_bytes,
-            past,
+            kept,
         }
     }
 
@@ -100,9 +108,9 @@ impl Shadow {
         mut content: Content,
         partitions: usize,
         most_quote_bytes: usize,
-        past: Past,
+        kept: Kept,
     ) -> Result<Self, OpenError> {
-        let mut shadow = Self::new(partitions, most_quote_bytes, past);
+        let mut shadow = Self::new(partitions, most_quote_bytes, kept);
         shadow.next = content.through;
         shadow.next.resize(partitions, 0);
         while let Some(item) = content.items.next()? {
@@ -113,7 +121,7 @@ impl Shadow {
                         LeadState::decode(whole.state.clone()).map_err(RecordError::from)?;
                     let lead = state.lead_id()?;
                     if has_ended(&state) {
-                        shadow.ended.push_back((state.ended_at_us, lead));
+                        shadow.ended(&state, lead);
                     }
                     shadow.saw(Timestamp::from_micros(state.ended_at_us));
                     let known = Known::Whole {
@@ -125,7 +133,8 @@ impl Shadow {
                 Some(Body::Ended(item)) => {
                     let (lead, ended) = item.read(&mut shadow.names)?;
                     shadow.saw(ended.ended.at);
-                    shadow.ended.push_back((ended.ended.at.as_micros(), lead));
+                    let due = ended.ended.at.plus(shadow.kept.hot);
+                    shadow.due.insert((due, lead));
                     shadow.leads.insert(lead, Known::Ended(Box::new(ended)));
                 }
                 Some(Body::Quote(quote)) => shadow.push_quote(quote.read()?),
@@ -137,15 +146,10 @@ impl Shadow {
                     let amount = counter.committed;
                     shadow.counters.insert(key, Committed { amount, touched });
                 }
-                Some(Body::Consumer(consumer)) => {
-                    let earlier = consumer.earlier()?;
-                    let remembered = Remembered::new(&earlier, &mut shadow.names);
-                    shadow.consumers.push(remembered);
-                }
+                Some(Body::Clock(at)) => shadow.saw(Timestamp::from_micros(at)),
                 None => return Err(RecordError::Field("item of a snapshot").into()),
             }
         }
-        shadow.ended.make_contiguous().sort_unstable();
         Ok(shadow)
     }
 
@@ -166,10 +170,8 @@ impl Shadow {
                 touched_us: counter.touched.as_micros(),
             })
         });
-        let consumers = self.consumers.iter();
-        let consumers = consumers
-            .map(|consumer| Body::Consumer(ConsumerItem::of(consumer.earlier(&self.names))));
-        let all = leads.chain(quotes).chain(counters).chain(consumers);
+        let clock = [Body::Clock(self.clock.as_micros())].into_iter();
+        let all = leads.chain(quotes).chain(counters).chain(clock);
         all.map(|body| Item { body: Some(body) }.encode_to_vec())
     }
 
@@ -179,15 +181,27 @@ impl Shadow {
 
     /// Folds one record. A record that makes no sense is passed over: it must not keep all others
     /// from being folded, and the log keeps it.
-    pub(crate) fn apply(&mut self, partition: u16, offset: u64, payload: &[u8]) {
+    ///
+    /// # Errors
+    /// What is known of the lead cannot be read: nothing may be folded any more.
+    pub(crate) fn apply(
+        &mut self,
+        partition: u16,
+        offset: u64,
+        payload: &[u8],
+    ) -> Result<(), StoreError> {
         if let Some(next) = self.next.get_mut(usize::from(partition)) {
             *next = offset + 1;
         }
         let folded = LeadRecord::decode(payload)
             .map_err(|error| RecordError::from(error).into())
             .and_then(|record| self.fold(usize::from(partition), offset, record));
-        if let Err(error) = folded {
-            tracing::error!(partition, offset, %error, "a record of topic leads makes no sense");
+        match folded {
+            Err(StoreError::Corrupt(error)) => {
+                tracing::error!(partition, offset, %error, "a record of topic leads makes no sense");
+                Ok(())
+            }
+            folded => folded,
         }
     }
 
@@ -204,17 +218,17 @@ impl Shadow {
         }
         let lead = record.lead_id()?;
         let (before, mut records) = match self.leads.get(&lead) {
-            None => (None, Vec::new()),
+            None => self.archived(lead, partition, offset)?,
             Some(Known::Whole { state, records }) => {
                 let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
                 (Some(state), records.clone())
             }
             Some(Known::Ended(known)) => {
                 let records = &known.ended.records;
-                (self.past.read(lead, partition, records)?, records.to_vec())
+                let state = self.kept.past.read(lead, partition, records)?;
+                (state, records.to_vec())
             }
         };
-        let was_over = before.as_ref().is_some_and(has_ended);
         let (state, changes) = fold::apply(before, offset, &record)?;
         if state.received.is_none() && state.legs.is_empty() {
             return Ok(());
@@ -225,11 +239,11 @@ impl Shadow {
             }
         }
         let over = has_ended(&state);
-        if over && !was_over {
-            self.ended.push_back((state.ended_at_us, lead));
+        if over {
+            self.ended(&state, lead);
         }
         records.push(offset);
-        let known = if over && self.past.keeps(&state) {
+        let known = if over && self.kept.past.keeps(&state) {
             Known::Ended(Box::new(EndedLead::of(&state, &records, &mut self.names)?))
         } else {
             let state = state.encode_to_vec().into();
@@ -237,6 +251,34 @@ impl Shadow {
         };
         self.leads.insert(lead, known);
         Ok(())
+    }
+
+    /// A lead of the archive, as it was before the record at `offset`.
+    fn archived(
+        &self,
+        lead: LeadId,
+        partition: usize,
+        offset: u64,
+    ) -> Result<(Option<LeadState>, Vec<u64>), StoreError> {
+        let row = self.kept.archive.lead(lead)?;
+        let records = row.map(|ended| ended.records.into_vec());
+        let mut records = records.unwrap_or_default();
+        records.retain(|record| *record < offset);
+        match records.is_empty() {
+            true => Ok((None, records)),
+            false => Ok((self.kept.past.read(lead, partition, &records)?, records)),
+        }
+    }
+
+    /// Puts a lead that has ended on the list of those that may go: into the archive if the log keeps
+    /// its records for as long as it is remembered, else after that.
+    fn ended(&mut self, state: &LeadState, lead: LeadId) {
+        let at = Timestamp::from_micros(state.ended_at_us);
+        let stays = match self.kept.past.keeps(state) {
+            true => self.kept.hot,
+            false => KEPT,
+        };
+        self.due.insert((at.plus(stays), lead));
     }
 
     /// Counts what a leg has used.
@@ -289,41 +331,68 @@ impl Shadow {
         }
     }
 
-    /// Forgets leads a day after their end, once every consumer has seen it, and past windows.
-    pub(crate) fn forget(&mut self, floor: &Floor) {
-        let before = self.clock.minus(KEPT).as_micros();
-        let mut later = Vec::new();
-        while let Some((at, lead)) = self.ended.front().copied() {
-            if at >= before {
-                break;
-            }
-            self.ended.pop_front();
-            let ended = match self.leads.get(&lead) {
-                None => continue,
-                Some(Known::Ended(ended)) => Ok((**ended).clone()),
-                Some(Known::Whole { state, records }) => match LeadState::decode(state.clone()) {
-                    Ok(state) if has_ended(&state) => {
-                        EndedLead::of(&state, records, &mut self.names)
-                    }
-                    _ => continue,
-                },
-            };
+    /// Takes a few leads that ended some time ago from memory, this one and the live one, into the
+    /// archive, once every consumer has seen their end and the disk has their records. False once
+    /// there are no more for now.
+    pub(crate) fn archive(
+        &mut self,
+        (floor, synced): (&Floor, &[u64]),
+        now: Timestamp,
+        claims: &LocalClaims,
+    ) -> Result<bool, StoreError> {
+        let mut leaving = Vec::new();
+        let mut looked_at = 0;
+        while looked_at < STEP
+            && let Some((at, lead)) = self.due.first().copied()
+            && at <= now
+        {
+            self.due.pop_first();
+            looked_at += 1;
             // What makes no sense here made none when it was folded.
-            let Ok(ended) = ended else {
+            let Ok(Some(ended)) = self.has_ended(lead) else {
                 continue;
             };
-            if floor.passed(key::lead(lead), ended.ended.applied) {
-                self.consumers.extend(ended.consumer);
-                self.leads.remove(&lead);
+            let (key, applied) = (key::lead(lead), ended.ended.applied);
+            let on_disk = synced.get(floor.partition(key)).copied();
+            if floor.passed(key, applied) && on_disk.is_some_and(|end| applied <= end) {
+                leaving.push((lead, ended));
             } else {
-                later.push((at, lead));
+                self.due.insert((now.plus(AGAIN), lead));
             }
         }
-        for ended in later.into_iter().rev() {
-            self.ended.push_front(ended);
+        if leaving.is_empty() {
+            return Ok(looked_at == STEP);
         }
+        if let Err(error) = self.kept.archive.put(&leaving, &self.names, now) {
+            let again = now.plus(AGAIN);
+            let leads = leaving.iter().map(|(lead, _)| (again, *lead));
+            self.due.extend(leads);
+            return Err(error);
+        }
+        for (lead, known) in leaving {
+            self.leads.remove(&lead);
+            claims.archived(lead, &known.ended);
+        }
+        Ok(looked_at == STEP)
+    }
+
+    /// A lead, if it is known and has ended.
+    fn has_ended(&mut self, lead: LeadId) -> Result<Option<EndedLead>, RecordError> {
+        match self.leads.get(&lead) {
+            None => Ok(None),
+            Some(Known::Ended(ended)) => Ok(Some((**ended).clone())),
+            Some(Known::Whole { state, records }) => {
+                let state = LeadState::decode(state.clone())?;
+                let ended = has_ended(&state);
+                let ended = ended.then(|| EndedLead::of(&state, records, &mut self.names));
+                ended.transpose()
+            }
+        }
+    }
+
+    /// Forgets counters of windows that are past.
+    pub(crate) fn forget(&mut self) {
         let now = self.clock;
-        self.consumers.retain(|consumer| consumer.until > now);
         self.counters.retain(|key, counter| {
             caps::kept(key.meter.window()).is_none_or(|kept| counter.touched.plus(kept) >= now)
         });
@@ -337,34 +406,18 @@ impl Shadow {
         for quote in &self.quotes {
             claims.restore_quote(quote.key, quote.digest, &quote.answer, quote.at);
         }
-        for consumer in &self.consumers {
-            claims.restore_consumer(consumer.earlier(&self.names));
-        }
-        let mut leads = Vec::with_capacity(self.leads.len());
         for (lead, known) in &self.leads {
-            let ended_at = match known {
-                Known::Ended(ended) => ended.ended.at,
-                Known::Whole { state, .. } => {
-                    let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
-                    Timestamp::from_micros(state.ended_at_us)
-                }
-            };
-            leads.push((ended_at, *lead, known));
-        }
-        // Expiry queues are in order of time.
-        leads.sort_unstable_by_key(|(ended_at, lead, _)| (*ended_at, *lead));
-        for (_, lead, known) in leads {
             match known {
                 Known::Ended(known) => {
                     if let Some(consumer) = &known.consumer {
                         claims.restore_consumer(consumer.earlier(&self.names));
                     }
-                    claims.restore_ended(lead, known.ended.clone(), known.claimed);
+                    claims.restore_ended(*lead, known.ended.clone(), known.claimed);
                 }
                 Known::Whole { state, records } => {
                     let state = LeadState::decode(state.clone()).map_err(RecordError::from)?;
                     for leg in &state.legs {
-                        caps.restore(&leg.reservation(lead)?, leg.usage()?);
+                        caps.restore(&leg.reservation(*lead)?, leg.usage()?);
                     }
                     claims.restore(state, records.clone())?;
                 }
@@ -376,16 +429,5 @@ impl Shadow {
     /// The latest time in a record.
     pub(crate) fn clock(&self) -> Timestamp {
         self.clock
-    }
-}
-
-impl EndedLead {
-    fn of(state: &LeadState, records: &[u64], names: &mut Names) -> Result<Self, RecordError> {
-        let claimed = state.received.as_ref().map(Claimed::by).transpose()?;
-        Ok(Self {
-            ended: Ended::new(state, records),
-            claimed: claimed.unwrap_or_default(),
-            consumer: Earlier::of(state)?.map(|earlier| Remembered::new(&earlier, names)),
-        })
     }
 }

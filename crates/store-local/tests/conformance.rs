@@ -32,6 +32,7 @@ impl Embedded {
         let options = LocalOptions {
             dir: self.dir.as_ref().map(|dir| dir.path().to_owned()),
             on_failure: OnFailure::Stop,
+            leads_hot: Duration::ZERO,
             ..LocalOptions::default()
         };
         self.store = Some(Local::open(options, self.clock.port()).unwrap());

@@ -4,126 +4,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod work;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{
-    Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Timestamp, TrackKey, Usage,
-    VisitorId,
-};
-use proto::{JourneyEntry, LeadBody};
+use domain::{Clock, LeadId, Reservation, ReservationId, TrackKey, Usage, VisitorId};
+use proto::JourneyEntry;
 use store::{
-    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim,
-    Delivery, EventLog, Identity, JourneyUpdate, Journeys, LogError, Lookup, News, Topic, key,
+    Ack, Backend, Caps, Claims, Consumer, Delivery, EventLog, Identity, JourneyUpdate, Journeys,
+    LogError, Lookup, News, Topic,
 };
-use store_local::{Local, LocalOptions, OnFailure, OpenError};
-use testkit::{FakeClock, SeededEntropy, records};
+use store_local::{Local, LocalOptions, OpenError};
+use testkit::{FakeClock, records};
 use work::work;
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-struct World {
-    dir: tempfile::TempDir,
-    clock: FakeClock,
-    entropy: SeededEntropy,
-    options: LocalOptions,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let options = LocalOptions {
-            on_failure: OnFailure::Stop,
-            reserve_bytes: 1 << 20,
-            ..LocalOptions::in_dir(dir.path())
-        };
-        Self {
-            dir,
-            // Far ahead of the files' own times, which decide what is old enough to be cut.
-            clock: FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000)),
-            entropy: SeededEntropy::new(5),
-            options,
-        }
-    }
-
-    fn open(&self) -> Local {
-        Local::open(self.options.clone(), self.clock.port()).unwrap()
-    }
-
-    fn key(&self, n: u32) -> ClaimKey {
-        ClaimKey(format!("pub/solar/post/{n}"))
-    }
-
-    /// A lead that is admitted, posted to one contract, and sold.
-    async fn sell(&self, store: &Local, n: u32) -> (LeadId, Reservation) {
-        let now = self.clock.wall();
-        let lead = LeadId::mint(now, &self.entropy);
-        let key = self.key(n);
-        let request = AdmitRequest {
-            lead,
-            key: key.clone(),
-            digest: [1; 32],
-            quote: None,
-            consumer: ConsumerClaim::default(),
-            lease: HOUR,
-            now,
-        };
-        let admission = store.claims().admit(request).await.unwrap();
-        assert!(matches!(admission, Admission::Granted(_)));
-        let one = Reservation {
-            id: ReservationId { lead, leg: 1 },
-            counters: vec![
-                records::unit("c:b/c/d1", 1000),
-                records::unit("c:b/c/total", 1000),
-            ],
-        };
-        store.claims().posting(lead).await.unwrap();
-        let posting = records::posting(1, &one.counters, now.plus(HOUR));
-        let replies = vec![records::reply(1, LegState::Accepted)];
-        for body in [
-            records::received(&key, &[1; 32]),
-            LeadBody::Posting(posting),
-            records::outcome(LeadStatus::Sold, None, replies, b"sold"),
-        ] {
-            self.write(store, lead, body).await;
-        }
-        (lead, one)
-    }
-
-    async fn write(&self, store: &Local, lead: LeadId, body: LeadBody) {
-        let record = records::record(lead, 0, self.clock.wall(), body);
-        let bytes = records::bytes(&record);
-        let appended = store
-            .log()
-            .append(Topic::Leads, key::lead(lead), bytes, Ack::Durable);
-        appended.await.unwrap();
-    }
-
-    /// Some traffic, so that what is due is looked at.
-    async fn traffic(&self, store: &Local) {
-        for n in 1000..1020 {
-            let now = self.clock.wall();
-            let lead = LeadId::mint(now, &self.entropy);
-            let request = AdmitRequest {
-                lead,
-                key: self.key(n),
-                digest: [1; 32],
-                quote: None,
-                consumer: ConsumerClaim::default(),
-                lease: HOUR,
-                now,
-            };
-            store.claims().admit(request).await.unwrap();
-            store.claims().withdraw(lead).await.unwrap();
-        }
-    }
-
-    async fn used(&self, store: &Local) -> Vec<i64> {
-        let counters = ["c:b/c/d1", "c:b/c/total"].map(|name| name.parse().unwrap());
-        store.caps().used(&counters).await.unwrap()
-    }
-}
+use world::{HOUR, World};
 
 async fn knows(store: &Local, world: &World, n: u32, lead: LeadId) -> bool {
     let found = store

@@ -40,6 +40,8 @@ impl Disk {
             // Some seeds cut the log as soon as they may.
             retention: std::time::Duration::from_secs(seed % 2 * 3600),
             segment_bytes: 2048 << (seed % 4 * 3),
+            // In half of them leads go from memory as soon as they may.
+            leads_hot: std::time::Duration::from_secs(seed / 2 % 2 * 300),
             // Snapshots are taken when the seed says so.
             snapshot_bytes: u64::MAX,
             reserve_bytes: 1 << 20,

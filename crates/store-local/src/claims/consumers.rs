@@ -1,17 +1,15 @@
 //! Consumers in process: earlier leads by what their consumer is known by, as long as some window
-//! of their campaign looks back at them.
+//! of their campaign looks back at them and the archive has not taken them.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{LeadId, Timestamp};
-use store::{ConsumerClaim, ConsumerHash, Earlier, Standing, Verdict};
+use store::{ConsumerClaim, ConsumerHash, Earlier, Standing, StoreError, Verdict};
 
+use crate::archive::{Glance, PER_HASH};
 use crate::names::{Name, Names};
 use crate::remembered::Remembered;
 
-/// Leads that are kept of one hash: of a consumer that comes more often the oldest unsold go first.
-const PER_HASH: usize = 64;
 /// Leads forgotten per call: more than one call can add.
 const STEP: usize = 4;
 
@@ -36,28 +34,30 @@ pub(super) struct Consumers {
     leads: HashMap<LeadId, Known>,
     /// By campaign and hash, oldest first.
     by_hash: BTreeSet<(Name, ConsumerHash, LeadId)>,
-    due: BinaryHeap<Reverse<(Timestamp, LeadId)>>,
+    due: BTreeSet<(Timestamp, LeadId)>,
 }
 
 impl Consumers {
-    /// Judges a lead by the ones before it, and remembers it if it may go on. What it is remembered
-    /// as already is no reason against it.
+    /// Judges a lead by the ones before it, in memory and in the archive, and remembers it if it may go
+    /// on. What it is remembered as already is no reason against it.
     pub(super) fn enter(
         &mut self,
         claim: &ConsumerClaim,
         lead: LeadId,
         now: Timestamp,
         lease: Timestamp,
-    ) -> Verdict {
+        glance: &mut Glance<'_>,
+    ) -> Result<Verdict, StoreError> {
         self.forget_due(now);
         if claim.hashes.is_empty() {
-            return Verdict::Fresh;
+            return Ok(Verdict::Fresh);
         }
         if let Some(own) = self.leads.get_mut(&lead) {
             own.lease = own.lease.map(|_| lease);
-            return Verdict::Fresh;
+            return Ok(Verdict::Fresh);
         }
         let earlier = self.of(&claim.campaign, &claim.hashes, now);
+        let earlier = with(earlier, glance.earlier()?);
         let verdict = claim.judge(earlier.iter(), now);
         if verdict == Verdict::Fresh {
             let earlier = Earlier {
@@ -73,7 +73,7 @@ impl Consumers {
             let earlier = Remembered::new(&earlier, &mut self.names);
             self.insert(earlier, Some(lease));
         }
-        verdict
+        Ok(verdict)
     }
 
     /// Earlier leads with one of these hashes.
@@ -119,6 +119,8 @@ impl Consumers {
         let earlier = Remembered::new(&earlier, &mut self.names);
         match self.leads.get_mut(&lead) {
             Some(known) if known.earlier.hashes == earlier.hashes => {
+                self.due.remove(&(known.earlier.until, lead));
+                self.due.insert((earlier.until, lead));
                 known.earlier = earlier;
                 known.lease = None;
             }
@@ -132,7 +134,7 @@ impl Consumers {
 
     fn insert(&mut self, earlier: Remembered, lease: Option<Timestamp>) {
         let lead = earlier.lead;
-        self.due.push(Reverse((earlier.until, lead)));
+        self.due.insert((earlier.until, lead));
         let mut crowded = Vec::new();
         for hash in &earlier.hashes {
             let leads: Vec<LeadId> = self.with(earlier.campaign, *hash).collect();
@@ -156,6 +158,7 @@ impl Consumers {
         let Some(known) = self.leads.remove(&lead) else {
             return;
         };
+        self.due.remove(&(known.earlier.until, lead));
         for hash in &known.earlier.hashes {
             self.by_hash.remove(&(known.earlier.campaign, *hash, lead));
         }
@@ -163,21 +166,22 @@ impl Consumers {
 
     fn forget_due(&mut self, now: Timestamp) {
         for _ in 0..STEP {
-            match self.due.peek() {
-                Some(Reverse((until, _))) if *until <= now => {}
+            match self.due.first() {
+                Some(&(until, lead)) if until <= now => self.forget(lead),
                 _ => return,
-            }
-            let Some(Reverse((until, lead))) = self.due.pop() else {
-                return;
-            };
-            // It may have been entered anew since, to be remembered for longer.
-            let over = self
-                .leads
-                .get(&lead)
-                .is_some_and(|it| it.earlier.until <= until);
-            if over {
-                self.forget(lead);
             }
         }
     }
+}
+
+/// Leads that memory and the archive know, oldest first; what memory says comes first.
+pub(super) fn with(mut memory: Vec<Earlier>, archive: Vec<Earlier>) -> Vec<Earlier> {
+    if archive.is_empty() {
+        return memory;
+    }
+    let known: BTreeSet<LeadId> = memory.iter().map(|earlier| earlier.lead).collect();
+    let archived = archive.into_iter();
+    memory.extend(archived.filter(|earlier| !known.contains(&earlier.lead)));
+    memory.sort_unstable_by_key(|earlier| earlier.lead);
+    memory
 }

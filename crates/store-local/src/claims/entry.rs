@@ -30,8 +30,8 @@ pub(super) struct Entry {
     pub(super) quote: Option<AuctionId>,
     pub(super) answer: Option<Arc<[u8]>>,
     pub(super) fold: Fold,
-    /// Whether its end is on the expiry queue.
-    pub(super) expiring: bool,
+    /// Where it is on the list of those that are forgotten.
+    pub(super) due: Option<Timestamp>,
     /// Present while somebody waits.
     pub(super) waiters: Option<Waiters>,
 }
@@ -84,7 +84,7 @@ impl Entry {
             quote,
             answer: None,
             fold: Fold::Nothing,
-            expiring: false,
+            due: None,
             waiters: None,
         }
     }

@@ -1,7 +1,8 @@
 //! What is forgotten after a day, in the order in which it falls due. Every call that adds something
-//! takes a few things away, so memory follows the traffic of a day without a timer or a full scan.
+//! takes a few things away, so memory follows the traffic of a day without a timer or a full scan. What
+//! the archive takes from memory before that leaves nothing here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use domain::{LeadId, Timestamp};
@@ -16,28 +17,27 @@ pub(super) const WARM: Duration = Duration::from_secs(60);
 /// Things looked at per call: more than one call can add.
 const STEP: usize = 4;
 
-#[derive(Debug)]
-pub(super) struct Expiry<T>(Mutex<VecDeque<(Timestamp, T)>>);
-
 /// Leads that ended, or that nobody ever wrote a record of.
-pub(super) type Leads = Expiry<LeadId>;
+#[derive(Debug, Default)]
+pub(super) struct Leads(Mutex<BTreeSet<(Timestamp, LeadId)>>);
 
-impl<T> Expiry<T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::default())
+impl Leads {
+    /// To be looked at when `due`.
+    pub(super) fn push(&self, due: Timestamp, lead: LeadId) {
+        self.0.lock().insert((due, lead));
     }
 
-    /// To be forgotten at `due`.
-    pub(super) fn push(&self, due: Timestamp, what: T) {
-        self.0.lock().push_back((due, what));
+    /// Not any more.
+    pub(super) fn remove(&self, due: Timestamp, lead: LeadId) {
+        self.0.lock().remove(&(due, lead));
     }
 
-    /// A few things that are due by now.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<T> {
-        let mut queue = self.0.lock();
+    /// A few that are due by now.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<LeadId> {
+        let mut leads = self.0.lock();
         let mut due = Vec::new();
-        while due.len() < STEP && queue.front().is_some_and(|(at, _)| *at <= now) {
-            due.extend(queue.pop_front().map(|(_, what)| what));
+        while due.len() < STEP && leads.first().is_some_and(|(at, _)| *at <= now) {
+            due.extend(leads.pop_first().map(|(_, lead)| lead));
         }
         due
     }

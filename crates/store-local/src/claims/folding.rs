@@ -22,7 +22,12 @@ impl Inner {
             });
             (entry.is_some(), past)
         };
-        // Only the worker folds, and only what has ended is past: nobody changes it meanwhile.
+        // Only the worker folds, and only what has ended is past: nobody changes it meanwhile, though
+        // the archive may take it.
+        let past = match past {
+            None if !known => self.archive.lead(lead)?,
+            past => past,
+        };
         let past = match past {
             Some(ended) => {
                 let state = self.past.read(lead, self.partition(lead), &ended.records)?;
@@ -31,7 +36,8 @@ impl Inner {
             None => None,
         };
         let cut_off = matches!(past, Some((None, _)));
-        if (!known || cut_off) && self.floor.was_folded(partition, offset) {
+        let forgotten = !known && past.is_none();
+        if (forgotten || cut_off) && self.floor.was_folded(partition, offset) {
             // Ended long ago and forgotten since: nothing of it counts again.
             let (state, _) = store::fold::apply(None, offset, record)?;
             return Ok(Folded {
@@ -39,12 +45,24 @@ impl Inner {
                 changes: Vec::new(),
             });
         }
+        let again = past.as_ref().is_some_and(|(_, it)| offset < it.applied);
         // Keys come before leads: what a `received` claims is looked at first.
         let mut fresh = Entry::new(LAPSED, None, None);
-        if let (false, Some(LeadBody::Received(received))) = (known, &record.body) {
+        let received = match (&past, &record.body) {
+            _ if known || again => None,
+            (Some((state, _)), _) => state.as_ref().and_then(|state| state.received.as_ref()),
+            (None, Some(LeadBody::Received(received))) => Some(received),
+            (None, _) => None,
+        };
+        if let Some(received) = received {
             self.claim(lead, &mut fresh, Claimed::by(received)?);
         }
         let mut leads = self.leads.shard(&lead);
+        if known && !leads.contains_key(&lead) {
+            // The archive took it meanwhile, and has it.
+            drop(leads);
+            return self.fold(offset, record);
+        }
         let (before, mut records) = match (past, leads.get(&lead).map(|entry| &entry.fold)) {
             (Some((state, ended)), _) => (state.map(Arc::new), ended.records.into_vec()),
             (None, Some(Fold::Whole { state, records })) => {
@@ -53,6 +71,7 @@ impl Inner {
             (None, _) => (None, Vec::new()),
         };
         let applied = before.as_ref().map_or(0, |state| state.applied);
+        let was_over = before.as_deref().is_some_and(has_ended);
         let (state, changes) = store::fold::apply(before.as_deref().cloned(), offset, record)?;
         let state = Arc::new(state);
         self.floor.fold(partition, offset);
@@ -72,9 +91,8 @@ impl Inner {
         }
         if !has_ended(&state) {
             self.open.insert(partition, &state, lead);
-        } else if !entry.expiring {
-            entry.expiring = true;
-            self.expiring.push(self.clock.now().plus(KEPT), lead);
+        } else if !was_over || entry.due.is_none() {
+            self.expire_at(self.clock.now().plus(KEPT), lead, entry);
         }
         if has_ended(&state) {
             self.cooling.push(self.clock.now().plus(WARM), lead);

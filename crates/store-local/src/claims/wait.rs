@@ -61,7 +61,8 @@ impl Drop for Waiter<'_> {
 }
 
 impl Inner {
-    /// Returns once the lead has news, is gone, or `wait` has passed.
+    /// Returns once the lead has news, is gone, or `wait` has passed. Of one that is in the archive
+    /// alone nobody expects any, and nobody is told.
     pub(super) async fn wait_for_news(&self, seen: &LeadView, wait: Duration) {
         // How it ended is in the lead.
         let _ = timeout(wait, async {
@@ -69,8 +70,19 @@ impl Inner {
                 news.await;
                 drop(waiter);
             }
+            if self.is_as_archived(seen) {
+                std::future::pending::<()>().await;
+            }
         })
         .await;
+    }
+
+    /// Whether the lead left memory as somebody saw it. One that cannot be read is looked at again.
+    fn is_as_archived(&self, seen: &LeadView) -> bool {
+        let seen_state = seen.state.as_ref().map_or(0, |state| state.applied);
+        let is_here = self.leads.shard(&seen.lead).contains_key(&seen.lead);
+        let archived = self.archive.lead(seen.lead);
+        !is_here && archived.is_ok_and(|it| it.is_some_and(|it| it.applied == seen_state))
     }
 
     /// Joins those who wait for the lead, unless there is nothing to wait for. What happens after

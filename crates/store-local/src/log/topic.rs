@@ -77,6 +77,15 @@ impl Topic {
         }
     }
 
+    /// Next offset per partition that no crash takes.
+    pub(crate) fn durable_ends(&self) -> Vec<u64> {
+        match self {
+            Self::Files(journal) => journal.durable_ends(),
+            // There is nothing for it to come back to.
+            Self::Memory(topic) => topic.ends(),
+        }
+    }
+
     /// First offset kept per partition.
     pub(crate) fn starts(&self) -> Vec<u64> {
         match self {
