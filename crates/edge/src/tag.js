@@ -6,17 +6,19 @@
   "use strict";
   var script = document.currentScript;
   if (!script || !script.src) return;
+  // A sandboxed page has no cookies, and is none of a campaign's sites.
+  if (self.origin === "null") return;
   var endpoint = new URL("/v1/beacon", script.src).href;
   var year = 31536000;
 
+  // As they are: other scripts' cookies need not be percent-encoded well, and ours have nothing to encode.
   function cookie(name) {
     var found = document.cookie.match(new RegExp("(?:^|; )" + name + "=([^;]*)"));
-    return found ? decodeURIComponent(found[1]) : "";
+    return found ? found[1] : "";
   }
   function keep(name, value, seconds) {
     var secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = name + "=" + encodeURIComponent(value) +
-      "; Max-Age=" + seconds + "; Path=/; SameSite=Lax" + secure;
+    document.cookie = name + "=" + value + "; Max-Age=" + seconds + "; Path=/; SameSite=Lax" + secure;
   }
   function random() {
     var bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -53,7 +55,11 @@
   });
 
   var body = JSON.stringify([visit]);
-  if (navigator.sendBeacon && navigator.sendBeacon(endpoint, body)) return;
-  fetch(endpoint, { method: "POST", body: body, credentials: "include", keepalive: true })
-    .catch(function () {});
+  // Either outlives the page. A fetch names the page's origin even where the page sends no referrers.
+  if ("fetch" in window && "keepalive" in Request.prototype) {
+    fetch(endpoint, { method: "POST", body: body, credentials: "include", keepalive: true })
+      .catch(function () {});
+  } else if (navigator.sendBeacon) {
+    navigator.sendBeacon(endpoint, body);
+  }
 })();

@@ -48,15 +48,23 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
 
     let mut presence = Presence::Complete;
     let mut curl = Presence::Complete;
+    let mut browser = Presence::Complete;
     phases.run("tools", || {
         presence = engine::prepare()?;
         curl = tools::ensure(&[tools::CURL])?;
+        browser = tools::ensure_browser()?;
         Ok(())
     })?;
     if matches!(curl, Presence::Lacking) {
         phases.skip(
             "walk-through",
             "curl is missing: the README's test skips itself",
+        )?;
+    }
+    if matches!(browser, Presence::Lacking) {
+        phases.skip(
+            "browser",
+            "chromium is missing: the tag's test skips itself",
         )?;
     }
     phases.run("tidy", || tidy::check(&workspace))?;

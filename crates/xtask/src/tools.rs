@@ -3,9 +3,9 @@
 //! The shipped binary never calls a package manager; this command does, and only as root on Debian.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::process;
 
@@ -28,6 +28,13 @@ pub(crate) const CURL: Tool = Tool {
     program: "curl",
     package: "curl",
     needed_for: "the test of the README's walk-through",
+};
+
+/// Loads the tag as a page's visitor does.
+const CHROMIUM: Tool = Tool {
+    program: "chromium",
+    package: "chromium",
+    needed_for: "the test of the tag in a real browser",
 };
 
 /// Makes a Debian root folder from nothing.
@@ -74,6 +81,28 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<Presence> {
     install.extend(packages);
     apt_get(&install)?;
     Ok(Presence::Complete)
+}
+
+/// Makes sure that there is a browser: the caller's own, or Debian's.
+pub(crate) fn ensure_browser() -> Result<Presence> {
+    match named_by("GAVEL_TEST_CHROMIUM")? {
+        Some(_) => Ok(Presence::Complete),
+        None => ensure(&[CHROMIUM]),
+    }
+}
+
+/// The caller's own file, where a variable of the environment names one.
+pub(crate) fn named_by(variable: &str) -> Result<Option<PathBuf>> {
+    let file = std::env::var_os(variable).map(PathBuf::from);
+    match file {
+        Some(file) if !file.is_file() => {
+            bail!(
+                "{variable} names {}, and there is no such file",
+                file.display()
+            )
+        }
+        other => Ok(other),
+    }
 }
 
 /// Whether we run as root: the kernel gives `/proc/self` to the effective user.
