@@ -8,6 +8,7 @@
 //! Each row begins with the time until which it is kept. One that is over is not given any more, and
 //! compaction drops it: so the deadline of a key never moves back, or an older row would show again.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +77,7 @@ impl Table {
     }
 }
 
-/// The tables. Cloning shares them; the last that goes closes them, and syncs what they hold.
+/// The tables. Cloning shares them; the last that goes closes them.
 #[derive(Clone)]
 pub(crate) struct Cold(Arc<Inner>);
 
@@ -84,6 +85,12 @@ struct Inner {
     tables: [Opened; Table::ALL.len()],
     database: Database,
     latest: Latest,
+}
+
+impl fmt::Debug for Cold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cold")
+    }
 }
 
 struct Opened {
@@ -148,6 +155,7 @@ impl Cold {
         Batch {
             cold: self,
             changes: self.0.database.batch(),
+            bytes: 0,
         }
     }
 
@@ -239,6 +247,7 @@ fn make(dir: &Path) -> Result<(), OpenError> {
 pub(crate) struct Batch<'a> {
     cold: &'a Cold,
     changes: OwnedWriteBatch,
+    bytes: usize,
 }
 
 impl Batch<'_> {
@@ -247,8 +256,14 @@ impl Batch<'_> {
         let mut row = Vec::with_capacity(DEADLINE + value.len());
         row.extend(until.as_micros().to_be_bytes());
         row.extend(value);
+        self.bytes += key.len() + row.len();
         self.changes.insert(&self.cold.table(table).rows, key, row);
         self.cold.table(table).empty.store(false, Ordering::Release);
+    }
+
+    /// Bytes of the changes so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Makes all changes or none, and hands them to the kernel. Waits if the disk is behind.

@@ -66,6 +66,12 @@ pub enum OpenError {
     },
 }
 
+impl From<FileError> for store::StoreError {
+    fn from(error: FileError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl From<proto::RecordError> for OpenError {
     fn from(error: proto::RecordError) -> Self {
         Self::State(error.into())

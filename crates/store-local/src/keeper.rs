@@ -150,8 +150,8 @@ impl Keeper {
                     let _ = asked.send(done);
                 }
                 () = due.notified() => {
-                    let written = self.journeys.snapshot();
-                    self.wrote(written.map_err(unavailable));
+                    let turned = self.journeys.turn();
+                    self.wrote(turned);
                 }
                 runs = self.leads.next(BATCH) => match runs {
                     Ok(runs) if runs.is_empty() => break,
@@ -223,7 +223,7 @@ impl Keeper {
         } else {
             while self.archive_some()? {}
         }
-        self.journeys.snapshot().map_err(unavailable)
+        self.journeys.turn()
     }
 
     fn snapshot_leads(&mut self) -> Result<(), StoreError> {
@@ -233,8 +233,7 @@ impl Keeper {
         self.archive.persist()?;
         self.folded = 0;
         let through = self.shadow.next.clone();
-        let written = self.snapshots.write(through, self.shadow.items());
-        self.last_size = written.map_err(unavailable)?;
+        self.last_size = self.snapshots.write(through, self.shadow.items())?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@
 //!
 //! The log is the truth. Live claims and caps move ahead of it, so they are never written down;
 //! a restart builds them from the fold of the log alone: holds vanish, pins and committed units stay,
-//! leases have lapsed. Journeys change in log order only, so their table is its own snapshot.
+//! leases have lapsed. Journeys change in log order only, so each generation of them is its own snapshot.
 //!
 //! In the data directory: `events/ leads/ catalog/` (one journal each), `groups/` (committed
 //! offsets), `snapshots/leads/ snapshots/journeys/`, `cold/` (what is too much for memory), and `vault/`

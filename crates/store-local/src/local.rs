@@ -16,7 +16,7 @@ use crate::clock::StoreClock;
 use crate::cold::Cold;
 use crate::error::{OpenError, at};
 use crate::floor::Floor;
-use crate::journeys::{Kept, LocalJourneys};
+use crate::journeys::{LocalJourneys, Place, Turns};
 use crate::keeper::{self, Keeper};
 use crate::log::{Groups, LocalLog, MOST_PARTITIONS, MemoryTopic, Reader, Topic};
 use crate::options::LocalOptions;
@@ -76,7 +76,7 @@ impl Local {
             log: LocalLog::new(topics, Groups::in_memory(), floor),
             claims,
             caps,
-            journeys: LocalJourneys::open(clock, kept(options, None), &nothing)?,
+            journeys: journeys(options, clock, None)?,
             vault: LocalVault::in_memory(),
             cold: None,
         })))
@@ -113,8 +113,14 @@ impl Local {
         let floor = Arc::new(Floor::new(&shadow.next));
 
         let due = Arc::new(Notify::new());
-        let kept = kept(options, Some((dir, &due)));
-        let journeys = LocalJourneys::open(clock.clone(), kept, &ends[&Name::Events])?;
+        let place = Place {
+            dir: dir.join("snapshots").join("journeys"),
+            cold: cold.clone(),
+            events: topics[&Name::Events].clone(),
+            due: Arc::clone(&due),
+            kept: options.journeys_kept,
+        };
+        let journeys = journeys(options, clock.clone(), Some(place))?;
         if let Some(through) = journeys.through() {
             no_gap(Name::Events, &topics[&Name::Events], &through)?;
             groups.rewind(Name::Events, &through);
@@ -250,13 +256,17 @@ fn ended(options: &LocalOptions, topic: &Topic, cold: Option<Cold>) -> shadow::K
     }
 }
 
-fn kept(options: &LocalOptions, files: Option<(&Path, &Arc<Notify>)>) -> Kept {
-    Kept {
-        files: files.map(|(dir, due)| (dir.join("snapshots").join("journeys"), Arc::clone(due))),
-        for_long: options.journeys_kept,
-        limits: options.journeys,
-        snapshot_updates: options.snapshot_updates,
-    }
+fn journeys(
+    options: &LocalOptions,
+    clock: StoreClock,
+    place: Option<Place>,
+) -> Result<LocalJourneys, OpenError> {
+    let turns = Turns {
+        updates: options.snapshot_updates,
+        within: options.snapshot_within,
+    };
+    let partitions = usize::from(options.partitions);
+    LocalJourneys::open(clock, options.journeys, turns, partitions, place)
 }
 
 impl Backend for Local {

@@ -30,9 +30,11 @@ pub struct LocalOptions {
     /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
     /// twice as large: recovery reads about as much.
     pub snapshot_bytes: u64,
-    /// Updates of journeys after which they are snapshotted, unless there are more than twice as
-    /// many journeys.
+    /// Updates of journeys after which those that are in memory are snapshotted, and those that were
+    /// there at the last time and have not been used since go to disk.
     pub snapshot_updates: usize,
+    /// How long it takes at most until that is done again, if there was any update.
+    pub snapshot_within: Duration,
     /// A journey is forgotten when its last event is older.
     pub journeys_kept: Duration,
     /// How much of one identity is kept.
@@ -58,6 +60,7 @@ impl Default for LocalOptions {
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 200_000,
+            snapshot_within: Duration::from_secs(600),
             // The longest window, the lateness allowed, and the log's retention.
             journeys_kept: 44 * DAY,
             journeys: Limits {

@@ -1,31 +1,81 @@
-//! Journeys in memory: who a click belongs to, and what is known of everybody.
+//! Journeys in memory: who a click belongs to, and what is known of everybody who was heard of lately.
+//!
+//! They are kept by generation. What is used is young. When a generation is closed it is old: it does not
+//! change any more, so it can be written down while the next one grows, and when that is closed too its
+//! place is on disk. A look-up goes from young to old to disk and makes what it finds young; so what is
+//! behind may be out of date, and what is in front counts.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use domain::{ClickId, Timestamp, VisitorId};
+use domain::{ClickId, VisitorId};
 use proto::{JourneyBody, JourneyEntry};
-use store::{Applied, Identity, JourneyUpdate, Limits, News, Node, Telling};
+use store::{Applied, Identity, JourneyUpdate, Limits, News, Node, StoreError, Telling};
+
+use super::rows;
+use crate::cold::Cold;
 
 #[derive(Debug)]
 pub(super) struct Table {
-    nodes: HashMap<Identity, Node>,
-    /// Whose click it is.
-    clicks: HashMap<ClickId, VisitorId>,
+    young: Generation,
+    behind: Behind,
     limits: Limits,
 }
 
+/// What was used while it was young.
+#[derive(Debug, Default)]
+pub(super) struct Generation {
+    pub(super) nodes: HashMap<Identity, Node>,
+    /// Whose click it is. Never without the visitor, in this generation or a younger one.
+    pub(super) clicks: HashMap<ClickId, VisitorId>,
+}
+
+/// What is not young.
+#[derive(Debug)]
+struct Behind {
+    old: Arc<Generation>,
+    /// None in memory mode, where nothing ever grows old.
+    cold: Option<Cold>,
+}
+
+impl Behind {
+    fn node(&self, identity: Identity) -> Result<Option<Node>, StoreError> {
+        if let Some(node) = self.old.nodes.get(&identity) {
+            return Ok(Some(node.clone()));
+        }
+        let cold = self.cold.as_ref();
+        cold.map_or(Ok(None), |cold| rows::node(cold, identity))
+    }
+
+    fn click(&self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
+        if let Some(visitor) = self.old.clicks.get(&click) {
+            return Ok(Some(*visitor));
+        }
+        let cold = self.cold.as_ref();
+        cold.map_or(Ok(None), |cold| rows::click(cold, click))
+    }
+}
+
 impl Table {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Before this, everything is in `old` and `cold`.
+    pub(super) fn new(limits: Limits, old: Generation, cold: Option<Cold>) -> Self {
         Self {
-            nodes: HashMap::new(),
-            clicks: HashMap::new(),
+            young: Generation::default(),
+            behind: Behind {
+                old: Arc::new(old),
+                cold,
+            },
             limits,
         }
     }
 
     /// Applies the updates in this order; gives the journeys they belong to, each once, and what is
     /// to be told.
-    pub(super) fn apply(&mut self, updates: Vec<JourneyUpdate>) -> Applied {
+    ///
+    /// # Errors
+    /// The disk cannot be read. Some updates are applied then, and may be applied again.
+    pub(super) fn apply(&mut self, updates: Vec<JourneyUpdate>) -> Result<Applied, StoreError> {
         let mut touched = Vec::with_capacity(updates.len());
         let mut applied = Applied::default();
         for update in updates {
@@ -34,75 +84,94 @@ impl Table {
                 ts_us,
                 news,
             } = update;
-            let identity = self.resolve(identity);
+            let identity = self.resolve(identity)?;
             if let (Identity::Visitor(visitor), News::Event(entry)) = (identity, &news)
                 && let Some(click) = touched_click(entry)
             {
-                self.clicks.insert(click, visitor);
-                let absorbed = self.absorb(identity, Identity::Click(click));
+                let absorbed = self.clicked(visitor, click)?;
                 applied.tellings.extend(absorbed);
             }
-            let node = self.nodes.entry(identity).or_default();
-            let tellings = node.learn(identity, ts_us, news, self.limits);
+            let limits = self.limits;
+            let tellings = self.node(identity)?.learn(identity, ts_us, news, limits);
             applied.tellings.extend(tellings);
             touched.push(identity);
         }
         let mut seen = HashSet::new();
         for identity in touched {
             // A click that a later touch of the batch gave to a visitor is that visitor's.
-            let identity = self.resolve(identity);
+            let identity = self.resolve(identity)?;
             if seen.insert(identity)
-                && let Some(node) = self.nodes.get(&identity)
+                && let Some(node) = self.young.nodes.get(&identity)
             {
                 applied.journeys.push(node.journey(identity, self.limits));
             }
         }
-        applied
+        Ok(applied)
     }
 
-    fn resolve(&self, identity: Identity) -> Identity {
-        match identity {
-            Identity::Click(click) => match self.clicks.get(&click) {
-                Some(visitor) => Identity::Visitor(*visitor),
+    /// Whoever is known by this.
+    fn resolve(&mut self, identity: Identity) -> Result<Identity, StoreError> {
+        Ok(match identity {
+            Identity::Click(click) => match self.whose(click)? {
+                Some(visitor) => Identity::Visitor(visitor),
                 None => identity,
             },
             Identity::Visitor(_) | Identity::Person(_) | Identity::Key(_) => identity,
+        })
+    }
+
+    fn whose(&mut self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
+        if let Some(visitor) = self.young.clicks.get(&click) {
+            return Ok(Some(*visitor));
         }
+        let found = self.behind.click(click)?;
+        self.young.clicks.extend(found.map(|found| (click, found)));
+        Ok(found)
     }
 
-    /// Puts what waited under one identity into another's journey.
-    fn absorb(&mut self, into: Identity, from: Identity) -> Vec<Telling> {
-        let Some(waited) = self.nodes.remove(&from) else {
-            return Vec::new();
+    /// A visitor made this click. What waited for it is the visitor's, the first time it is heard of:
+    /// a copy that is left behind is never asked for again.
+    fn clicked(&mut self, visitor: VisitorId, click: ClickId) -> Result<Vec<Telling>, StoreError> {
+        let known = self.whose(click)?;
+        self.young.clicks.insert(click, visitor);
+        if known.is_some() {
+            return Ok(Vec::new());
+        }
+        let (into, from) = (Identity::Visitor(visitor), Identity::Click(click));
+        let waited = match self.young.nodes.remove(&from) {
+            None => self.behind.node(from)?,
+            young => young,
         };
-        let node = self.nodes.entry(into).or_default();
-        node.absorb(into, waited, self.limits)
+        let Some(waited) = waited else {
+            return Ok(Vec::new());
+        };
+        let limits = self.limits;
+        Ok(self.node(into)?.absorb(into, waited, limits))
     }
 
-    /// Forgets identities that heard of nothing since `before`, and their clicks.
-    pub(super) fn forget(&mut self, before: Timestamp) {
-        let clicks = &mut self.clicks;
-        self.nodes.retain(|_, node| {
-            let kept = node.newest_us() >= before.as_micros();
-            if !kept {
-                for click in node.own().filter_map(|entry| touched_click(&entry)) {
-                    clicks.remove(&click);
-                }
-            }
-            kept
-        });
+    /// What is known of an identity; it is young from now on.
+    fn node(&mut self, identity: Identity) -> Result<&mut Node, StoreError> {
+        Ok(match self.young.nodes.entry(identity) {
+            Entry::Occupied(young) => young.into_mut(),
+            Entry::Vacant(place) => place.insert(self.behind.node(identity)?.unwrap_or_default()),
+        })
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.nodes.len()
+    /// What is old: it does not change.
+    pub(super) fn old(&self) -> Arc<Generation> {
+        Arc::clone(&self.behind.old)
     }
 
-    /// Everything, for a snapshot.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Identity, &Node)> {
-        self.nodes.iter()
+    /// What was young is old, and what was old is gone: it is on disk. Gives it back, for it takes time
+    /// to free.
+    pub(super) fn turn(&mut self) -> Arc<Generation> {
+        let young = std::mem::take(&mut self.young);
+        std::mem::replace(&mut self.behind.old, Arc::new(young))
     }
+}
 
-    /// An identity of a snapshot.
+impl Generation {
+    /// An identity of a snapshot, and its clicks.
     pub(super) fn restore(&mut self, identity: Identity, node: Node) {
         if let Identity::Visitor(visitor) = identity {
             let clicks = node.own().filter_map(|entry| touched_click(&entry));
@@ -126,14 +195,6 @@ mod tests {
 
     const VISITOR: Identity = Identity::Visitor(VisitorId::from_bytes([9; 24]));
 
-    fn limits(entries: usize) -> Limits {
-        Limits {
-            entries,
-            visitors: 10,
-            ties: 100,
-        }
-    }
-
     fn touch(id: u8, ts_us: i64) -> JourneyUpdate {
         let entry = JourneyEntry {
             id: vec![id; 16],
@@ -152,29 +213,22 @@ mod tests {
     #[test]
     fn a_full_journey_keeps_its_first_events_in_any_order_of_arrival() {
         let events = [touch(4, 40), touch(1, 10), touch(3, 30), touch(2, 20)];
+        let limits = Limits {
+            entries: 3,
+            visitors: 10,
+            ties: 100,
+        };
         let kept = |order: [usize; 4]| {
-            let mut table = Table::new(limits(3));
+            let mut table = Table::new(limits, Generation::default(), None);
             for at in order {
-                table.apply(vec![events[at].clone()]);
+                table.apply(vec![events[at].clone()]).unwrap();
             }
-            let (_, node) = table.iter().next().unwrap();
+            let node = table.node(VISITOR).unwrap();
             let ids: Vec<u8> = node.own().map(|entry| entry.id[0]).collect();
             ids
         };
         for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 2, 0], [2, 0, 3, 1]] {
             assert_eq!(kept(order), [1, 2, 3], "{order:?}");
         }
-    }
-
-    #[test]
-    fn an_old_journey_is_forgotten_and_its_clicks_with_it() {
-        let mut table = Table::new(limits(10));
-        table.apply(vec![touch(1, 10), touch(2, 20)]);
-        let click = Identity::Click(ClickId::from_bytes([1; 24]));
-        table.forget(Timestamp::from_micros(20));
-        assert_eq!(table.resolve(click), VISITOR);
-        table.forget(Timestamp::from_micros(21));
-        assert_eq!(table.len(), 0);
-        assert_eq!(table.resolve(click), click);
     }
 }

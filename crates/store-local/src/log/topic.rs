@@ -4,13 +4,18 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{AppendError, Journal, ReadError};
-use store::{Ack, LogError, Position, Record};
+use store::{Ack, LogError, Position, Record, StoreError};
 
 use super::memory::{Look, MemoryReader, MemoryTopic};
 use crate::error::OpenError;
+
+/// How often, and how many times, a log is looked after that is being synced.
+const LOOK: Duration = Duration::from_millis(1);
+const LOOKS: u32 = 10_000;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Topic {
@@ -92,6 +97,22 @@ impl Topic {
             Self::Files(journal) => journal.starts(),
             Self::Memory(topic) => topic.starts(),
         }
+    }
+
+    /// Waits until a power cut cannot take what is below these offsets, so far as it is there at all.
+    pub(crate) fn wait_until_synced(&self, through: &[u64]) -> Result<(), StoreError> {
+        let ends = self.ends();
+        let least = through.iter().zip(&ends).map(|(one, two)| *one.min(two));
+        let least: Vec<u64> = least.collect();
+        for _ in 0..LOOKS {
+            let synced = self.durable_ends();
+            if least.iter().zip(&synced).all(|(least, end)| least <= end) {
+                return Ok(());
+            }
+            // It syncs by itself, some milliseconds after a record at the latest.
+            std::thread::sleep(LOOK);
+        }
+        Err(StoreError::Unavailable("the log is not synced".to_owned()))
     }
 
     pub(crate) fn reader(&self, from: Vec<u64>) -> Result<Reader, LogError> {
