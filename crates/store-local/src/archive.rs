@@ -288,3 +288,113 @@ impl Glance<'_> {
             .consumers(asked.campaign, asked.hashes, asked.now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use testkit::FakeClock;
+
+    use super::*;
+    use crate::claims::Claimed;
+    use crate::clock::StoreClock;
+    use crate::cold::Memory;
+    use crate::remembered::Remembered;
+
+    const KEY: KeyHash = KeyHash([1; 16]);
+    const QUOTE: AuctionId = AuctionId::from_bytes([2; 16]);
+    const HASH: ConsumerHash = [3; 16];
+
+    fn ended(n: u8, at: Timestamp, standing: Standing, names: &mut Names) -> (LeadId, EndedLead) {
+        let lead = LeadId::from_bytes([n; 16]);
+        let earlier = Earlier {
+            lead,
+            campaign: "solar".into(),
+            publisher: "pub".into(),
+            at,
+            until: at.plus(Duration::from_secs(3600)),
+            standing,
+            hashes: vec![HASH],
+            buyers: vec!["buyer".into()],
+        };
+        let known = EndedLead {
+            ended: Ended {
+                at,
+                applied: 3,
+                legs: 1,
+                records: [0, 1, 2].into(),
+            },
+            claimed: Claimed {
+                key: Some((KEY, [9; 32])),
+                quote: Some(QUOTE),
+            },
+            consumer: Some(Remembered::new(&earlier, names)),
+        };
+        (lead, known)
+    }
+
+    fn open(dir: &std::path::Path, now: Timestamp) -> Archive {
+        let clock = StoreClock::new(FakeClock::new(now).port());
+        let memory = Memory {
+            buffer: 1 << 20,
+            cache: 1 << 20,
+        };
+        clock.now();
+        Archive::new(Some(Cold::open(&dir.join("cold"), &clock, memory).unwrap()))
+    }
+
+    #[test]
+    fn who_looked_before_a_lead_moved_here_looks_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_micros(4_102_488_000_000_000);
+        let (archive, mut names) = (open(dir.path(), now), Names::default());
+        let consumer = ConsumerClaim {
+            campaign: "solar".into(),
+            hashes: vec![HASH],
+            ..ConsumerClaim::default()
+        };
+        let glance = || archive.glance(KEY, Some(QUOTE), &consumer, now).unwrap();
+        let told = |glance: &mut Glance<'_>| {
+            let (key, used) = (glance.key().unwrap(), glance.used().unwrap());
+            let earlier = glance.earlier().unwrap();
+            (key.map(|(_, lead)| lead), used, earlier.len())
+        };
+        assert_eq!(told(&mut glance()), (None, None, 0));
+        let before = glance();
+        let (lead, known) = ended(7, now, Standing::Sold, &mut names);
+        archive.put(&[(lead, known)], &names, now).unwrap();
+        for mut glance in [before, glance()] {
+            assert_eq!(told(&mut glance), (Some(lead), Some(lead), 1));
+        }
+    }
+
+    #[test]
+    fn of_a_consumer_that_comes_often_the_oldest_unsold_go_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_micros(4_102_488_000_000_000);
+        let (archive, mut names) = (open(dir.path(), now), Names::default());
+        let known = |archive: &Archive, now| -> Vec<u8> {
+            let earlier = archive.consumers("solar", &[HASH], now).unwrap();
+            earlier.iter().map(|it| it.lead.as_bytes()[0]).collect()
+        };
+        // In two steps, so that the second finds what the first wrote.
+        for leads in [1..40_u8, 40..71] {
+            let leads: Vec<_> = leads
+                .map(|n| {
+                    let standing = match n {
+                        3 | 9 => Standing::Unsold,
+                        _ => Standing::Sold,
+                    };
+                    ended(n, now, standing, &mut names)
+                })
+                .collect();
+            archive.put(&leads, &names, now).unwrap();
+        }
+        let kept: Vec<u8> = (1..71)
+            .filter(|n| ![3, 9, 1, 2, 4, 5].contains(n))
+            .collect();
+        assert_eq!(known(&archive, now), kept);
+        let over = now.plus(Duration::from_secs(3600));
+        assert_eq!(known(&archive, over), []);
+    }
+}

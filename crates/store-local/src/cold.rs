@@ -25,11 +25,8 @@ use store::StoreError;
 use crate::clock::{Latest, StoreClock};
 use crate::error::{OpenError, at};
 
-/// Bytes of a table's write buffer; up to [`MOST_SEALED`] more of them wait for the disk.
-const WRITE_BUFFER: u64 = 8 << 20;
+/// Write buffers of a table that may wait for the disk beside the one that is written to.
 const MOST_SEALED: usize = 2;
-/// Bytes of blocks of all tables that are kept in memory.
-const CACHE: u64 = 32 << 20;
 /// Files of tables that are open at a time.
 const OPEN_FILES: usize = 128;
 /// How often, and how many times, the disk is looked after when it is behind: one that takes a write
@@ -53,6 +50,15 @@ pub(crate) enum Table {
     Quotes,
     /// Which leads a consumer was seen with.
     Consumers,
+}
+
+/// How much memory is taken whatever the tables hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Bytes of a table's write buffer.
+    pub(crate) buffer: u64,
+    /// Bytes of blocks of all tables.
+    pub(crate) cache: u64,
 }
 
 impl Table {
@@ -113,15 +119,15 @@ impl Deref for Row {
 
 impl Cold {
     /// Opens the tables, or makes them. Its time is the latest that the store's clock has seen.
-    pub(crate) fn open(dir: &Path, clock: &StoreClock) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, clock: &StoreClock, memory: Memory) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Cold {
             dir: dir.to_owned(),
             reason,
         };
-        make(dir)?;
+        make(dir, memory)?;
         let latest = clock.latest();
         // A directory with a file too few makes it panic.
-        let opened = catch_unwind(AssertUnwindSafe(|| Inner::open(dir, latest)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Inner::open(dir, latest, memory)));
         let inner = opened.map_err(|_| failed("a file is missing or damaged".to_owned()))?;
         Ok(Self(Arc::new(
             inner.map_err(|error| failed(error.to_string()))?,
@@ -185,15 +191,15 @@ impl Cold {
 }
 
 impl Inner {
-    fn open(dir: &Path, latest: Latest) -> fjall::Result<Self> {
-        let database = builder(dir)
+    fn open(dir: &Path, latest: Latest, memory: Memory) -> fjall::Result<Self> {
+        let database = builder(dir, memory)
             .with_compaction_filter_factories(Arc::new({
                 let latest = latest.clone();
                 move |_| Some(Arc::new(Expiry(latest.clone())))
             }))
             .open()?;
         let table = |table: Table| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(WRITE_BUFFER);
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.buffer);
             let rows = database.keyspace(table.name(), options)?;
             let empty = AtomicBool::new(rows.is_empty()?);
             fjall::Result::Ok(Opened { rows, empty })
@@ -213,16 +219,16 @@ impl Inner {
     }
 }
 
-fn builder(dir: &Path) -> fjall::DatabaseBuilder<Database> {
+fn builder(dir: &Path, memory: Memory) -> fjall::DatabaseBuilder<Database> {
     Database::builder(dir)
-        .cache_size(CACHE)
+        .cache_size(memory.cache)
         .max_cached_files(Some(OPEN_FILES))
         .max_journaling_size(64 << 20)
         .worker_threads(1)
 }
 
 /// Makes the directory beside, whole, and puts it into its place: one that is half made opens no more.
-fn make(dir: &Path) -> Result<(), OpenError> {
+fn make(dir: &Path, memory: Memory) -> Result<(), OpenError> {
     if dir.try_exists().map_err(at(dir))? {
         return Ok(());
     }
@@ -230,7 +236,7 @@ fn make(dir: &Path) -> Result<(), OpenError> {
     if new.try_exists().map_err(at(&new))? {
         fs::remove_dir_all(&new).map_err(at(&new))?;
     }
-    let made = builder(&new).open().map(drop);
+    let made = builder(&new, memory).open().map(drop);
     made.map_err(|error| OpenError::Cold {
         dir: new.clone(),
         reason: error.to_string(),
@@ -320,7 +326,11 @@ mod tests {
     fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
         let clock = StoreClock::new(clock.port());
         clock.now();
-        Cold::open(dir, &clock)
+        let memory = Memory {
+            buffer: 1 << 20,
+            cache: 1 << 20,
+        };
+        Cold::open(dir, &clock, memory)
     }
 
     #[test]

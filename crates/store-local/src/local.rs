@@ -105,7 +105,7 @@ impl Local {
         let groups_dir = dir.join("groups");
         let groups = Groups::open(&groups_dir, &ends).map_err(at(&groups_dir))?;
 
-        let cold = Cold::open(&dir.join("cold"), &clock)?;
+        let cold = Cold::open(&dir.join("cold"), &clock, options.cold())?;
         let topic = topics[&Name::Leads].clone();
         let ended = ended(options, &topic, Some(cold.clone()));
         let (shadow, snapshots, reader, folded) = recover(dir, options, &topic, &ended)?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub use journal::OnFailure;
 use store::Limits;
 
+use crate::cold::Memory;
+
 /// Options of a store. The defaults fit a busy machine.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
@@ -25,6 +27,10 @@ pub struct LocalOptions {
     pub quote_bytes: usize,
     /// How long a lead that has ended stays in memory; then it is on disk alone.
     pub leads_hot: Duration,
+    /// Bytes of each write buffer of what is on disk alone.
+    pub cold_buffer_bytes: u64,
+    /// Bytes of it that are kept in memory because they were read.
+    pub cold_cache_bytes: u64,
     /// Most requests that wait for news of a lead at a time.
     pub waiters: usize,
     /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
@@ -57,6 +63,8 @@ impl Default for LocalOptions {
             memory_bytes: 256 << 20,
             quote_bytes: 64 << 20,
             leads_hot: Duration::from_secs(300),
+            cold_buffer_bytes: 8 << 20,
+            cold_cache_bytes: 32 << 20,
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 200_000,
@@ -79,6 +87,14 @@ impl LocalOptions {
         Self {
             dir: Some(dir.into()),
             ..Self::default()
+        }
+    }
+
+    /// Of what is on disk alone.
+    pub(crate) fn cold(&self) -> Memory {
+        Memory {
+            buffer: self.cold_buffer_bytes,
+            cache: self.cold_cache_bytes,
         }
     }
 

@@ -33,6 +33,11 @@ impl Remembered {
         }
     }
 
+    /// Whether both are found by the same.
+    pub(crate) fn is_indexed_as(&self, other: &Self) -> bool {
+        (self.campaign, &self.hashes) == (other.campaign, &other.hashes)
+    }
+
     pub(crate) fn earlier(&self, names: &Names) -> Earlier {
         let name = |number: Name| names.name(number).to_owned();
         Earlier {

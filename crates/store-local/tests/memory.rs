@@ -54,6 +54,8 @@ static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 /// Bytes of a lead of one leg and two hashes of its consumer, all indexes included.
 const MOST: usize = 1800;
 const SOME: usize = 4000;
+/// Bytes of a lead that is on disk alone.
+const MOST_OF_THE_ARCHIVE: usize = 100;
 /// Bytes of a visitor with five clicks.
 const MOST_OF_A_VISITOR: usize = 1100;
 const CLICKS: usize = 5;
@@ -190,6 +192,38 @@ async fn a_lead_that_has_ended_takes_little_memory() {
     let each = after.saturating_sub(before) / SOME;
     println!("{each} bytes for each lead");
     assert!(each <= MOST, "{each} bytes for each lead");
+}
+
+#[tokio::test]
+async fn a_lead_that_ended_minutes_ago_takes_no_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let options = LocalOptions {
+        // So that little of what is on disk is in memory beside.
+        cold_buffer_bytes: 64 << 10,
+        cold_cache_bytes: 64 << 10,
+        ..LocalOptions::in_dir(dir.path())
+    };
+    let world = World {
+        store: Local::open(options, clock.port()).unwrap(),
+        entropy: SeededEntropy::new(5),
+        clock,
+    };
+    let archived = async |leads| {
+        world.after(leads).await;
+        world.clock.advance(Duration::from_secs(300));
+        world.store.snapshot().await.unwrap();
+        LIVE.load(Ordering::Relaxed)
+    };
+    let before = archived(0..SOME).await;
+    for round in 1..4 {
+        archived(round * SOME..(round + 1) * SOME).await;
+    }
+    let after = LIVE.load(Ordering::Relaxed);
+    let each = after.saturating_sub(before) / (3 * SOME);
+    println!("{each} bytes for each lead of the archive");
+    assert!(each <= MOST_OF_THE_ARCHIVE, "{each} bytes for each lead");
 }
 
 #[tokio::test]

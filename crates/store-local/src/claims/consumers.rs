@@ -118,7 +118,7 @@ impl Consumers {
         };
         let earlier = Remembered::new(&earlier, &mut self.names);
         match self.leads.get_mut(&lead) {
-            Some(known) if known.earlier.hashes == earlier.hashes => {
+            Some(known) if known.earlier.is_indexed_as(&earlier) => {
                 self.due.remove(&(known.earlier.until, lead));
                 self.due.insert((earlier.until, lead));
                 known.earlier = earlier;
