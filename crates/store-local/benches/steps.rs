@@ -10,8 +10,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Clock, LeadId, Reservation, ReservationId, Usage};
-use store::{AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, Held, Pinned};
+use domain::{AuctionId, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Usage};
+use proto::{LeadBody, LeadRecord, Message as _};
+use store::{
+    Ack, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim, Delivery,
+    EventLog, Held, Pinned, Topic, key,
+};
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
 
@@ -49,6 +53,107 @@ async fn caps(store: &Local, leads: &[LeadId], contracts: u64, now: domain::Time
             caps.settle(one, Usage::Sold).await.unwrap();
         }
     })
+    .await;
+}
+
+/// Leads on disk alone, beside which the same is measured.
+const ARCHIVED: u32 = 50_000;
+
+/// What the n-th lead claims: a key, a quote, and a consumer of two hashes.
+fn request(n: u32, clock: &FakeClock, entropy: &SeededEntropy) -> AdmitRequest {
+    let now = clock.wall();
+    let number = |of: u8| {
+        let mut bytes = [of; 16];
+        // Spread as hashes are.
+        let spread = u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bytes[..8].copy_from_slice(&spread.to_be_bytes());
+        bytes
+    };
+    AdmitRequest {
+        lead: LeadId::mint(now, entropy),
+        key: ClaimKey(format!("publisher/campaign/post/request-{n}")),
+        digest: [1; 32],
+        quote: Some(AuctionId::from_bytes(number(0))),
+        consumer: ConsumerClaim {
+            campaign: "solar".into(),
+            publisher: "pub".into(),
+            hashes: vec![number(1), number(2)],
+            remembered: Duration::from_secs(30 * 24 * 3600),
+            ..ConsumerClaim::default()
+        },
+        lease: Duration::from_secs(40),
+        now,
+    }
+}
+
+/// Sells leads, and has them go to disk.
+async fn archive(store: &Local, clock: &FakeClock, entropy: &SeededEntropy) {
+    let mut last = None;
+    for n in 0..ARCHIVED {
+        let request = request(n, clock, entropy);
+        let LeadBody::Received(mut received) = records::received(&request.key, &[1; 32]) else {
+            return;
+        };
+        received.auction = request.quote.unwrap().as_bytes().to_vec();
+        let hashes = request.consumer.hashes.iter();
+        received.consumers = hashes.map(|hash| hash.to_vec()).collect();
+        received.remembered_us = 30 * 24 * 3_600_000_000;
+        let replies = vec![records::reply(1, LegState::Accepted)];
+        for body in [
+            LeadBody::Received(received),
+            LeadBody::Posting(records::posting(1, &[], request.now)),
+            records::outcome(LeadStatus::Sold, None, replies, b"sold"),
+        ] {
+            let record = records::record(request.lead, 0, request.now, body);
+            let bytes = records::bytes(&record);
+            let log = store.log();
+            let appended = log.append(Topic::Leads, key::lead(request.lead), bytes, Ack::Durable);
+            if n % 1000 == 0 {
+                last = Some(appended.await.unwrap());
+            } else {
+                drop(appended);
+            }
+        }
+    }
+    assert!(last.is_some());
+    let mut worker = store
+        .log()
+        .subscribe("worker", &[Topic::Leads])
+        .await
+        .unwrap();
+    while let Some(delivery) = worker.next(Duration::from_millis(100)).await.unwrap() {
+        let Delivery::Records {
+            partition, records, ..
+        } = delivery
+        else {
+            continue;
+        };
+        for record in &records {
+            let decoded = LeadRecord::decode(record.payload.clone()).unwrap();
+            store.claims().fold(record.offset, &decoded).await.unwrap();
+        }
+        let next = records.last().unwrap().offset + 1;
+        worker.commit(Topic::Leads, partition, next).await.unwrap();
+    }
+    clock.advance(Duration::from_secs(600));
+    store.snapshot().await.unwrap();
+}
+
+/// A look-up and an admission, and both of what is on disk alone.
+async fn fence(store: &Local, clock: &FakeClock, entropy: &SeededEntropy, beside: &str) {
+    let claims = store.claims();
+    let fresh: Vec<_> = (0..EACH)
+        .map(|n| request(ARCHIVED + n, clock, entropy))
+        .collect();
+    timed(
+        &format!("lookup + admit of a consumer, {beside}"),
+        || async {
+            for request in fresh {
+                claims.lookup(&request.key, &[1; 32]).await.unwrap();
+                claims.admit(request).await.unwrap();
+            }
+        },
+    )
     .await;
 }
 
@@ -96,4 +201,20 @@ async fn main() {
     caps(&store, &leads[..], 100, now).await;
     let second: Vec<_> = (0..EACH).map(|_| LeadId::mint(now, &entropy)).collect();
     caps(&store, &second, 1, now).await;
+    fence(&store, &clock, &entropy, "in memory").await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::default();
+    let store = Local::open(LocalOptions::in_dir(dir.path()), clock.port()).unwrap();
+    archive(&store, &clock, &entropy).await;
+    fence(&store, &clock, &entropy, "beside an archive").await;
+    let old: Vec<_> = (0..ARCHIVED)
+        .map(|n| request(n, &clock, &entropy).key)
+        .collect();
+    timed("by key, of the archive (x 4)", || async {
+        for key in old.iter().cycle().take(EACH as usize) {
+            assert!(store.claims().by_key(key).await.unwrap().is_some());
+        }
+    })
+    .await;
+    store.close().await;
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! routers -> claims, caps (live, ahead of the log)      worker -> Claims::fold, Caps::settle, Journeys
 //!        '-> journal of topic leads -> keeper: shadow = fold of the log -> snapshots
-//!                                                             |
+//!                                              |              |        '-> archive: what ended, on disk alone
 //!                                     open: newest snapshot + the rest of the log -> claims, caps
 //! ```
 //!
 //! The log is the truth. Live claims and caps move ahead of it, so they are never written down;
 //! a restart builds them from the fold of the log alone: holds vanish, pins and committed units stay,
-//! leases have lapsed. Journeys change in log order only, so each generation of them is its own snapshot.
+//! leases have lapsed. A lead that ended minutes ago goes from memory to disk, in one step for whoever
+//! looks for it. Journeys change in log order only, so each generation of them is its own snapshot.
 //!
 //! In the data directory: `events/ leads/ catalog/` (one journal each), `groups/` (committed
 //! offsets), `snapshots/leads/ snapshots/journeys/`, `cold/` (what is too much for memory), and `vault/`

@@ -1,5 +1,5 @@
-//! Leads that have ended. Memory keeps where their records are; whoever asks for one again has it
-//! folded from the log anew, which takes about a millisecond.
+//! Leads that have ended. Memory, and later the archive, keeps where their records are; whoever asks for
+//! one again has it folded from the log anew, which takes about a millisecond.
 
 use std::time::Duration;
 

@@ -6,12 +6,15 @@ mod world;
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::{Clock, LeadId, Reservation, Usage};
 use store::{Admission, AdmitRequest, Backend, Caps, Claims, Lookup};
 use store_local::Local;
 use testkit::records;
+use tokio::task::JoinSet;
 use work::work;
 use world::{HOUR, World};
 
@@ -129,6 +132,55 @@ async fn nobody_can_tell_a_lead_of_the_archive_from_one_in_memory() {
         store.snapshot().await.unwrap();
         assert_eq!(told(&world, &store, lead, &one).await, before, "{how}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn nobody_slips_through_while_leads_go_from_memory() {
+    const LEADS: u32 = 200;
+    let world = Arc::new(World::new());
+    let store = world.open();
+    for n in 0..LEADS {
+        world.sell(&store, n).await;
+    }
+    work(&store).await;
+    world.clock.advance(6 * MINUTE);
+    let gone = Arc::new(AtomicBool::new(false));
+    let mut publishers = JoinSet::new();
+    for part in 0..2 {
+        let (world, store, gone) = (Arc::clone(&world), store.clone(), Arc::clone(&gone));
+        publishers.spawn(async move {
+            // Once more after the last has gone.
+            let mut last = false;
+            while !last {
+                last = gone.load(Ordering::Acquire);
+                for n in (part..LEADS).step_by(2) {
+                    let again = world.request(n);
+                    let admission = store.claims().admit(again.clone()).await.unwrap();
+                    assert!(matches!(admission, Admission::Held(_)), "{admission:?}");
+                    let other = AdmitRequest {
+                        key: world.key(LEADS + n),
+                        consumer: World::consumer(LEADS + n),
+                        ..again
+                    };
+                    let admission = store.claims().admit(other.clone()).await.unwrap();
+                    assert!(matches!(admission, Admission::QuoteUsed), "{admission:?}");
+                    let other = AdmitRequest {
+                        quote: None,
+                        consumer: World::consumer(n),
+                        ..other
+                    };
+                    let lead = other.lead;
+                    let admission = store.claims().admit(other).await.unwrap();
+                    let duplicate = matches!(admission, Admission::Duplicate(_));
+                    assert!(duplicate, "{admission:?}");
+                    store.claims().withdraw(lead).await.unwrap();
+                }
+            }
+        });
+    }
+    store.snapshot().await.unwrap();
+    gone.store(true, Ordering::Release);
+    publishers.join_all().await;
 }
 
 #[tokio::test]

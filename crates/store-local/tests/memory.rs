@@ -1,5 +1,5 @@
-//! How much memory a lead that has ended and a visitor take, counted at the allocator: the store
-//! remembers the leads of a day and the visitors of weeks, so this is what limits a machine.
+//! How much memory leads and visitors take, counted at the allocator: those that are in memory, which is
+//! what limits a machine, and those that are on disk alone, of which there may be any number.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 #![expect(
     unsafe_code,
