@@ -1,7 +1,7 @@
 //! What is too much for memory: tables of rows on the disk of this machine, in an LSM tree (fjall).
 //!
-//! A look-up of what is not there, the usual one, ends at key ranges and bloom filters; a table that
-//! never had a row costs one load of a flag. Memory is bounded whatever the tables hold: a write buffer
+//! The directory is made with the first row. A look-up of what is not there, the usual one, ends at key
+//! ranges and bloom filters; in a table that never had a row it costs one load of a flag. Memory is bounded whatever the tables hold: a write buffer
 //! per table, one cache, one thread. A batch is handed to the kernel and not synced; [`Cold::persist`]
 //! syncs everything written so far, so whoever drops a row from elsewhere calls that first.
 //!
@@ -13,13 +13,14 @@ use std::fs::{self, File};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::Timestamp;
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
+use parking_lot::Mutex;
 use store::StoreError;
 
 use crate::clock::{Latest, StoreClock};
@@ -88,9 +89,13 @@ impl Table {
 pub(crate) struct Cold(Arc<Inner>);
 
 struct Inner {
-    tables: [Opened; Table::ALL.len()],
-    database: Database,
+    dir: PathBuf,
+    /// None before the first row.
+    opened: OnceLock<Opened>,
+    /// Held by who makes them.
+    making: Mutex<()>,
     latest: Latest,
+    memory: Memory,
 }
 
 impl fmt::Debug for Cold {
@@ -100,6 +105,11 @@ impl fmt::Debug for Cold {
 }
 
 struct Opened {
+    tables: [Rows; Table::ALL.len()],
+    database: Database,
+}
+
+struct Rows {
     rows: Keyspace,
     /// It never had a row.
     empty: AtomicBool,
@@ -118,37 +128,43 @@ impl Deref for Row {
 }
 
 impl Cold {
-    /// Opens the tables, or makes them. Its time is the latest that the store's clock has seen.
+    /// Opens the tables, if there are any. Their time is the latest that the store's clock has seen.
     pub(crate) fn open(dir: &Path, clock: &StoreClock, memory: Memory) -> Result<Self, OpenError> {
-        let failed = |reason: String| OpenError::Cold {
-            dir: dir.to_owned(),
-            reason,
-        };
-        make(dir, memory)?;
         let latest = clock.latest();
-        // A directory with a file too few makes it panic.
-        let opened = catch_unwind(AssertUnwindSafe(|| Inner::open(dir, latest, memory)));
-        let inner = opened.map_err(|_| failed("a file is missing or damaged".to_owned()))?;
-        Ok(Self(Arc::new(
-            inner.map_err(|error| failed(error.to_string()))?,
-        )))
+        let opened = OnceLock::new();
+        if dir.try_exists().map_err(at(dir))? {
+            let _ = opened.set(Opened::open(dir, &latest, memory)?);
+        }
+        Ok(Self(Arc::new(Inner {
+            dir: dir.to_owned(),
+            opened,
+            making: Mutex::new(()),
+            latest,
+            memory,
+        })))
     }
 
-    fn table(&self, table: Table) -> &Opened {
-        let [journeys, clicks, leads, keys, quotes, consumers] = &self.0.tables;
-        match table {
-            Table::Journeys => journeys,
-            Table::Clicks => clicks,
-            Table::Leads => leads,
-            Table::Keys => keys,
-            Table::Quotes => quotes,
-            Table::Consumers => consumers,
+    /// The tables; makes them if there are none.
+    fn opened(&self) -> Result<&Opened, OpenError> {
+        let inner = &self.0;
+        if let Some(opened) = inner.opened.get() {
+            return Ok(opened);
         }
+        let _alone = inner.making.lock();
+        if let Some(opened) = inner.opened.get() {
+            return Ok(opened);
+        }
+        make(&inner.dir, &inner.latest, inner.memory)?;
+        let opened = Opened::open(&inner.dir, &inner.latest, inner.memory)?;
+        Ok(inner.opened.get_or_init(|| opened))
     }
 
     /// A row that is not over.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let table = self.table(table);
+        let Some(opened) = self.0.opened.get() else {
+            return Ok(None);
+        };
+        let table = opened.table(table);
         if table.empty.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -160,39 +176,38 @@ impl Cold {
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch {
             cold: self,
-            changes: self.0.database.batch(),
+            changes: Vec::new(),
             bytes: 0,
         }
     }
 
     /// Syncs all that was written before. Waits for the disk.
     pub(crate) fn persist(&self) -> Result<(), StoreError> {
-        self.0
-            .database
-            .persist(PersistMode::SyncAll)
-            .map_err(unavailable)
-    }
-
-    /// Waits until the disk is not far behind. The tree would make a writer wait too, but for ever if
-    /// the disk has failed.
-    fn make_room(&self) -> Result<(), StoreError> {
-        let behind = |table: &Opened| table.rows.sealed_memtable_count() > MOST_SEALED;
-        for _ in 0..LOOKS {
-            if !self.0.tables.iter().any(behind) {
-                return Ok(());
-            }
-            // Says so if a write has failed.
-            let written = self.0.database.persist(PersistMode::Buffer);
-            written.map_err(unavailable)?;
-            std::thread::sleep(LOOK);
+        match self.0.opened.get() {
+            Some(opened) => opened.persist(PersistMode::SyncAll),
+            None => Ok(()),
         }
-        Err(unavailable("the disk does not keep up"))
     }
 }
 
-impl Inner {
-    fn open(dir: &Path, latest: Latest, memory: Memory) -> fjall::Result<Self> {
-        let database = builder(dir, memory)
+impl Opened {
+    fn open(dir: &Path, latest: &Latest, memory: Memory) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError::Cold {
+            dir: dir.to_owned(),
+            reason,
+        };
+        // A directory with a file too few makes it panic.
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::try_open(dir, latest, memory)));
+        let opened = opened.map_err(|_| failed("a file is missing or damaged".to_owned()))?;
+        opened.map_err(|error| failed(error.to_string()))
+    }
+
+    fn try_open(dir: &Path, latest: &Latest, memory: Memory) -> fjall::Result<Self> {
+        let database = Database::builder(dir)
+            .cache_size(memory.cache)
+            .max_cached_files(Some(OPEN_FILES))
+            .max_journaling_size(64 << 20)
+            .worker_threads(1)
             .with_compaction_filter_factories(Arc::new({
                 let latest = latest.clone();
                 move |_| Some(Arc::new(Expiry(latest.clone())))
@@ -202,7 +217,7 @@ impl Inner {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.buffer);
             let rows = database.keyspace(table.name(), options)?;
             let empty = AtomicBool::new(rows.is_empty()?);
-            fjall::Result::Ok(Opened { rows, empty })
+            fjall::Result::Ok(Rows { rows, empty })
         };
         Ok(Self {
             tables: [
@@ -214,33 +229,48 @@ impl Inner {
                 table(Table::Consumers)?,
             ],
             database,
-            latest,
         })
     }
-}
 
-fn builder(dir: &Path, memory: Memory) -> fjall::DatabaseBuilder<Database> {
-    Database::builder(dir)
-        .cache_size(memory.cache)
-        .max_cached_files(Some(OPEN_FILES))
-        .max_journaling_size(64 << 20)
-        .worker_threads(1)
+    fn table(&self, table: Table) -> &Rows {
+        let [journeys, clicks, leads, keys, quotes, consumers] = &self.tables;
+        match table {
+            Table::Journeys => journeys,
+            Table::Clicks => clicks,
+            Table::Leads => leads,
+            Table::Keys => keys,
+            Table::Quotes => quotes,
+            Table::Consumers => consumers,
+        }
+    }
+
+    fn persist(&self, mode: PersistMode) -> Result<(), StoreError> {
+        self.database.persist(mode).map_err(unavailable)
+    }
+
+    /// Waits until the disk is not far behind. The tree would make a writer wait too, but for ever if
+    /// the disk has failed.
+    fn make_room(&self) -> Result<(), StoreError> {
+        let behind = |table: &Rows| table.rows.sealed_memtable_count() > MOST_SEALED;
+        for _ in 0..LOOKS {
+            if !self.tables.iter().any(behind) {
+                return Ok(());
+            }
+            // Says so if a write has failed.
+            self.persist(PersistMode::Buffer)?;
+            std::thread::sleep(LOOK);
+        }
+        Err(unavailable("the disk does not keep up"))
+    }
 }
 
 /// Makes the directory beside, whole, and puts it into its place: one that is half made opens no more.
-fn make(dir: &Path, memory: Memory) -> Result<(), OpenError> {
-    if dir.try_exists().map_err(at(dir))? {
-        return Ok(());
-    }
+fn make(dir: &Path, latest: &Latest, memory: Memory) -> Result<(), OpenError> {
     let new: PathBuf = dir.with_extension("new");
     if new.try_exists().map_err(at(&new))? {
         fs::remove_dir_all(&new).map_err(at(&new))?;
     }
-    let made = builder(&new, memory).open().map(drop);
-    made.map_err(|error| OpenError::Cold {
-        dir: new.clone(),
-        reason: error.to_string(),
-    })?;
+    drop(Opened::open(&new, latest, memory)?);
     fs::rename(&new, dir).map_err(at(&new))?;
     if let Some(parent) = dir.parent() {
         let synced = File::open(parent).and_then(|parent| parent.sync_all());
@@ -252,7 +282,7 @@ fn make(dir: &Path, memory: Memory) -> Result<(), OpenError> {
 /// Changes of rows, on their way.
 pub(crate) struct Batch<'a> {
     cold: &'a Cold,
-    changes: OwnedWriteBatch,
+    changes: Vec<(Table, Slice, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -263,8 +293,7 @@ impl Batch<'_> {
         row.extend(until.as_micros().to_be_bytes());
         row.extend(value);
         self.bytes += key.len() + row.len();
-        self.changes.insert(&self.cold.table(table).rows, key, row);
-        self.cold.table(table).empty.store(false, Ordering::Release);
+        self.changes.push((table, key.into(), row));
     }
 
     /// Bytes of the changes so far.
@@ -274,8 +303,18 @@ impl Batch<'_> {
 
     /// Makes all changes or none, and hands them to the kernel. Waits if the disk is behind.
     pub(crate) fn write(self) -> Result<(), StoreError> {
-        self.cold.make_room()?;
-        self.changes.commit().map_err(unavailable)
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let opened = self.cold.opened().map_err(unavailable)?;
+        opened.make_room()?;
+        let mut batch = opened.database.batch();
+        for (table, key, row) in self.changes {
+            let table = opened.table(table);
+            table.empty.store(false, Ordering::Release);
+            batch.insert(&table.rows, key, row);
+        }
+        batch.commit().map_err(unavailable)
     }
 }
 
@@ -361,7 +400,7 @@ mod tests {
         let cold = open(&dir, &clock).unwrap();
         assert_eq!(get(&cold, b"one"), None);
         assert_eq!(get(&cold, b"two"), Some(Vec::new()));
-        let rows = &cold.table(Table::Clicks).rows;
+        let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
         rows.rotate_memtable_and_wait().unwrap();
         rows.major_compact().unwrap();
         assert_eq!(rows.len().unwrap(), 1, "compaction drops what is over");
@@ -381,7 +420,7 @@ mod tests {
             b"first",
         );
         batch.write().unwrap();
-        let rows = &cold.table(Table::Clicks).rows;
+        let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
         rows.rotate_memtable_and_wait().unwrap();
         drop(cold);
         for entry in fs::read_dir(dir.join("keyspaces")).unwrap() {
