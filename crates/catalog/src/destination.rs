@@ -7,6 +7,8 @@ use url::Url;
 pub struct Destination {
     /// Text and macros in turn.
     pub pieces: Vec<Piece>,
+    /// Where it leads, without its query: a macro's value may be personal and shows as `{}`.
+    pub landing: String,
 }
 
 /// A part of a destination.
@@ -64,6 +66,28 @@ impl Macro {
     }
 }
 
+/// Longest landing page that is recorded.
+const LANDING_BYTES: usize = 512;
+
+fn landing(pieces: &[Piece]) -> String {
+    let mut text = String::new();
+    for piece in pieces {
+        let (part, ends) = match piece {
+            Piece::Text(part) => match part.split_once(['?', '#']) {
+                Some((part, _)) => (part, true),
+                None => (part.as_str(), false),
+            },
+            Piece::Macro(_) => ("{}", false),
+        };
+        text.push_str(part);
+        if ends {
+            break;
+        }
+    }
+    text.truncate(text.floor_char_boundary(LANDING_BYTES));
+    text
+}
+
 impl Destination {
     /// Takes a destination apart. It has to lead to one of the landing pages: scheme and host are
     /// literal text, so that nobody can turn a link into an open redirect.
@@ -84,7 +108,8 @@ impl Destination {
         if !rest.is_empty() {
             pieces.push(Piece::Text(rest.to_owned()));
         }
-        let destination = Self { pieces };
+        let landing = landing(&pieces);
+        let destination = Self { pieces, landing };
         if destination.leads_to_one_of(landing_pages) {
             Ok(destination)
         } else {

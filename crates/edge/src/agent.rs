@@ -11,16 +11,6 @@ pub(crate) struct Agent {
     pub(crate) os: &'static str,
 }
 
-/// Words of fetchers that declare themselves without the word "bot".
-const ROBOTS: [&str; 6] = [
-    "slurp",
-    "facebookexternalhit",
-    "facebot",
-    "headlesschrome",
-    "mediapartners",
-    "lighthouse",
-];
-
 impl Agent {
     /// Reads the header; an absent one is empty.
     pub(crate) fn of(header: &str) -> Self {
@@ -64,16 +54,23 @@ impl Agent {
 }
 
 fn is_robot(word: &str) -> bool {
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
     let ends = |with: &str| {
         let at = word.len().checked_sub(with.len());
         at.and_then(|at| word.get(at..))
             .is_some_and(|end| end.eq_ignore_ascii_case(with))
     };
-    // "Cubot" makes phones.
-    (ends("bot") && !word.eq_ignore_ascii_case("cubot"))
-        || ends("crawler")
-        || ends("spider")
-        || ROBOTS.iter().any(|robot| word.eq_ignore_ascii_case(robot))
+    // Most words are told apart by their last letter.
+    match word.as_bytes().last().map(u8::to_ascii_lowercase) {
+        // "Cubot" makes phones.
+        Some(b't') => (ends("bot") && !is("cubot")) || is("facebookexternalhit"),
+        Some(b'r') => ends("crawler") || ends("spider"),
+        // Fetchers that declare themselves without such a word.
+        Some(b'p') => is("slurp"),
+        Some(b'e') => is("headlesschrome") || is("lighthouse"),
+        Some(b's') => is("mediapartners"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

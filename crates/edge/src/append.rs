@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use proto::{EventRecord, Message as _};
+use domain::VisitorId;
+use proto::{EventRecord, Message as _, TouchRecord};
 use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
 
 use crate::Edge;
@@ -12,6 +13,21 @@ use crate::Edge;
 const KERNEL_PATIENCE: Duration = Duration::from_secs(1);
 /// A log that takes longer to sync is as good as gone; the sender's retry is the same event.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Appends a touch of a visitor.
+pub(crate) async fn touch<B: Backend>(
+    edge: &Edge<B>,
+    visitor: &VisitorId,
+    touch: &TouchRecord<'_>,
+) -> Result<(), LogError> {
+    let (key, record) = (u64::from(visitor.shard()), touch.encode_to_vec().into());
+    let log = edge.parts.backend.log();
+    patiently(
+        log.append(Topic::Events, key, record, Ack::Kernel),
+        KERNEL_PATIENCE,
+    )
+    .await
+}
 
 /// Appends an event under its own key. It is queued when this returns, so that several share one
 /// sync.
@@ -33,10 +49,15 @@ pub(crate) fn append<'e, B: Backend>(
         Ack::Kernel => KERNEL_PATIENCE,
         Ack::Durable => DURABLE_PATIENCE,
     };
-    async move {
-        let appended = tokio::time::timeout(patience, queued?).await;
-        let appended =
-            appended.unwrap_or_else(|_| Err(LogError::Unavailable("no answer in time".to_owned())));
-        appended.map(|_| ())
-    }
+    async move { patiently(queued?, patience).await }
+}
+
+async fn patiently<P>(
+    append: impl Future<Output = Result<P, LogError>>,
+    patience: Duration,
+) -> Result<(), LogError> {
+    let appended = tokio::time::timeout(patience, append).await;
+    let appended =
+        appended.unwrap_or_else(|_| Err(LogError::Unavailable("no answer in time".to_owned())));
+    appended.map(|_| ())
 }

@@ -24,6 +24,7 @@ use crate::head::{Desk, Head};
 use crate::members::Members;
 use crate::params::{AD_IDS, SUB_IDS};
 use crate::scrub::{host_and_path, scrub};
+use crate::seen::Flags;
 use crate::{address, phones};
 
 /// Longest sub id that is recorded; longer ones are cut.
@@ -102,15 +103,15 @@ pub(crate) struct Context<'a> {
     pub(crate) desk: Desk<'a>,
     pub(crate) entropy: &'a dyn Entropy,
     /// Of a tag: the browser that sent it. The API says so in the event.
-    pub(crate) browser: Option<Browser<'a>>,
+    pub(crate) browser: Option<Browser>,
 }
 
 /// What a browser's request says.
 #[derive(Clone, Copy)]
-pub(crate) struct Browser<'a> {
+pub(crate) struct Browser {
     pub(crate) ip: IpAddr,
     pub(crate) agent: Agent,
-    pub(crate) flags: &'a [String],
+    pub(crate) flags: Flags,
     /// Whom its cookie names.
     pub(crate) visitor: Option<VisitorId>,
 }
@@ -444,7 +445,7 @@ fn device(fields: &mut Fields<'_>, context: &Context<'_>) -> Device {
             ip_hash: address::hash(browser.ip, context.desk.sealer).to_vec(),
             device: browser.agent.device.to_owned(),
             os: browser.agent.os.to_owned(),
-            flags: browser.flags.to_vec(),
+            flags: browser.flags.owned(),
         };
     }
     let mut device = Device::default();

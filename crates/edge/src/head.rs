@@ -85,19 +85,6 @@ impl Head {
         }
     }
 
-    /// One that names nobody by itself, as a browser's request.
-    pub(crate) fn of_visitor(visitor: VisitorId) -> Self {
-        Self {
-            client: None,
-            ts: None,
-            skew_us: None,
-            visitor: Some(visitor),
-            click: None,
-            unmatched: String::new(),
-            person: Vec::new(),
-        }
-    }
-
     /// Matched with nothing: what it names cannot be believed.
     pub(crate) fn forget(&mut self) {
         self.visitor = None;

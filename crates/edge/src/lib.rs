@@ -24,6 +24,7 @@ mod pixel;
 mod recent;
 mod route;
 mod scrub;
+mod seen;
 mod signature;
 mod visitor;
 
@@ -35,7 +36,7 @@ use domain::{Clock, Entropy, TrackKey};
 use http::HeaderName;
 use httpd::{Audience, Reply, Request, Service};
 use store::{Backend, Sealer};
-use telemetry::Metrics;
+use telemetry::{Count, Metrics};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -73,14 +74,34 @@ pub struct Parts<B> {
 pub struct Edge<B> {
     parts: Parts<B>,
     recent: Recent,
+    clicks: Clicks,
     /// Places for batches that are worked on.
     batches: Semaphore,
+}
+
+/// Clicks by what became of them.
+struct Clicks {
+    logged: Count,
+    flagged: Count,
+    unlogged: Count,
+}
+
+impl Clicks {
+    fn of(metrics: &Metrics) -> Self {
+        let clicks = |result| metrics.counter(telemetry::EDGE_CLICKS, [result]);
+        Self {
+            logged: clicks("logged"),
+            flagged: clicks("flagged"),
+            unlogged: clicks("unlogged"),
+        }
+    }
 }
 
 impl<B: Backend> Edge<B> {
     /// An edge over these parts.
     pub fn new(parts: Parts<B>) -> Arc<Self> {
         Arc::new(Self {
+            clicks: Clicks::of(&parts.metrics),
             parts,
             recent: Recent::default(),
             batches: Semaphore::new(BATCHES),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::Mono;
-use http::header::{CONTENT_TYPE, COOKIE};
+use http::header::{AsHeaderName, CONTENT_TYPE, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
@@ -73,13 +73,13 @@ impl Request {
     }
 
     /// A header's first value, if it is plain text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
     /// The media type of the body, without parameters; compare it ignoring case.
     pub fn media_type(&self) -> Option<&str> {
-        let value = self.header(CONTENT_TYPE.as_str())?;
+        let value = self.header(CONTENT_TYPE)?;
         Some(value.split(';').next().unwrap_or(value).trim())
     }
 

@@ -11,13 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{Clock, Entropy};
 use futures_util::FutureExt;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use telemetry::Metrics;
+use telemetry::{Count, Metrics, Times};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -131,6 +131,7 @@ impl Server {
             service,
             limits,
             forwarded,
+            answered: Answered::of(&host.metrics, name),
             host,
         });
         loop {
@@ -149,14 +150,8 @@ impl Server {
             };
             if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
                 let (shutdown, cut) = (shutdown.clone(), cut.clone());
-                let connection = Arc::clone(&shared).connection(stream, peer, place, shutdown);
-                tasks.spawn(async move {
-                    tokio::select! {
-                        biased;
-                        () = connection => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
+                let ends = Ends { shutdown, cut };
+                tasks.spawn(Arc::clone(&shared).connection(stream, peer, place, ends));
             } else {
                 shared.host.metrics.count(telemetry::HTTP_REFUSED, [name]);
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
@@ -202,7 +197,40 @@ struct Shared<S> {
     service: S,
     limits: Limits,
     forwarded: Forwarded,
+    answered: Answered,
     host: Host,
+}
+
+/// What ends connections.
+struct Ends {
+    /// They finish what they have begun.
+    shutdown: CancellationToken,
+    /// Cancelled after that one: they break off.
+    cut: CancellationToken,
+}
+
+/// Requests of a listener by the class of their answer, and how long they took.
+struct Answered {
+    classes: [Count; 5],
+    took: Times,
+}
+
+impl Answered {
+    fn of(metrics: &Metrics, name: &'static str) -> Self {
+        let class = |class| metrics.counter(telemetry::HTTP_REQUESTS, [name, class]);
+        Self {
+            classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
+            took: metrics.timer(telemetry::HTTP_REQUEST_SECONDS, [name]),
+        }
+    }
+
+    fn count(&self, status: StatusCode, took: Duration) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, self.classes.len());
+        if let Some(counter) = self.classes.get(class - 1) {
+            counter.one();
+        }
+        self.took.record(took);
+    }
 }
 
 /// Counts a connection for as long as it lives.
@@ -227,7 +255,7 @@ impl<S: Service> Shared<S> {
         stream: TcpStream,
         peer: SocketAddr,
         _place: OwnedSemaphorePermit,
-        shutdown: CancellationToken,
+        Ends { shutdown, cut }: Ends,
     ) {
         let _open = Open::new(&self.host.metrics, self.name);
         let _ = stream.set_nodelay(true);
@@ -242,14 +270,16 @@ impl<S: Service> Shared<S> {
             .serve_connection(TokioIo::new(io), service);
         let mut served = pin!(served);
         // A broken or stalled connection is the client's affair: nobody else needs to know.
-        let _ = tokio::select! {
+        tokio::select! {
             biased;
-            end = served.as_mut() => end,
-            () = shutdown.cancelled() => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
-        };
+            _ = served.as_mut() => return,
+            () = shutdown.cancelled() => served.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            biased;
+            _ = served => {}
+            () = cut.cancelled() => {}
+        }
     }
 
     async fn answer(
@@ -282,17 +312,8 @@ impl<S: Service> Shared<S> {
                 Reply::from(Problem::internal())
             }
         };
-        let class = match reply.status().as_u16() {
-            100..=199 => "1xx",
-            200..=299 => "2xx",
-            300..=399 => "3xx",
-            400..=499 => "4xx",
-            _ => "5xx",
-        };
         let took = self.host.clock.mono().since(received);
-        let metrics = &self.host.metrics;
-        metrics.count(telemetry::HTTP_REQUESTS, [self.name, class]);
-        metrics.time(telemetry::HTTP_REQUEST_SECONDS, [self.name], took);
+        self.answered.count(reply.status(), took);
         Ok(reply.finish(&id, audience))
     }
 }

@@ -72,6 +72,7 @@ impl Journal {
             durable: Progress::default(),
             appended: Notify::new(),
             closed: AtomicBool::new(false),
+            telling: AtomicBool::new(false),
             options,
         });
         let file = Arc::new(repaired.file);
@@ -251,9 +252,9 @@ impl Drop for Journal {
 
 /// An append on its way: resolves to its offset once it is acknowledged.
 ///
-/// One that only waits for the kernel lets the tasks that are ready run before it wakes the writer, so
-/// that what they append in the same turn of their loop goes into the same `write`. Waking a thread
-/// costs several times what writing a record does.
+/// The first that only waits for the kernel lets the tasks that are ready run before it wakes the
+/// writer, for all that they append meanwhile: it goes into the same `write`. Waking a thread costs
+/// several times what writing a record does.
 #[derive(Debug)]
 #[must_use = "an append counts only once it is acknowledged"]
 pub struct Appended {
@@ -268,9 +269,9 @@ pub struct Appended {
 enum Handed {
     /// It is in the queue.
     Queued,
-    /// Its task let the others go first.
-    Yielded,
-    /// The writer was told.
+    /// Its task lets the others go first, and then wakes the writer for all of them.
+    Telling,
+    /// The writer was told, or will be by another.
     Told,
 }
 
@@ -281,6 +282,10 @@ impl Appended {
     }
 
     fn tell(&mut self) {
+        if self.handed == Handed::Telling {
+            // Before the writer wakes: who queues after this tells it again.
+            self.shared.telling.swap(false, Ordering::SeqCst);
+        }
         self.handed = Handed::Told;
         self.shared.queue.wake_writer();
     }
@@ -291,15 +296,19 @@ impl Future for Appended {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let progress = self.shared.progress(self.ack);
-        if self.handed == Handed::Queued && !progress.has_passed(self.place.ticket) {
-            self.handed = Handed::Yielded;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+        match self.handed {
+            Handed::Queued if progress.has_passed(self.place.ticket) => self.handed = Handed::Told,
+            Handed::Queued if self.shared.telling.swap(true, Ordering::SeqCst) => {
+                self.handed = Handed::Told;
+            }
+            Handed::Queued => {
+                self.handed = Handed::Telling;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Handed::Telling => self.tell(),
+            Handed::Told => {}
         }
-        if self.handed == Handed::Yielded && !progress.has_passed(self.place.ticket) {
-            self.tell();
-        }
-        self.handed = Handed::Told;
         let progress = self.shared.progress(self.ack);
         progress
             .poll(self.place.ticket, context)
@@ -319,6 +328,7 @@ impl Drop for Appended {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::task::Waker;
     use std::time::Duration;
 
     use super::*;
@@ -362,6 +372,44 @@ mod tests {
             [1, 0, 0, 0],
             "it is not on the disk"
         );
+        journal.close();
+    }
+
+    #[tokio::test]
+    async fn who_tells_the_writer_for_others_and_goes_away_tells_it_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), Options::default()).unwrap();
+        // The writer has nothing to do and sleeps.
+        journal
+            .append(0, Bytes::from_static(b"x"), Ack::Kernel, Space::Admit)
+            .unwrap()
+            .await
+            .unwrap();
+        let telling = || journal.shared.telling.load(Ordering::SeqCst);
+        for (goes, still) in [(0, false), (1, true)] {
+            let append = || {
+                let record = Bytes::from_static(b"x");
+                journal
+                    .append(0, record, Ack::Kernel, Space::Admit)
+                    .unwrap()
+            };
+            let mut appends = vec![append(), append(), append()];
+            let mut nobody = Context::from_waker(Waker::noop());
+            for append in &mut appends {
+                assert!(Pin::new(append).poll(&mut nobody).is_pending());
+            }
+            assert!(telling());
+            drop(appends.remove(goes));
+            assert_eq!(
+                telling(),
+                still,
+                "the next one tells the writer if nobody is about to"
+            );
+            for append in appends {
+                append.await.unwrap();
+            }
+            assert!(!telling());
+        }
         journal.close();
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) synced: AtomicU64,
     pub(crate) written: Progress,
     pub(crate) durable: Progress,
+    /// An append is about to wake the writer: it will see all that is queued by then.
+    pub(crate) telling: AtomicBool,
     /// Told after each write, and at the end.
     pub(crate) appended: Notify,
     /// Nothing will be written any more.

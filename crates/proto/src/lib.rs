@@ -4,6 +4,7 @@
 //! name the field that is wrong.
 
 mod convert;
+mod touch;
 
 #[allow(clippy::all, missing_docs, unreachable_pub, reason = "generated code")]
 mod v1 {
@@ -12,6 +13,7 @@ mod v1 {
 
 pub use convert::RecordError;
 pub use lead_record::Body as LeadBody;
+pub use touch::{Pairs, TouchRecord};
 pub use v1::*;
 pub use {
     event_record::Body as EventBody, journey_entry::Body as JourneyBody, told::What as ToldWhat,

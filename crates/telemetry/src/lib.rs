@@ -9,5 +9,5 @@ mod redact;
 
 pub use logs::{LogFormat, LogsError, init_logs};
 pub use metric::*;
-pub use metrics::Metrics;
+pub use metrics::{Count, Metrics, Times};
 pub use redact::Redacted;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
 use prometheus::{TextEncoder, core::Collector};
 
 use crate::{Counter, Gauge, Histogram, Kind, Metric};
@@ -46,6 +48,32 @@ impl Family {
     }
 }
 
+/// One counter, found once.
+#[derive(Clone)]
+pub struct Count(Option<IntCounter>);
+
+impl Count {
+    /// Counts one.
+    pub fn one(&self) {
+        if let Some(counter) = &self.0 {
+            counter.inc();
+        }
+    }
+}
+
+/// One histogram, found once.
+#[derive(Clone)]
+pub struct Times(Option<prometheus::Histogram>);
+
+impl Times {
+    /// Records a time.
+    pub fn record(&self, took: Duration) {
+        if let Some(histogram) = &self.0 {
+            histogram.observe(took.as_secs_f64());
+        }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -84,6 +112,27 @@ impl Metrics {
         if let Some(Family::Counter(vec)) = self.family(counter.0) {
             vec.with_label_values(&labels).inc_by(by);
         }
+    }
+
+    /// A counter of its own, for where it is counted for every request: finding it by its labels
+    /// costs more than counting.
+    pub fn counter<const N: usize>(&self, counter: Counter<N>, labels: [&'static str; N]) -> Count {
+        Count(match self.family(counter.0) {
+            Some(Family::Counter(vec)) => Some(vec.with_label_values(&labels)),
+            _ => None,
+        })
+    }
+
+    /// Likewise for times.
+    pub fn timer<const N: usize>(
+        &self,
+        histogram: Histogram<N>,
+        labels: [&'static str; N],
+    ) -> Times {
+        Times(match self.family(histogram.0) {
+            Some(Family::Histogram(vec)) => Some(vec.with_label_values(&labels)),
+            _ => None,
+        })
     }
 
     /// Sets a gauge.

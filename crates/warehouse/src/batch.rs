@@ -1,7 +1,7 @@
 //! Rows that are written and acknowledged together.
 
 use crate::{
-    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, PingRow, PostRow,
+    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, Events, LeadRow, PingRow, PostRow,
     PostbackRow, RefusalRow,
 };
 
@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
     /// For `events`.
-    pub events: Vec<EventRow>,
+    pub events: Events,
     /// For `leads`.
     pub leads: Vec<LeadRow>,
     /// For `posts`.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use clickhouse::{Client, Compression, RowOwned, RowRead, RowWrite};
+use clickhouse::insert::Insert;
+use clickhouse::{Client, Compression, Row, RowOwned, RowRead, RowWrite};
 use serde::de::DeserializeOwned;
 
-use crate::{Batch, Table, WarehouseError};
+use crate::{Batch, EventRow, Events, Table, WarehouseError};
 
 /// The longest wait for a piece of an insert to leave, and for its acknowledgement.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
@@ -132,7 +133,7 @@ impl Warehouse {
     pub async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         // One after the other: a batch is no hurry, and side by side they would take every core from
         // those who are.
-        self.write(Table::Events, &batch.events).await?;
+        self.write_events(&batch.events).await?;
         self.write(Table::Leads, &batch.leads).await?;
         self.write(Table::Posts, &batch.posts).await?;
         self.write(Table::Auctions, &batch.auctions).await?;
@@ -145,6 +146,17 @@ impl Warehouse {
         Ok(())
     }
 
+    async fn write_events(&self, events: &Events) -> Result<(), WarehouseError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.begin::<EventRow<'_>>(Table::Events).await?;
+        for row in events.iter() {
+            insert.write(&row?).await?;
+        }
+        self.end(Table::Events, insert).await
+    }
+
     pub(crate) async fn write<T>(&self, table: Table, rows: &[T]) -> Result<(), WarehouseError>
     where
         T: RowOwned + RowWrite,
@@ -152,22 +164,33 @@ impl Warehouse {
         if rows.is_empty() {
             return Ok(());
         }
-        let bit = 1 << table as u32;
-        let client = match self.compared.load(Ordering::Relaxed) & bit {
-            0 => &self.client,
-            _ => &self.trusting,
-        };
-        let mut insert = timed(async { Ok(client.insert::<T>(table.name()).await?) })
-            .await?
-            .with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT));
+        let mut insert = self.begin::<T>(table).await?;
         for row in rows {
             insert.write(row).await?;
         }
+        self.end(table, insert).await
+    }
+
+    async fn begin<T: Row>(&self, table: Table) -> Result<Insert<T>, WarehouseError> {
+        let client = match self.compared.load(Ordering::Relaxed) & bit(table) {
+            0 => &self.client,
+            _ => &self.trusting,
+        };
+        let insert = timed(async { Ok(client.insert::<T>(table.name()).await?) }).await?;
+        Ok(insert.with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT)))
+    }
+
+    async fn end<T>(&self, table: Table, insert: Insert<T>) -> Result<(), WarehouseError> {
         // Reads the answer to its end: an error may come after the status line.
         insert.end().await?;
-        self.compared.fetch_or(bit, Ordering::Relaxed);
+        self.compared.fetch_or(bit(table), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// A table's place among those that were compared.
+fn bit(table: Table) -> u32 {
+    1 << table as u32
 }
 
 async fn limited<T>(

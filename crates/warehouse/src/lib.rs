@@ -21,7 +21,7 @@ pub use error::{Class, WarehouseError};
 pub use held::Sought;
 pub use migrate::SCHEMA_VERSION;
 pub use row::{
-    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money, PingRow,
+    AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, LeadRow, Money, PingRow,
     PostRow, PostbackRow, PostbackState, RefusalRow, Time,
 };
 pub use search::NamedLead;

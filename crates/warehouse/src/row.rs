@@ -10,7 +10,7 @@ use domain::{Micros, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use attribution::{ConversionRow, CreditRow};
-pub use event::{DeadLetterRow, EventRow};
+pub use event::{DeadLetterRow, EventRow, Events};
 pub use lead::{AuctionRow, LeadRow, PingRow, PostRow};
 pub use postback::{PostbackRow, PostbackState};
 pub use refusal::RefusalRow;

@@ -184,7 +184,7 @@ impl<B: Backend, S: Sink> Worker<B, S> {
     fn freshness(&self, batch: &Batch) {
         let now = self.clock.wall();
         let age = |time: Time| now.since(Timestamp::from_micros(time.0));
-        let events = batch.events.iter().map(|row| age(row.received_at));
+        let events = batch.events.received().map(age);
         let auctions = batch.auctions.iter().map(|row| age(row.ended_at));
         let topic = |topic: Topic| [topic.as_str()];
         self.metrics

@@ -15,12 +15,12 @@ use http::{HeaderValue, Method, StatusCode};
 use httpd::{Code, Problem, Reply, Request};
 use store::{Ack, Backend};
 
-use super::click::flags;
 use super::events::record;
 use crate::agent::Agent;
 use crate::event::{Browser, Context, Sender};
 use crate::head::Desk;
 use crate::members::array;
+use crate::seen::Flags;
 use crate::{Edge, visitor};
 
 /// Events of one beacon, at most.
@@ -31,7 +31,7 @@ const PREFLIGHT_SECONDS: u32 = 3600;
 /// Answers a beacon, or a browser that asks whether it may send one.
 pub(super) async fn call<B: Backend>(edge: &Edge<B>, mut request: Request) -> Reply {
     let snapshot = edge.parts.snapshot.load_full();
-    let origin = request.header(ORIGIN.as_str()).map(str::to_owned);
+    let origin = request.header(ORIGIN).map(str::to_owned);
     let Some(origin) = origin.filter(|origin| is_known(&snapshot, origin)) else {
         let problem = Problem::new(Code::Forbidden, "this site is none of a campaign's");
         return problem
@@ -92,8 +92,8 @@ async fn take<B: Backend>(
         ));
     }
     let events = array(&body, EVENTS)?;
-    let agent = Agent::of(request.header(USER_AGENT.as_str()).unwrap_or_default());
-    let flags = flags(request, agent);
+    let agent = Agent::of(request.header(USER_AGENT).unwrap_or_default());
+    let flags = Flags::of(request, agent);
     let cookie = visitor::known(request, &parts.tracking);
     let sender = Sender::Tag(origin);
     let context = Context {
@@ -110,7 +110,7 @@ async fn take<B: Backend>(
         browser: Some(Browser {
             ip: request.client_ip(),
             agent,
-            flags: &flags,
+            flags,
             visitor: cookie,
         }),
     };

@@ -106,7 +106,7 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &mut Request) -> Result<Vec<O
     // Who asks is known before anything large is read.
     let sender = authenticate(&snapshot, request)?;
     let split = splitter(request.media_type())?;
-    let encoding = Encoding::of(request.header(CONTENT_ENCODING.as_str())).ok_or_else(|| {
+    let encoding = Encoding::of(request.header(CONTENT_ENCODING)).ok_or_else(|| {
         Problem::new(
             Code::UnsupportedMediaType,
             "of content encodings gzip, zstd and br are taken, one at a time",

@@ -6,17 +6,14 @@ use std::sync::Arc;
 
 use catalog::LinkStatus;
 use domain::EventId;
-use http::header::{REFERER, SET_COOKIE, USER_AGENT};
+use http::header::SET_COOKIE;
 use httpd::{Reply, Request};
-use proto::{Click, EventBody, EventRecord};
-use store::{Ack, Backend};
+use proto::TouchRecord;
+use store::Backend;
 
-use super::click::{flags, told};
-use crate::agent::Agent;
-use crate::append::append;
-use crate::head::Head;
 use crate::params::Params;
-use crate::{Edge, address, pixel, visitor};
+use crate::seen::Seen;
+use crate::{Edge, append, pixel, visitor};
 
 /// Answers an impression.
 pub(super) async fn call<B: Backend>(edge: &Edge<B>, request: &Request) -> Reply {
@@ -38,32 +35,20 @@ pub(super) async fn call<B: Backend>(edge: &Edge<B>, request: &Request) -> Reply
 
     let at = parts.clock.wall();
     let visitor = visitor::of(request, &parts.tracking, &*parts.clock, &*parts.entropy);
-    let agent = Agent::of(request.header(USER_AGENT.as_str()).unwrap_or_default());
-    let flags = flags(request, agent);
-    let logged = if flags.is_empty() {
-        "logged"
-    } else {
-        "flagged"
+    let params = Params::of(request);
+    let seen = Seen::of(request, &params, &parts.sealer);
+    // What is seen leads nowhere: it has no landing page.
+    let id = EventId::mint(at, &*parts.entropy);
+    let touch = TouchRecord {
+        id: id.as_bytes(),
+        at_us: at.as_micros(),
+        visitor: visitor.as_bytes(),
+        source: "pixel",
+        ..seen.touch(link)
     };
-    let referrer = request.header(REFERER.as_str());
-    let view = Click {
-        device: agent.device.to_owned(),
-        os: agent.os.to_owned(),
-        flags,
-        ip_prefix: address::prefix(request.client_ip()),
-        ip_hash: address::hash(request.client_ip(), &parts.sealer).to_vec(),
-        // What is seen leads nowhere.
-        landing: String::new(),
-        source: "pixel".to_owned(),
-        ..told(link, &Params::of(request), referrer, &parts.sealer)
-    };
-    let head = Head::of_visitor(visitor);
-    let record = EventRecord {
-        body: Some(EventBody::Impression(view)),
-        ..head.record(EventId::mint(at, &*parts.entropy), at)
-    };
-    match append(edge, &record, Ack::Kernel).await {
-        Ok(()) => count(logged),
+    match append::touch(edge, &visitor, &touch).await {
+        Ok(()) if seen.is_flagged() => count("flagged"),
+        Ok(()) => count("logged"),
         Err(error) => {
             tracing::warn!(%error, "an impression was not recorded");
             count("unlogged");

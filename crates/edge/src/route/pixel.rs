@@ -12,13 +12,13 @@ use http::header::USER_AGENT;
 use httpd::{Reply, Request};
 use store::{Ack, Backend};
 
-use super::click::flags;
 use super::postback::remembered;
 use crate::agent::Agent;
 use crate::append::append;
 use crate::conversion::{Door, Said};
 use crate::fields::Fields;
 use crate::head::Desk;
+use crate::seen::Flags;
 use crate::{Edge, phones, pixel, visitor};
 
 /// Answers a conversion pixel.
@@ -55,11 +55,11 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &Request) -> &'static str {
     let Ok(said) = Said::read(Fields::of(&pairs), campaign, Door::Pixel, &desk) else {
         return "invalid";
     };
-    let agent = Agent::of(request.header(USER_AGENT.as_str()).unwrap_or_default());
+    let agent = Agent::of(request.header(USER_AGENT).unwrap_or_default());
     let id = said
         .event_id(&parts.sealer)
         .unwrap_or_else(|| said.head.id(desk.received, &*parts.entropy));
-    let record = said.record(id, &desk, flags(request, agent));
+    let record = said.record(id, &desk, Flags::of(request, agent).owned());
     match append(edge, &record, Ack::Kernel).await {
         Ok(()) => remembered(edge, &said).as_str(),
         Err(error) => {

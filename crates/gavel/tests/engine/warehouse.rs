@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use warehouse::{
-    AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, LeadRow, Money,
-    PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION, Table, Time,
+    AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, LeadRow,
+    Money, PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION, Table, Time,
     Warehouse, WarehouseError,
 };
 
@@ -22,20 +22,27 @@ fn connect(server: &Server) -> Warehouse {
     )
 }
 
+fn one_event(version: u64) -> Events {
+    let mut events = Events::default();
+    let row = EventRow {
+        event_id: "ev_1".into(),
+        ts: Time(T0),
+        amount: Some(Money(19_900_000)),
+        sub: vec![("s1".into(), "fb".into())],
+        flags: vec!["prefetch".into()],
+        version,
+        ..EventRow::default()
+    };
+    events.push(&row).unwrap();
+    events
+}
+
 /// One row for every table, in this version.
 fn batch(version: u64) -> Batch {
     let text = |text: &str| text.to_owned();
     let map = vec![(text("s1"), text("fb"))];
     Batch {
-        events: vec![EventRow {
-            event_id: text("ev_1"),
-            ts: Time(T0),
-            amount: Some(Money(19_900_000)),
-            sub: map.clone(),
-            flags: vec![text("prefetch")],
-            version,
-            ..EventRow::default()
-        }],
+        events: one_event(version),
         leads: vec![
             LeadRow {
                 lead_id: text("ld_1"),

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,39 @@ pub(crate) struct Run {
     pub(crate) records: Vec<Record>,
 }
 
-pub(crate) type Appended = Pin<Box<dyn Future<Output = Result<Position, LogError>> + Send>>;
+/// A record on its way.
+#[derive(Debug)]
+pub(crate) enum Appended {
+    /// To the journal.
+    Queued {
+        partition: u16,
+        appended: journal::Appended,
+    },
+    /// What came of it, until it is told.
+    Known(Option<Result<Position, LogError>>),
+}
+
+impl Future for Appended {
+    type Output = Result<Position, LogError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Queued {
+                partition,
+                appended,
+            } => {
+                let partition = *partition;
+                let position = move |offset| Position { partition, offset };
+                let polled = Pin::new(appended).poll(context);
+                polled.map(|result| result.map(position).map_err(append_error))
+            }
+            Self::Known(known) => match known.take() {
+                Some(result) => Poll::Ready(result),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
 
 impl Topic {
     pub(crate) fn open(dir: &Path, options: journal::Options) -> Result<Self, OpenError> {
@@ -53,7 +86,6 @@ impl Topic {
         ack: Ack,
         space: journal::Space,
     ) -> Appended {
-        let position = move |offset| Position { partition, offset };
         match self {
             Self::Files(journal) => {
                 let ack = match ack {
@@ -61,15 +93,16 @@ impl Topic {
                     Ack::Durable => journal::Ack::Durable,
                 };
                 match journal.append(partition, record, ack, space) {
-                    Ok(appended) => {
-                        Box::pin(async move { appended.await.map(position).map_err(append_error) })
-                    }
-                    Err(error) => Box::pin(std::future::ready(Err(append_error(error)))),
+                    Ok(appended) => Appended::Queued {
+                        partition,
+                        appended,
+                    },
+                    Err(error) => Appended::Known(Some(Err(append_error(error)))),
                 }
             }
             Self::Memory(topic) => {
-                let appended = topic.append(partition, record).map(position);
-                Box::pin(std::future::ready(appended))
+                let position = |offset| Position { partition, offset };
+                Appended::Known(Some(topic.append(partition, record).map(position)))
             }
         }
     }

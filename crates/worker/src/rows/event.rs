@@ -1,5 +1,6 @@
 //! Rows of `events`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
@@ -8,106 +9,119 @@ use proto::{Click, EventBody, EventRecord, RecordError};
 use warehouse::{EventRow, Money, Time};
 
 /// The row of an event.
-pub(crate) fn row(event: EventRecord) -> Result<EventRow, RecordError> {
+pub(crate) fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
     let mut row = EventRow {
-        event_id: event.event_id()?.to_string(),
+        event_id: event.event_id()?.to_string().into(),
         ts: Time(event.ts_us),
         received_at: Time(event.received_us),
-        visitor: event
-            .visitor_id()?
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
-        click_id: event.click()?.map(|id| id.to_string()).unwrap_or_default(),
+        visitor: text_of(event.visitor_id()?),
+        click_id: text_of(event.click()?),
         person: event
             .persons()?
             .iter()
-            .map(|hash| HEXLOWER.encode(hash))
+            .map(|hash| HEXLOWER.encode(hash).into())
             .collect(),
         skew_us: event.skew_us,
         // Of two copies of one id the earlier counts, as in a journey.
         version: u64::MAX - u64::try_from(event.ts_us).unwrap_or(0),
         ..EventRow::default()
     };
-    match event.body.ok_or(RecordError::Field("body"))? {
+    match event.body.as_ref().ok_or(RecordError::Field("body"))? {
         EventBody::Click(click) => {
-            row.kind = "click".to_owned();
+            row.kind = "click".into();
             touch(&mut row, click);
         }
         EventBody::Impression(click) => {
-            row.kind = "impression".to_owned();
+            row.kind = "impression".into();
             touch(&mut row, click);
         }
         EventBody::Visit(visit) => {
-            row.kind = "visit".to_owned();
-            row.campaign = visit.campaign;
-            row.source = visit.source;
-            row.page = visit.page;
-            row.referrer = visit.referrer;
-            row.utm = visit.utm.into_iter().collect();
-            ad_ids(&mut row, visit.ad_ids);
-            row.ip_prefix = visit.ip_prefix;
-            row.ip_hash = HEXLOWER.encode(&visit.ip_hash);
-            row.device = visit.device;
-            row.os = visit.os;
-            row.flags = visit.flags;
+            row.kind = "visit".into();
+            row.campaign = visit.campaign.as_str().into();
+            row.source = visit.source.as_str().into();
+            row.page = visit.page.as_str().into();
+            row.referrer = visit.referrer.as_str().into();
+            row.utm = pairs(&visit.utm);
+            ad_ids(&mut row, &visit.ad_ids);
+            row.ip_prefix = visit.ip_prefix.as_str().into();
+            row.ip_hash = HEXLOWER.encode(&visit.ip_hash).into();
+            row.device = visit.device.as_str().into();
+            row.os = visit.os.as_str().into();
+            row.flags = texts(&visit.flags);
         }
         // They are no events of analysts': one has a row elsewhere, the other none.
         EventBody::Refused(_) | EventBody::Told(_) => return Err(RecordError::Field("body")),
         EventBody::Identify(identify) => {
-            row.kind = "identify".to_owned();
-            row.campaign = identify.campaign;
-            row.source = identify.source;
+            row.kind = "identify".into();
+            row.campaign = identify.campaign.as_str().into();
+            row.source = identify.source.as_str().into();
         }
         EventBody::Conversion(conversion) => {
-            row.kind = "conversion".to_owned();
-            row.campaign = conversion.campaign;
-            row.publisher = conversion.payee;
-            row.goal = conversion.goal;
-            row.txid = conversion.txid;
+            row.kind = "conversion".into();
+            row.campaign = conversion.campaign.as_str().into();
+            row.publisher = conversion.payee.as_str().into();
+            row.goal = conversion.goal.as_str().into();
+            row.txid = conversion.txid.as_str().into();
             row.amount = conversion.amount_micros.map(Money);
-            row.currency = conversion.currency;
-            row.status = conversion.status;
-            row.source = conversion.source;
-            row.parent = conversion.parent;
-            row.lead_id = match <[u8; 16]>::try_from(conversion.lead.as_slice()) {
-                Ok(lead) => LeadId::from_bytes(lead).to_string(),
-                Err(_) => String::new(),
-            };
-            row.flags = conversion.flags;
+            row.currency = conversion.currency.as_str().into();
+            row.status = conversion.status.as_str().into();
+            row.source = conversion.source.as_str().into();
+            row.parent = conversion.parent.as_str().into();
+            let lead = <[u8; 16]>::try_from(conversion.lead.as_slice()).ok();
+            row.lead_id = text_of(lead.map(LeadId::from_bytes));
+            row.flags = texts(&conversion.flags);
         }
     }
     Ok(row)
 }
 
 /// A click or an impression.
-fn touch(row: &mut EventRow, click: Click) {
-    row.campaign = click.campaign;
-    row.publisher = click.publisher;
-    row.link = click.link;
-    row.offer = click.offer;
-    row.source = click.source;
-    row.sub = click.sub.into_iter().collect();
-    ad_ids(row, click.ad_ids);
-    row.landing = click.landing;
-    row.referrer = click.referrer;
-    row.ip_prefix = click.ip_prefix;
-    row.ip_hash = HEXLOWER.encode(&click.ip_hash);
-    row.device = click.device;
-    row.os = click.os;
-    row.flags = click.flags;
+fn touch<'e>(row: &mut EventRow<'e>, click: &'e Click) {
+    row.campaign = click.campaign.as_str().into();
+    row.publisher = click.publisher.as_str().into();
+    row.link = click.link.as_str().into();
+    row.offer = click.offer.as_str().into();
+    row.source = click.source.as_str().into();
+    row.sub = pairs(&click.sub);
+    ad_ids(row, &click.ad_ids);
+    row.landing = click.landing.as_str().into();
+    row.referrer = click.referrer.as_str().into();
+    row.ip_prefix = click.ip_prefix.as_str().into();
+    row.ip_hash = HEXLOWER.encode(&click.ip_hash).into();
+    row.device = click.device.as_str().into();
+    row.os = click.os.as_str().into();
+    row.flags = texts(&click.flags);
 }
 
-fn ad_ids(row: &mut EventRow, mut ids: BTreeMap<String, String>) {
-    if ids.is_empty() {
-        return;
+fn ad_ids<'e>(row: &mut EventRow<'e>, ids: &'e BTreeMap<String, String>) {
+    for (name, id) in ids {
+        let column = match name.as_str() {
+            "gclid" => &mut row.gclid,
+            "gbraid" => &mut row.gbraid,
+            "wbraid" => &mut row.wbraid,
+            "fbclid" => &mut row.fbclid,
+            "fbc" => &mut row.fbc,
+            "fbp" => &mut row.fbp,
+            "ttclid" => &mut row.ttclid,
+            "msclkid" => &mut row.msclkid,
+            _ => continue,
+        };
+        *column = id.as_str().into();
     }
-    let mut ad = |name: &str| ids.remove(name).unwrap_or_default();
-    row.gclid = ad("gclid");
-    row.gbraid = ad("gbraid");
-    row.wbraid = ad("wbraid");
-    row.fbclid = ad("fbclid");
-    row.fbc = ad("fbc");
-    row.fbp = ad("fbp");
-    row.ttclid = ad("ttclid");
-    row.msclkid = ad("msclkid");
+}
+
+/// An id that may not be there.
+fn text_of(id: Option<impl ToString>) -> Cow<'static, str> {
+    id.map(|id| id.to_string()).unwrap_or_default().into()
+}
+
+fn texts(texts: &[String]) -> Vec<Cow<'_, str>> {
+    texts.iter().map(|text| text.as_str().into()).collect()
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = map.iter();
+    pairs
+        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+        .collect()
 }

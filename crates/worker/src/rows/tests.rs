@@ -151,7 +151,7 @@ fn check_lead(records: &[LeadRecord], expected: &Expect) {
         }
     }
     if let Some(event) = sale::conversion(&state).unwrap() {
-        out += &show("event", &rows::event::row(event.clone()).unwrap());
+        out += &show("event", &rows::event::row(&event).unwrap());
     }
     assert!(!out.contains("5550199"), "sealed data is in a row");
     expected.assert_eq(&out);
@@ -305,7 +305,7 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
     let mut out = String::new();
     let mut entries = Vec::new();
     for event in events {
-        out += &show("event", &rows::event::row(event.clone()).unwrap());
+        out += &show("event", &rows::event::row(event).unwrap());
         for update in journey::meaning(event).unwrap().updates {
             if let News::Event(entry) = update.news {
                 entries.push(entry);

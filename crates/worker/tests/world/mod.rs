@@ -182,7 +182,8 @@ impl Tables {
 
     fn write(&self, batch: &Batch, most: usize) {
         let mut rows = Vec::new();
-        push(&mut rows, "events", &["event_id"], &batch.events);
+        let events: Result<Vec<_>, _> = batch.events.iter().collect();
+        push(&mut rows, "events", &["event_id"], &events.unwrap());
         push(&mut rows, "leads", &["lead_id"], &batch.leads);
         push(&mut rows, "posts", &["sale_id"], &batch.posts);
         push(
