@@ -33,13 +33,28 @@ impl<'a> Params<'a> {
             .filter(|value| !value.is_empty())
     }
 
-    /// Those of `names` that are there.
-    pub(crate) fn among<'n>(
+    /// Those that `known` has a name for, in order.
+    pub(crate) fn among(
         &self,
-        names: &'n [&'static str],
-    ) -> impl Iterator<Item = (&'static str, &str)> + use<'_, 'n, 'a> {
-        names
-            .iter()
-            .filter_map(|name| Some((*name, self.get(name)?)))
+        known: impl Fn(&str) -> Option<&'static str>,
+    ) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = self.0.iter().enumerate();
+        all.filter_map(move |(at, (name, value))| {
+            let known = known(name)?;
+            let before = self.0.get(..at).unwrap_or_default();
+            let first = before.iter().all(|(own, _)| own != name);
+            (first && !value.is_empty()).then_some((known, &**value))
+        })
     }
+}
+
+/// The ad click id of this name.
+pub(crate) fn ad_id(name: &str) -> Option<&'static str> {
+    AD_IDS.into_iter().find(|known| *known == name)
+}
+
+/// The sub id of this name.
+pub(crate) fn sub_id(name: &str) -> Option<&'static str> {
+    let known = || SUB_IDS.into_iter().find(|known| *known == name);
+    name.starts_with('s').then(known).flatten()
 }

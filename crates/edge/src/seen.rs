@@ -11,7 +11,7 @@ use store::Sealer;
 
 use crate::address;
 use crate::agent::Agent;
-use crate::params::{AD_IDS, Params, SUB_IDS};
+use crate::params::{Params, ad_id, sub_id};
 use crate::scrub::{host_and_path, scrub};
 
 /// Longest sub id that is recorded.
@@ -81,12 +81,14 @@ impl<'r> Seen<'r> {
         let agent = Agent::of(request.header(USER_AGENT).unwrap_or_default());
         let ip = request.client_ip();
         let referrer = request.header(REFERER);
-        let among = |names, most| {
-            let pairs = params.among(names);
-            pairs
-                .map(|(name, value)| (name, scrub(value, most, sealer)))
-                .collect()
-        };
+        let sub = params.among(sub_id).map(|(name, value)| {
+            let value = scrub(value, SUB_BYTES, sealer);
+            (name, value)
+        });
+        let ad_ids = params.among(ad_id).map(|(name, value)| {
+            let value = scrub(value, TEXT_BYTES, sealer);
+            (name, value)
+        });
         Self {
             agent,
             ip_hash: address::hash(ip, sealer),
@@ -95,8 +97,8 @@ impl<'r> Seen<'r> {
             referrer: referrer
                 .map(|url| host_and_path(url, sealer))
                 .unwrap_or_default(),
-            sub: among(&SUB_IDS, SUB_BYTES),
-            ad_ids: among(&AD_IDS, TEXT_BYTES),
+            sub: sub.collect(),
+            ad_ids: ad_ids.collect(),
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Policy for "full": the append is refused at once, so that the caller sheds load instead of
 //! waiting for a disk. A record counts until it is written, and its ticket and offset are given out
-//! here, under the lock that also fixes its place.
+//! here, under the lock that also fixes its place; so its frame is made here as well, and a batch is
+//! ready to be written when the writer comes for it. The record itself stays with who made it: memory
+//! that one thread takes and another gives back costs both of them more than the copy.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,17 +13,25 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
+use crate::commit::Urgency;
 use crate::error::AppendError;
-use crate::frame::Group;
+use crate::frame::{self, Group};
 use crate::options::Ack;
 
-/// One record on its way to the writer.
+/// A batch ends with the append that reaches this.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches that were written and wait to be filled again; most of the time one is enough.
+const SPARE: usize = 2;
+
+/// Whole appends, as frames, for one write.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) payload: Bytes,
-    pub(crate) lane: u16,
-    pub(crate) ack: Ack,
-    pub(crate) group: Group,
+pub(crate) struct Batch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) records: usize,
+    payload: usize,
+    pub(crate) urgency: Urgency,
+    /// Next offset per lane after it.
+    pub(crate) next: Box<[u64]>,
 }
 
 /// Where an append will be: known when it is queued, true once it is acknowledged.
@@ -34,7 +44,7 @@ pub(crate) struct Place {
 /// What the writer found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    Entries,
+    Batches,
     /// Nothing for as long as it cared to wait.
     Nothing,
     /// Nothing, and there never will be.
@@ -51,7 +61,8 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    entries: VecDeque<Entry>,
+    batches: VecDeque<Batch>,
+    spare: Vec<Batch>,
     records: usize,
     bytes: usize,
     ticket: u64,
@@ -60,10 +71,32 @@ struct State {
     ended: Option<AppendError>,
 }
 
+/// The batch that the next append goes into; `next` is where it begins.
+fn open<'q>(
+    batches: &'q mut VecDeque<Batch>,
+    spare: &mut Vec<Batch>,
+    next: &[u64],
+) -> Option<&'q mut Batch> {
+    let full = |batch: &Batch| batch.bytes.len() >= BATCH_BYTES;
+    if batches.back().is_none_or(full) {
+        let mut batch = spare.pop().unwrap_or_else(|| Batch {
+            bytes: Vec::new(),
+            records: 0,
+            payload: 0,
+            urgency: Urgency::Soon,
+            next: next.into(),
+        });
+        batch.next.copy_from_slice(next);
+        batches.push_back(batch);
+    }
+    batches.back_mut()
+}
+
 impl Queue {
     pub(crate) fn new(most_records: usize, most_bytes: usize, next: Box<[u64]>) -> Self {
         let state = State {
-            entries: VecDeque::new(),
+            batches: VecDeque::new(),
+            spare: Vec::new(),
             records: 0,
             bytes: 0,
             ticket: 0,
@@ -101,22 +134,32 @@ impl Queue {
         state.records += count;
         state.bytes += bytes;
         let mut offset = 0;
-        for (index, (lane, payload)) in records.enumerate() {
-            if let Some(next) = state.next.get_mut(usize::from(lane)) {
-                offset = *next;
-                *next += 1;
+        let State {
+            batches,
+            spare,
+            next,
+            ..
+        } = &mut *state;
+        if let Some(batch) = open(batches, spare, next) {
+            for (index, (lane, payload)) in records.enumerate() {
+                let at = usize::from(lane);
+                let (Some(next), Some(after)) = (next.get_mut(at), batch.next.get_mut(at)) else {
+                    continue;
+                };
+                offset = mem::replace(next, *next + 1);
+                *after = *next;
+                let group = if index + 1 == count {
+                    Group::Last
+                } else {
+                    Group::More
+                };
+                frame::encode(&mut batch.bytes, lane, offset, group, &payload);
             }
-            let group = if index + 1 == count {
-                Group::Last
-            } else {
-                Group::More
-            };
-            state.entries.push_back(Entry {
-                payload,
-                lane,
-                ack,
-                group,
-            });
+            batch.records += count;
+            batch.payload += bytes;
+            if ack == Ack::Durable {
+                batch.urgency = Urgency::Now;
+            }
         }
         state.ticket += count as u64;
         let ticket = state.ticket - 1;
@@ -129,14 +172,14 @@ impl Queue {
     }
 
     /// Swaps everything queued into `into`, which is empty.
-    pub(crate) fn take(&self, into: &mut VecDeque<Entry>, patience: Duration) -> Taken {
+    pub(crate) fn take(&self, into: &mut VecDeque<Batch>, patience: Duration) -> Taken {
         let mut state = self.state.lock();
-        if state.entries.is_empty() && state.ended.is_none() {
+        if state.batches.is_empty() && state.ended.is_none() {
             self.filled.wait_for(&mut state, patience);
         }
-        if !state.entries.is_empty() {
-            mem::swap(&mut state.entries, into);
-            Taken::Entries
+        if !state.batches.is_empty() {
+            mem::swap(&mut state.batches, into);
+            Taken::Batches
         } else if state.ended.is_some() {
             Taken::End
         } else {
@@ -144,11 +187,18 @@ impl Queue {
         }
     }
 
-    /// Makes room for as many again.
-    pub(crate) fn release(&self, records: usize, bytes: usize) {
+    /// Makes room for as much as was written.
+    pub(crate) fn release(&self, mut written: Batch) {
         let mut state = self.state.lock();
-        state.records = state.records.saturating_sub(records);
-        state.bytes = state.bytes.saturating_sub(bytes);
+        state.records = state.records.saturating_sub(written.records);
+        state.bytes = state.bytes.saturating_sub(written.payload);
+        if state.spare.len() < SPARE {
+            written.bytes.clear();
+            written.bytes.shrink_to(2 * BATCH_BYTES);
+            (written.records, written.payload) = (0, 0);
+            written.urgency = Urgency::Soon;
+            state.spare.push(written);
+        }
     }
 
     /// Refuses every later append with `error`. The first reason stays.
@@ -179,22 +229,22 @@ mod tests {
             assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Full);
 
             let mut taken = VecDeque::new();
-            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Entries);
-            assert_eq!(taken.len(), 4);
+            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Batches);
+            let batch = taken.pop_front().unwrap();
+            assert_eq!((batch.records, &*batch.next), (4, &[11][..]));
             assert_eq!(
                 push(&queue, 1).unwrap_err(),
                 AppendError::Full,
                 "taken is not written"
             );
-            queue.release(1, 4);
+            queue.release(batch);
             let place = push(&queue, 1).unwrap();
             assert_eq!((place.ticket, place.offset), (4, 11));
 
             queue.end(AppendError::Closed);
             queue.end(AppendError::Failed);
             assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Closed);
-            taken.clear();
-            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Entries);
+            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Batches);
             taken.clear();
             assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::End);
         }

@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::mem;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,18 +13,14 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::commit::{Urgency, Written};
+use crate::commit::Written;
 use crate::error::Failure;
-use crate::frame::{self, Group};
-use crate::options::Ack;
-use crate::queue::{Entry, Taken};
+use crate::queue::{Batch, Taken};
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// A batch ends with the append that reaches this.
-const BATCH_BYTES: usize = 1 << 20;
 /// Free space is measured after as many batches or bytes, and when nothing was written for a while.
 const MEASURE_BATCHES: u32 = 64;
 const MEASURE_BYTES: u64 = 8 << 20;
@@ -43,19 +38,9 @@ pub(crate) struct Writer {
     /// Next offset per lane.
     next: Box<[u64]>,
     ticket: u64,
-    pending: VecDeque<Entry>,
-    batch: Batch,
+    pending: VecDeque<Batch>,
     woken: Vec<Waker>,
     unmeasured: (u32, u64),
-}
-
-/// Frames of one write; its memory is kept from batch to batch.
-#[derive(Debug, Default)]
-struct Batch {
-    bytes: Vec<u8>,
-    records: usize,
-    payload: usize,
-    urgency: Urgency,
 }
 
 impl Writer {
@@ -76,7 +61,6 @@ impl Writer {
             next,
             ticket: 0,
             pending: VecDeque::new(),
-            batch: Batch::default(),
             woken: Vec::new(),
             unmeasured: (0, 0),
         }
@@ -87,9 +71,9 @@ impl Writer {
         let _watch = Watch(&shared);
         loop {
             match shared.queue.take(&mut self.pending, MEASURE_IDLE) {
-                Taken::Entries => {
-                    while !self.pending.is_empty() {
-                        if let Err(failure) = self.write_batch() {
+                Taken::Batches => {
+                    while let Some(batch) = self.pending.pop_front() {
+                        if let Err(failure) = self.write(batch) {
                             shared.fail(&failure);
                             return;
                         }
@@ -105,23 +89,24 @@ impl Writer {
         shared.close();
     }
 
-    fn write_batch(&mut self) -> Result<(), Failure> {
+    fn write(&mut self, batch: Batch) -> Result<(), Failure> {
         if self.position >= self.shared.options.segment_bytes {
             self.roll()?;
         }
-        self.batch.fill(&mut self.pending, &mut self.next);
         self.file
-            .write_all_at(&self.batch.bytes, self.position)
+            .write_all_at(&batch.bytes, self.position)
             .map_err(|source| Failure {
                 during: "write of",
                 file: self.segment.path.clone(),
                 source,
             })?;
-        self.position += self.batch.bytes.len() as u64;
-        self.ticket += self.batch.records as u64;
-        self.announce();
+        let size = batch.bytes.len() as u64;
+        self.position += size;
+        self.ticket += batch.records as u64;
+        self.next.copy_from_slice(&batch.next);
+        self.announce(batch);
         self.prepare();
-        self.measure();
+        self.measure(size);
         Ok(())
     }
 
@@ -168,66 +153,35 @@ impl Writer {
     }
 
     /// Tells readers, waiting appends and the syncer.
-    fn announce(&mut self) {
+    fn announce(&mut self, batch: Batch) {
         let shared = &self.shared;
+        let (bytes, urgency) = (batch.bytes.len() as u64, batch.urgency);
         self.segment.remember(self.position, &self.next);
         for (end, next) in shared.ends.iter().zip(&self.next) {
             end.store(*next, Ordering::Release);
         }
         self.segment.publish(self.position);
-        shared.queue.release(self.batch.records, self.batch.payload);
+        shared.queue.release(batch);
         shared.commits.written(&Written {
             segment: &self.segment,
             file: &self.file,
             position: self.position,
             ticket: self.ticket,
             ends: &self.next,
-            bytes: self.batch.bytes.len() as u64,
-            urgency: self.batch.urgency,
+            bytes,
+            urgency,
         });
         shared.written.advance(self.ticket, &mut self.woken);
         shared.appended.notify_waiters();
         shared.commits.wait_for_room();
     }
 
-    fn measure(&mut self) {
+    fn measure(&mut self, size: u64) {
         self.unmeasured.0 += 1;
-        self.unmeasured.1 += self.batch.bytes.len() as u64;
+        self.unmeasured.1 += size;
         if self.unmeasured.0 >= MEASURE_BATCHES || self.unmeasured.1 >= MEASURE_BYTES {
             self.unmeasured = (0, 0);
             self.shared.space.measure();
-        }
-    }
-}
-
-impl Batch {
-    /// Moves whole appends from `pending` into frames until the batch is large enough.
-    fn fill(&mut self, pending: &mut VecDeque<Entry>, next: &mut [u64]) {
-        self.bytes.clear();
-        self.bytes.shrink_to(2 * BATCH_BYTES);
-        self.records = 0;
-        self.payload = 0;
-        self.urgency = Urgency::Soon;
-        while let Some(entry) = pending.pop_front() {
-            let Some(next) = next.get_mut(usize::from(entry.lane)) else {
-                continue;
-            };
-            let offset = mem::replace(next, *next + 1);
-            frame::encode(
-                &mut self.bytes,
-                entry.lane,
-                offset,
-                entry.group,
-                &entry.payload,
-            );
-            self.records += 1;
-            self.payload += entry.payload.len();
-            if entry.ack == Ack::Durable {
-                self.urgency = Urgency::Now;
-            }
-            if self.bytes.len() >= BATCH_BYTES && entry.group == Group::Last {
-                break;
-            }
         }
     }
 }
