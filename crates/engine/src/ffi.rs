@@ -484,6 +484,20 @@ pub fn exit_at_once(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Lets every other process go first: this thread, and those it starts, run when a core has nothing else
+/// to do, and stop at once when it has.
+///
+/// # Errors
+/// The system does not allow it.
+pub fn run_when_idle() -> std::io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the struct is whole and is only read; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// An error text of the library; null and empty mean none.
 fn text(pointer: *const c_char) -> Option<EngineError> {
     if pointer.is_null() {

@@ -26,5 +26,5 @@ mod statement;
 mod text;
 pub mod users;
 
-pub use ffi::exit_at_once;
+pub use ffi::{exit_at_once, run_when_idle};
 pub use request::Access;

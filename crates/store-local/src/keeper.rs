@@ -22,6 +22,8 @@ use crate::log::{self, Reader, Topic};
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshots;
 
+/// The keeper yields to everybody else.
+const NICE: i32 = 10;
 /// Bytes of records folded at a time.
 const BATCH: usize = 1 << 20;
 /// How often it is looked whether leads may go from memory.
@@ -99,7 +101,13 @@ impl Running {
         let runtime = Handle::current();
         let thread = Builder::new().name("store-keeper".to_owned()).spawn({
             let stop = Arc::clone(&stop);
-            move || runtime.block_on(keeper.run(asks, &due, &stop))
+            move || {
+                // Nobody waits for what it does. On Linux a nice value belongs to the thread.
+                if let Err(error) = rustix::process::nice(NICE) {
+                    tracing::warn!(%error, "cannot lower the priority of the store's keeper");
+                }
+                runtime.block_on(keeper.run(asks, &due, &stop))
+            }
         })?;
         Ok(Self {
             thread: Mutex::new(Some(thread)),

@@ -43,7 +43,9 @@ impl Warehouse {
             .with_compression(Compression::None)
             // An acknowledgement means that the rows are in a synced part, not in a buffer.
             .with_setting("async_insert", "0")
-            .with_setting("wait_end_of_query", "1");
+            .with_setting("wait_end_of_query", "1")
+            // What the service itself asks is small, and not to take every core at once.
+            .with_setting("max_threads", "1");
         let client = server.clone().with_database(database);
         Self {
             trusting: client.clone().with_validation(false),

@@ -20,8 +20,6 @@ use crate::ending::{self, Asked, Stdin};
 const ASKED: Duration = Duration::from_secs(10);
 /// And when the parent is gone: nobody is left to read their results, and the next parent waits.
 const ORPHANED: Duration = Duration::from_secs(1);
-/// The engine of a service yields to the service.
-const NICE: i32 = 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -99,14 +97,16 @@ fn announce(address: SocketAddr) {
     }
 }
 
-/// Room for files, and a lower priority beside a service. Neither is needed to work.
+/// Room for files, and the lowest priority beside a service. Neither is needed to work.
 fn settle_process(attendant: bool) {
     let mut files = rustix::process::getrlimit(Resource::Nofile);
     files.current = files.maximum;
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, files) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    if attendant && let Err(error) = rustix::process::nice(NICE) {
+    // A thread of a lower priority still ends its turn, which is milliseconds, before one of a higher goes
+    // on; one that only runs when nothing else does is stopped at once.
+    if attendant && let Err(error) = engine::run_when_idle() {
         tracing::warn!(%error, "cannot lower the priority");
     }
 }
