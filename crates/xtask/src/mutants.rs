@@ -14,7 +14,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -33,17 +33,17 @@ const TEST_LIMIT: &str = "600s";
 /// no longer builds is a failure too.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the patch of this name (a file name without `.patch`)
-    #[arg(long)]
-    only: Option<String>,
+    /// Only the patches of these names (file names without `.patch`)
+    names: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     let clone = Clone::of_head(&workspace)?;
-    let patches = clone.patches(args.only.as_deref())?;
-    if patches.is_empty() {
-        bail!("no patch to try: crates/*/mutants/*.patch");
+    let patches = clone.patches(&args.names)?;
+    let absent = |name: &&String| !patches.iter().any(|patch| patch.name == **name);
+    if let Some(name) = args.names.iter().find(absent) {
+        bail!("there is no crates/*/mutants/{name}.patch");
     }
     let mut rows = Vec::new();
     let mut sound: BTreeSet<Vec<String>> = BTreeSet::new();
@@ -111,7 +111,7 @@ impl Clone {
         process::run(&mut process::command(&self.tree, "git", args))
     }
 
-    fn patches(&self, only: Option<&str>) -> Result<Vec<Patch>> {
+    fn patches(&self, only: &[String]) -> Result<Vec<Patch>> {
         let args = ["ls-files", "-z", "--", "crates/*/mutants/*.patch"];
         let listing = process::read(&mut process::command(&self.tree, "git", args))?;
         let mut patches = Vec::new();
@@ -121,7 +121,7 @@ impl Clone {
                 .file_stem()
                 .context("a patch without a name")?
                 .to_string_lossy();
-            if only.is_none_or(|only| only == name) {
+            if only.is_empty() || only.iter().any(|only| *only == name) {
                 let text = std::fs::read_to_string(&file)?;
                 patches.push(Patch::parse(&name, &file, &text).with_context(|| path.to_owned())?);
             }
@@ -155,27 +155,29 @@ impl Clone {
         Ok(Verdict::of(&run?, &patch.test))
     }
 
-    /// Builds and runs all tests of the patch's target.
+    /// Builds and runs all tests of the patch's target. Only what runs may loop: a build takes its time.
     fn tests(&self, patch: &Patch) -> Result<Run> {
-        let build = self.cargo(patch, &["--no-run"]).status()?;
-        if !build.success() {
+        let mut build = self.test("cargo", &[], patch);
+        build.arg("--no-run");
+        eprintln!("$ {}", process::describe(&build));
+        if !build.status()?.success() {
             return Ok(Run::DidNotBuild);
         }
-        let output = self.cargo(patch, &[]).stdout(Stdio::piped()).output()?;
+        let mut tests = self.test("timeout", &[TEST_LIMIT, "cargo"], patch);
+        // Without `--quiet` of the harness each test has a line of its own.
+        tests.args(["--no-fail-fast", "--", "--format", "pretty"]);
+        eprintln!("$ {}", process::describe(&tests));
+        let output = tests.stdout(Stdio::piped()).output()?;
         Ok(Run::read(
             &String::from_utf8_lossy(&output.stdout),
             output.status.success(),
         ))
     }
 
-    fn cargo(&self, patch: &Patch, more: &[&str]) -> std::process::Command {
-        let mut command = process::command(&self.tree, "timeout", [TEST_LIMIT, "cargo", "test"]);
-        command.arg("--quiet").args(&patch.target).args(more);
-        // Without `--quiet` of the harness each test has a line of its own.
-        if more.is_empty() {
-            command.args(["--no-fail-fast", "--", "--format", "pretty"]);
-        }
-        eprintln!("$ {}", process::describe(&command));
+    /// `cargo test` of the patch's target.
+    fn test(&self, program: &str, before: &[&str], patch: &Patch) -> Command {
+        let mut command = process::command(&self.tree, program, before);
+        command.args(["test", "--quiet"]).args(&patch.target);
         command
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1");
