@@ -106,7 +106,7 @@ async fn hang_up_again_and_again() {
         told.insert(key, answer.body);
     }
     let ended = async || {
-        house.router.in_progress() == 0 && house.progress.lag(house.backend.log()) == Some(0)
+        house.router.in_progress() == 0 && house.progress.lag(house.kept.backend.log()) == Some(0)
     };
     assert!(pass_until(PATIENCE, ended).await, "leads do not end");
     for got in house.buyers.take() {
@@ -116,7 +116,7 @@ async fn hang_up_again_and_again() {
         }
     }
 
-    let records = records::read(&house.backend).await;
+    let records = records::read(&house.kept.backend).await;
     let mut leads = BTreeMap::<String, Vec<LeadId>>::new();
     for record in records.values().flatten() {
         if let Some(LeadBody::Received(received)) = &record.body {
@@ -140,7 +140,7 @@ async fn hang_up_again_and_again() {
         let [lead] = &of_key[..] else {
             panic!("{key} is {of_key:?}");
         };
-        let state = records::state(&house.backend, *lead).await.unwrap();
+        let state = records::state(&house.kept.backend, *lead).await.unwrap();
         let status = state.lead_status().unwrap();
         let told: &Value = &told[key];
         assert_eq!(told["lead_id"], lead.to_string(), "{key}");

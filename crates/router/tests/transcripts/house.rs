@@ -32,12 +32,21 @@ const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
-    pub(crate) clock: SceneClock,
     pub(crate) buyers: Buyers,
-    pub(crate) backend: Local,
     pub(crate) router: Arc<Router<Local>>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) progress: Progress,
+    pub(crate) kept: Kept,
+}
+
+/// What outlives a router.
+pub(crate) struct Kept {
+    pub(crate) clock: SceneClock,
+    pub(crate) backend: Local,
+    tables: Tables,
+    entropy: Arc<SeededEntropy>,
+    metrics: Metrics,
+    tasks: TaskTracker,
 }
 
 /// Rows of leads, which are all that the router asks for; what no transcript shows is not kept.
@@ -118,54 +127,88 @@ impl House {
         let snapshot = Arc::new(snapshot(catalog, buyers.address));
         let backend = Local::open(LocalOptions::default(), port()).unwrap();
         let metrics = Metrics::new();
-        let entropy = Arc::new(SeededEntropy::new(1));
         let tables = Tables::default();
-        let router = Router::new(Parts {
-            backend: backend.clone(),
-            snapshot: Arc::clone(&snapshot),
-            keys: Keys {
-                sealer: Arc::new(Sealer::new([1; 32], [2; 32])),
-                quotes: QuoteKey::new([3; 32], 1),
-                tracking: TrackKey::new([4; 32]),
-            },
-            clock: port(),
-            entropy: entropy.clone(),
-            finder: Arc::new(tables.clone()),
-            metrics: metrics.clone(),
-            instance: 1,
-            runtime: Handle::current(),
-            leads: 100,
-        });
-        let router = router.unwrap();
         let options = Options {
             batch_every: Duration::ZERO,
             idle: LOOK,
             overdue_every: LOOK,
             ..Options::new(1)
         };
-        let worker = Worker::new(backend.clone(), tables, port(), metrics.clone(), options);
+        let sink = tables.clone();
+        let worker = Worker::new(backend.clone(), sink, port(), metrics.clone(), options);
         let progress = worker.progress();
         tasks.spawn(worker.run(CancellationToken::new()));
-        let host = Host {
-            clock: port(),
-            entropy,
+        let kept = Kept {
+            clock,
+            backend,
+            tables,
+            entropy: Arc::new(SeededEntropy::new(1)),
             metrics,
+            tasks,
+        };
+        let (router, address) = kept.serve(Arc::clone(&snapshot));
+        Self {
+            address,
+            buyers,
+            router,
+            snapshot,
+            progress,
+            kept,
+        }
+    }
+
+    /// The router ends, and another one with another catalog goes on with what it leaves.
+    pub(crate) fn restart(&mut self, catalog: &str) {
+        self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
+        (self.router, self.address) = self.kept.serve(Arc::clone(&self.snapshot));
+    }
+}
+
+impl Kept {
+    /// A router, and where it listens.
+    fn serve(&self, snapshot: Arc<Snapshot>) -> (Arc<Router<Local>>, SocketAddr) {
+        let clock = || Arc::new(self.clock) as Arc<dyn Clock>;
+        let router = Router::new(Parts {
+            backend: self.backend.clone(),
+            snapshot,
+            keys: Keys {
+                sealer: Arc::new(Sealer::new([1; 32], [2; 32])),
+                quotes: QuoteKey::new([3; 32], 1),
+                tracking: TrackKey::new([4; 32]),
+            },
+            clock: clock(),
+            entropy: self.entropy.clone(),
+            finder: Arc::new(self.tables.clone()),
+            metrics: self.metrics.clone(),
+            instance: 1,
+            runtime: Handle::current(),
+            leads: 100,
+        });
+        let router = router.unwrap();
+        let host = Host {
+            clock: clock(),
+            entropy: self.entropy.clone(),
+            metrics: self.metrics.clone(),
         };
         let any = ([127, 0, 0, 1], 0).into();
         let server = Server::bind("public", any, Limits::default(), host).unwrap();
         let address = server.local_addr().unwrap();
         let service = RouterService(Arc::clone(&router));
-        tasks.spawn(server.serve(service, CancellationToken::new()));
-        Self {
-            address,
-            clock,
-            buyers,
-            backend,
-            router,
-            snapshot,
-            progress,
-        }
+        self.tasks
+            .spawn(server.serve(service, CancellationToken::new()));
+        (router, address)
     }
+}
+
+/// A catalog with another laid over it.
+pub(crate) fn over(catalog: &str, other: &str) -> String {
+    let read = |text: &str| {
+        text.parse::<DocumentMut>()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    };
+    let mut base = read(catalog);
+    lay_over(base.as_table_mut(), read(other).as_table());
+    base.to_string()
 }
 
 /// What a scenario's catalog comes to.
@@ -181,9 +224,7 @@ pub(crate) fn snapshot(catalog: &str, buyers: SocketAddr) -> Snapshot {
 
 /// The scenario's catalog over the common one, with what every contract needs.
 fn whole(catalog: &str, buyers: SocketAddr) -> String {
-    let mut base: DocumentMut = BASE.parse().unwrap();
-    let over: DocumentMut = catalog.parse().unwrap_or_else(|error| panic!("{error}"));
-    lay_over(base.as_table_mut(), over.as_table());
+    let mut base: DocumentMut = over(BASE, catalog).parse().unwrap();
     let mut names = Vec::new();
     if let Some(contracts) = base.get_mut("contracts").and_then(Item::as_table_mut) {
         for (name, contract) in contracts.iter_mut() {

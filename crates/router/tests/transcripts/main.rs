@@ -32,6 +32,7 @@
 //! release north                           lets answers that are `held` go
 //! join                                    shows what background requests were answered
 //! wait 30s                                time passes: timers fire, the worker does what is due
+//! restart campaigns.auto.max_posts = 2    another router, with this laid over the catalog
 //! stop                                    the router stops, and gives up what it is at
 //! fold                                    lets leads end and the worker catch up
 //! ```
@@ -55,6 +56,7 @@ mod buyers;
 mod choices;
 mod client;
 mod clock;
+mod effects;
 mod hangups;
 mod house;
 mod names;
@@ -74,13 +76,18 @@ fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/scenarios")
 }
 
+/// A scenario's catalog, its steps and its transcript.
+fn read(name: &str) -> [String; 3] {
+    let text = std::fs::read_to_string(scenarios().join(format!("{name}.txt"))).unwrap();
+    let mut parts = text.splitn(3, RULE).map(|part| part.trim().to_owned());
+    [(); 3].map(|()| parts.next().expect("catalog, steps and transcript"))
+}
+
 fn check(name: &str) {
-    let path = scenarios().join(format!("{name}.txt"));
-    let text = std::fs::read_to_string(&path).unwrap();
-    let mut parts = text.splitn(3, RULE).map(str::trim);
-    let (catalog, steps) = (parts.next().unwrap(), parts.next().expect("what happens"));
-    let transcript = play::play(catalog, steps);
-    expect_file![&path].assert_eq(&format!("{catalog}\n{RULE}\n{steps}\n{RULE}\n{transcript}"));
+    let [catalog, steps, _] = read(name);
+    let transcript = play::play(&catalog, &steps);
+    let file = expect_file![scenarios().join(format!("{name}.txt"))];
+    file.assert_eq(&format!("{catalog}\n{RULE}\n{steps}\n{RULE}\n{transcript}"));
 }
 
 macro_rules! scenarios {
@@ -104,8 +111,10 @@ scenarios! {
     a_breaker_opens
     a_buyer_hangs_up_on_a_post
     a_buyers_own_window
+    a_cap_counts_sales
     a_consumer_comes_again
     a_contract_is_explained
+    a_lead_of_another_catalog
     a_post_unlike_its_ping
     a_publisher_hangs_up
     a_publisher_in_a_hurry
@@ -114,6 +123,7 @@ scenarios! {
     a_buyer_never_says
     a_quote_costs_more_than_it_brings
     a_second_lead_waits_for_the_first
+    a_silence_is_no_sale
     a_silent_buyer
     a_suppressed_consumer
     before_the_book
@@ -132,16 +142,21 @@ scenarios! {
     nobody_waits_for_who_cannot_win
     one_reason_for_each_contract
     pings_that_bring_no_bid
+    policy_highest
     policy_priority
     policy_round_robin
     posts_that_are_refused
     one_connection_to_a_buyer
     promises_break_even_and_keep_margin
     promises_keep_margin_and_reprice
+    promises_reprice_and_break_even
     rank_by_margin
     rank_by_payout
+    rank_by_revenue
     rates
     test_leads
+    the_bid_is_booked
+    the_ladder_ends_at_tmax
     the_ladder_goes_on_after_tmax
     the_router_stops
     too_little_time

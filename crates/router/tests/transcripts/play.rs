@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::buyers::{Kind, PATIENCE};
 use crate::client::{self, Answer, Ask};
 use crate::clock::{Still, moment, pass, pass_until, quiet};
-use crate::house::{ADMIN, House};
+use crate::house::{self, ADMIN, House};
 use crate::names::Names;
 use crate::records;
 use crate::script::{self, duration};
@@ -44,6 +44,7 @@ pub(crate) fn play(catalog: &str, steps: &str) -> String {
         let at = Timestamp::parse(at.unwrap_or(NOON)).unwrap();
         let mut scene = Scene {
             house: House::open(catalog, at).await,
+            catalog,
             names: Names::default(),
             background: VecDeque::new(),
             out: String::new(),
@@ -60,14 +61,15 @@ pub(crate) fn play(catalog: &str, steps: &str) -> String {
     transcript
 }
 
-struct Scene {
+struct Scene<'c> {
     house: House,
+    catalog: &'c str,
     names: Names,
     background: VecDeque<JoinHandle<Answer>>,
     out: String,
 }
 
-impl Scene {
+impl Scene<'_> {
     /// What the campaign promises its publishers.
     fn promises(&mut self) {
         for campaign in self.house.snapshot.campaigns.values() {
@@ -101,6 +103,11 @@ impl Scene {
         } else if line == "stop" {
             // A timer of no length waits for the next tick.
             tokio::join!(self.house.router.drain(Duration::ZERO), moment());
+        } else if let Some(other) = line.strip_prefix("restart") {
+            // What it was at is over before the next one starts.
+            tokio::join!(self.house.router.drain(Duration::ZERO), moment());
+            self.fold().await;
+            self.house.restart(&house::over(self.catalog, other.trim()));
         } else if line == "fold" {
             self.fold().await;
             self.got();
@@ -222,7 +229,7 @@ impl Scene {
         let answer = asking.await.unwrap();
         self.got();
         let mut body = answer.body;
-        self.names.tidy(self.house.clock.wall(), &mut body);
+        self.names.tidy(self.house.kept.clock.wall(), &mut body);
         let retry = answer
             .retry_after
             .map_or(String::new(), |after| format!(" (retry after {after} s)"));
@@ -240,7 +247,7 @@ impl Scene {
                 .map(str::to_owned);
             let members = body.as_object_mut().unwrap();
             members.retain(|name, _| !HEAD.contains(&name.as_str()));
-            self.names.tidy(self.house.clock.wall(), &mut body);
+            self.names.tidy(self.house.kept.clock.wall(), &mut body);
             let key = key.map_or(String::new(), |key| format!(" {}", self.names.show(&key)));
             writeln!(self.out, "  {} <- {}{key} {body}", got.contract, got.kind).unwrap();
         }
@@ -250,14 +257,15 @@ impl Scene {
     async fn fold(&self) {
         let house = &self.house;
         let done = async || {
-            if house.router.in_progress() > 0 || house.progress.lag(house.backend.log()) != Some(0)
+            if house.router.in_progress() > 0
+                || house.progress.lag(house.kept.backend.log()) != Some(0)
             {
                 return false;
             }
-            let records = records::read(&house.backend).await;
+            let records = records::read(&house.kept.backend).await;
             for lead in records::leads(&records) {
-                let state = records::state(&house.backend, lead).await;
-                let due = state.map(|state| fold::due(&state, house.clock.wall()).unwrap());
+                let state = records::state(&house.kept.backend, lead).await;
+                let due = state.map(|state| fold::due(&state, house.kept.clock.wall()).unwrap());
                 if !matches!(due, Some(fold::Due::Nothing)) {
                     return false;
                 }
@@ -275,11 +283,11 @@ impl Scene {
         assert!(self.background.is_empty(), "`join` is missing");
         self.fold().await;
         self.got();
-        let records = records::read(&self.house.backend).await;
-        let shown = records::show(&self.house.backend, &mut self.names, &records).await;
+        let records = records::read(&self.house.kept.backend).await;
+        let shown = records::show(&self.house.kept.backend, &mut self.names, &records).await;
         self.out.push_str(&shown);
         self.out
-            .push_str(&records::refusals(&self.house.backend).await);
+            .push_str(&records::refusals(&self.house.kept.backend).await);
     }
 }
 

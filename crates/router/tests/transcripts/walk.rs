@@ -1,11 +1,9 @@
-//! Every status, reason, promise and choice is shown by a transcript: one that none shows fails this.
+//! Every status and reason is shown by a transcript: one that none shows fails this. What is chosen has
+//! to make a difference too: `effects.rs`.
 
 use std::collections::BTreeSet;
 
-use auction::Promise;
 use domain::{ContractReason, CounterKey, FieldName, LeadReason, LeadStatus};
-
-use crate::choices;
 
 /// All reasons of contracts. A new one does not compile here until it is listed.
 fn contract_reasons() -> Vec<ContractReason> {
@@ -62,31 +60,16 @@ fn contract_reasons() -> Vec<ContractReason> {
     all
 }
 
-/// All promises, likewise.
-fn promises() -> Vec<Promise> {
-    let all = vec![Promise::BreakEven, Promise::KeepMargin, Promise::Reprice];
-    for promise in &all {
-        match promise {
-            Promise::BreakEven | Promise::KeepMargin | Promise::Reprice => {}
-        }
-    }
-    all
-}
-
 /// What has to be shown, in the words of [`shown`].
 fn wanted() -> BTreeSet<String> {
     let reasons = contract_reasons();
     let contracts = reasons.iter().map(|reason| reason.code().to_owned());
     let leads = LeadStatus::ALL.map(|status| format!("lead {}", status.as_str()));
     let why = LeadReason::ALL.map(|reason| format!("lead reason {}", reason.as_str()));
-    let promises = promises()
-        .into_iter()
-        .map(|promise| format!("promise {promise:?}"));
-    let all = contracts.chain(leads).chain(why).chain(promises);
-    all.chain(choices::wanted()).collect()
+    contracts.chain(leads).chain(why).collect()
 }
 
-/// What a transcript shows: reasons in waterfalls and legs, folded states, promises in force.
+/// What a transcript shows: reasons in waterfalls and legs, folded states.
 fn shown(transcript: &str) -> BTreeSet<String> {
     let mut shown = BTreeSet::new();
     for line in transcript.lines() {
@@ -103,22 +86,18 @@ fn shown(transcript: &str) -> BTreeSet<String> {
         } else if let Some((_, reason)) = line.split_once("\"reason\":{\"code\":\"") {
             let reason = reason.split('"').next().unwrap_or_default();
             shown.insert(format!("lead reason {reason}"));
-        } else if line.contains(" promises ") {
-            let promised = line.split([' ', ',']);
-            shown.extend(promised.map(|word| format!("promise {word}")));
         }
     }
     shown
 }
 
 #[test]
-fn every_reason_status_and_promise_is_shown() {
+fn every_reason_and_status_is_shown() {
     let mut seen = BTreeSet::new();
     for file in std::fs::read_dir(crate::scenarios()).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let mut parts = text.splitn(3, crate::RULE);
-        seen.extend(choices::of(parts.next().unwrap_or_default()));
-        seen.extend(shown(parts.nth(1).expect("a transcript")));
+        let transcript = text.splitn(3, crate::RULE).nth(2);
+        seen.extend(shown(transcript.expect("a transcript")));
     }
     let wanted = wanted();
     let missing: Vec<_> = wanted.difference(&seen).collect();
