@@ -67,8 +67,8 @@ impl Default for LocalOptions {
             cold_cache_bytes: 32 << 20,
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
-            snapshot_updates: 200_000,
-            snapshot_within: Duration::from_secs(600),
+            snapshot_updates: 50_000,
+            snapshot_within: Duration::from_secs(300),
             // The longest window, the lateness allowed, and the log's retention.
             journeys_kept: 44 * DAY,
             journeys: Limits {
