@@ -48,6 +48,8 @@ pub struct ConversionEvent {
     pub invalid_macro: bool,
     /// Anybody may have said it: it changes nothing that was said otherwise.
     pub unverified: bool,
+    /// Its goal counts once for each click, or without one for each visitor.
+    pub once: bool,
 }
 
 /// A conversion as its events make it.
@@ -87,6 +89,10 @@ pub struct Conversion {
     pub invalid_macro: bool,
     /// Nobody whose word counts has said it yet.
     pub unverified: bool,
+    /// Its goal counts once for each click, or without one for each visitor.
+    pub once: bool,
+    /// Another one of its click, or visitor, counts for the goal: nobody is credited or paid for it.
+    pub repeat: bool,
     /// How often it was restated.
     pub restated: u32,
 }
@@ -111,6 +117,8 @@ impl Conversion {
             payout: event.payout,
             invalid_macro: event.invalid_macro,
             unverified: event.unverified,
+            once: event.once,
+            repeat: false,
             restated: 0,
         }
     }
@@ -119,6 +127,7 @@ impl Conversion {
     pub(crate) fn restate(&mut self, event: &ConversionEvent) {
         self.click = self.click.or(event.click);
         self.visitor = self.visitor.or(event.visitor);
+        self.once |= event.once;
         if event.unverified && !self.unverified {
             return;
         }
@@ -138,8 +147,13 @@ impl Conversion {
         self.restated += 1;
     }
 
+    /// Whether it is one at all: not taken back, and no repetition.
+    pub fn counts(&self) -> bool {
+        self.status.counts() && !self.repeat
+    }
+
     /// Whether somebody may be paid for it: it has a key of its own and counts.
     pub fn payable(&self) -> bool {
-        self.status.counts() && !matches!(self.key, ConversionKey::Unkeyed(_))
+        self.counts() && !matches!(self.key, ConversionKey::Unkeyed(_))
     }
 }

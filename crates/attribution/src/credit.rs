@@ -30,7 +30,7 @@ pub struct Credit<'a> {
 impl<'a> Credit<'a> {
     /// Splits `conversion` over the touches that the model weighs, given in journey order.
     pub(crate) fn of(model: &dyn Model, conversion: &Conversion, touches: &[&'a Touch]) -> Self {
-        let weights = if conversion.status.counts() {
+        let weights = if conversion.counts() {
             model.weights(touches, conversion)
         } else {
             Vec::new()

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model;
 use crate::{Conversion, ConversionEvent, ConversionKey, Credit, Looks, Touch, Windows};
+use crate::{model, repeat};
 
 /// Touches and conversions of one identity in (event time, id) order, each event once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,21 @@ impl Journey {
         touches: impl IntoIterator<Item = Touch>,
         conversions: impl IntoIterator<Item = ConversionEvent>,
     ) -> Self {
+        Self::beside(touches, conversions, [])
+    }
+
+    /// One whose conversions have others beside them, of the same visitor and with journeys of their
+    /// own: reports of those too in any order and number.
+    pub fn beside(
+        touches: impl IntoIterator<Item = Touch>,
+        conversions: impl IntoIterator<Item = ConversionEvent>,
+        others: impl IntoIterator<Item = ConversionEvent>,
+    ) -> Self {
+        let mut conversions = fold(&distinct(conversions, |event| event.id));
+        repeat::mark(&mut conversions, &fold(&distinct(others, |event| event.id)));
         Self {
             touches: distinct(touches, |touch| touch.id),
-            conversions: fold(&distinct(conversions, |event| event.id)),
+            conversions,
         }
     }
 

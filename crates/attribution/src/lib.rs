@@ -14,6 +14,7 @@ mod derive;
 mod journey;
 mod key;
 pub mod model;
+mod repeat;
 mod rules;
 mod touch;
 mod version;

@@ -87,9 +87,9 @@ impl Rules {
     }
 
     /// Whose a conversion of a journey is; none if nobody's, or if it has
-    /// no key of its own.
+    /// no key of its own or repeats another.
     pub fn payee<'a>(&self, journey: &'a Journey, conversion: &'a Conversion) -> Option<Payee<'a>> {
-        if matches!(conversion.key, ConversionKey::Unkeyed(_)) {
+        if conversion.repeat || matches!(conversion.key, ConversionKey::Unkeyed(_)) {
             return None;
         }
         let poster = conversion.payee.as_deref().filter(|poster| {

@@ -2,7 +2,7 @@
 
 /// The rule by which credits are computed: raised with every change to keys, windows or models that
 /// can change a credit, so that recomputed rows replace the old ones.
-pub const RULE: u8 = 2;
+pub const RULE: u8 = 3;
 
 /// Equal versions of one conversion's credit mean equal bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -40,6 +40,7 @@ fn event(n: u8, at: i64, clicked: Option<u8>, txid: Option<&str>) -> ConversionE
         named: false,
         invalid_macro: false,
         unverified: false,
+        once: false,
     }
 }
 
@@ -134,6 +135,68 @@ fn what_anybody_may_have_said_changes_nothing_that_was_said_otherwise() {
         assert_eq!(conversion.amount, Micros::new(10_000_000));
         assert_eq!(conversion.restated, 1);
     }
+}
+
+/// Orders a, b, c of one click, whose goal counts once: the first that was not taken back is paid.
+#[test]
+fn a_goal_that_counts_once_counts_the_first_that_was_not_taken_back() {
+    let once = |n, at, txid| ConversionEvent {
+        once: true,
+        ..event(n, at, Some(1), Some(txid))
+    };
+    let pixel = |n, at, txid| ConversionEvent {
+        unverified: true,
+        ..once(n, at, txid)
+    };
+    let reversed = ConversionEvent {
+        status: ConversionStatus::Reversed,
+        ..once(9, 90, "a")
+    };
+    let paid = |events: &[ConversionEvent]| {
+        let journey = Journey::new([touch(1, 0)], events.to_vec());
+        let rules = Rules::default();
+        let mut all = Vec::new();
+        for conversion in journey.conversions() {
+            let paid = rules.payable(&journey, conversion).is_some();
+            let credits = journey.credits(conversion, &Windows::default());
+            assert!(credits.iter().all(|credit| credit.parts.is_empty() != paid));
+            assert_eq!(paid, conversion.counts());
+            all.push((conversion.txid.clone().unwrap(), paid));
+        }
+        all.sort();
+        let paid = all.into_iter().filter(|(_, paid)| *paid);
+        paid.map(|(txid, _)| txid).collect::<Vec<_>>()
+    };
+    let (a, b, c) = (once(1, 1, "a"), once(2, 5, "b"), once(3, 7, "c"));
+    assert_eq!(paid(&[c.clone(), b.clone(), a.clone()]), ["a"]);
+    assert_eq!(paid(&[a.clone(), b.clone(), c.clone(), reversed]), ["b"]);
+    // A pixel was first, and takes nothing from what a server said.
+    assert_eq!(paid(&[pixel(4, 0, "p"), c.clone(), b.clone()]), ["b"]);
+    assert_eq!(paid(&[pixel(5, 1, "q"), pixel(4, 0, "p")]), ["p"]);
+    // One whose goal counts every order stands beside them.
+    let every = event(6, 0, Some(1), Some("e"));
+    assert_eq!(paid(&[every, b, c.clone()]), ["b", "e"]);
+    // Another click's, and without a click another visitor's.
+    let other = ConversionEvent {
+        click: Some(ClickId::from_bytes([2; 24])),
+        ..once(7, 0, "o")
+    };
+    assert_eq!(paid(&[other, c]), ["c", "o"]);
+    let of = |visitor, n, txid| ConversionEvent {
+        click: None,
+        visitor: Some(VisitorId::from_bytes([visitor; 24])),
+        ..once(n, i64::from(n), txid)
+    };
+    let orders = [of(1, 1, "x"), of(1, 2, "y"), of(2, 3, "z")];
+    assert_eq!(paid(&orders), ["x", "z"]);
+    // Of others beside them too.
+    let [x, y, z] = orders;
+    let journey = Journey::beside([], [y, z], [x]);
+    let repeats = journey
+        .conversions()
+        .iter()
+        .map(|conversion| conversion.repeat);
+    assert_eq!(repeats.filter(|repeat| *repeat).count(), 1);
 }
 
 #[test]

@@ -41,4 +41,5 @@ pub use snapshot::{
 };
 pub use tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
+    Repeat, TxidScope,
 };

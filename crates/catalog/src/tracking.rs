@@ -22,6 +22,10 @@ pub struct Goal {
     pub window: Duration,
     /// What a conversion begins as, if its sender does not say.
     pub approval: Approval,
+    /// Whether one click, or one visitor, may convert more than once.
+    pub repeat: Repeat,
+    /// Among which conversions an order id is one of a kind.
+    pub txid_scope: TxidScope,
     /// The step on a buyer's way that it stands for, for the credit models that weigh those.
     pub milestone: Option<Milestone>,
     /// Whether a pixel's word is as good as a server's. If not, its conversions are `pending`.
@@ -71,6 +75,24 @@ impl Approval {
             Self::Hold { .. } => ConversionStatus::Held,
         }
     }
+}
+
+/// Whether one click, or without one a visitor, may convert more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Every order counts.
+    Yes,
+    /// The first one that counts; the others are kept, and worth nothing until it is taken back.
+    No,
+}
+
+/// Among which conversions an order id is one of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxidScope {
+    /// Those of one click: two clicks with the same order id are two conversions.
+    Click,
+    /// Those of the campaign: they are one, and it is the first click's.
+    Campaign,
 }
 
 /// A step on a buyer's way.

@@ -398,18 +398,20 @@ fn campaigns_and_keys() {
         "lead_sold = {}",
         "lead_sold = { approval = \"manual\", trust_pixel = true }",
         expect![
-            "c:19: campaigns.camp.goals.lead_sold: `lead_sold` is reported by the service itself: how others are approved does not concern it"
+            "c:19: campaigns.camp.goals.lead_sold: `lead_sold` is reported by the service itself: how others are approved and told apart does not concern it"
         ],
     );
     change(
         "bound = { payout = \"1.00\" }",
-        "bound = { payout = \"101%\", revenue = 3, approval = \"hold 0d\", milestone = \"lead\", trust_pixel = \"yes\", windows = \"3d\" }",
+        "bound = { payout = \"101%\", revenue = 3, approval = \"hold 0d\", repeat = 1, txid_scope = \"clik\", milestone = \"lead\", trust_pixel = \"yes\", windows = \"3d\" }",
         expect![[r#"
             c:19: campaigns.camp.goals.bound.approval: expected `auto`, `manual`, or `hold 14d` with 1 to 365 days, found `hold 0d`
             c:19: campaigns.camp.goals.bound.milestone: expected one of lead_created, opportunity_created, found `lead`
             c:19: campaigns.camp.goals.bound.payout: expected a percentage like "20%" or "12.5%", from 0% to 100%
+            c:19: campaigns.camp.goals.bound.repeat: expected true or false, found a number
             c:19: campaigns.camp.goals.bound.revenue: expected text, found a number
             c:19: campaigns.camp.goals.bound.trust_pixel: expected true or false, found text
+            c:19: campaigns.camp.goals.bound.txid_scope: expected one of click, campaign, found `clik`: did you mean `click`?
             c:19: campaigns.camp.goals.bound.windows: unknown member: did you mean `window`?"#]],
     );
     change(

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use catalog::{Campaign, Goal, PixelTrust};
+use catalog::{Campaign, Goal, PixelTrust, Repeat, TxidScope};
 use domain::{CampaignName, ConversionStatus, Currency, EventId, GoalName, Micros};
 use httpd::Issue;
 use proto::{Conversion, EventBody, EventRecord};
@@ -71,6 +71,8 @@ impl Flag {
 pub(crate) struct Said {
     campaign: CampaignName,
     goal: GoalName,
+    repeat: Repeat,
+    scope: TxidScope,
     door: Door,
     pub(crate) head: Head,
     txid: String,
@@ -124,6 +126,8 @@ impl Said {
         Ok(Self {
             campaign: campaign.name.clone(),
             goal: goal.name.clone(),
+            repeat: goal.repeat,
+            scope: goal.txid_scope,
             door,
             head,
             txid: opaque(txid),
@@ -141,9 +145,10 @@ impl Said {
             return None;
         }
         let [click, _, visitor, ..] = self.head.parts();
-        let visitor = match self.txid.is_empty() && click.is_empty() {
-            true => visitor,
-            false => "".into(),
+        let (click, visitor) = match (self.txid.is_empty(), self.scope) {
+            (true, _) if click.is_empty() => (click, visitor),
+            (false, TxidScope::Campaign) => ("".into(), "".into()),
+            _ => (click, "".into()),
         };
         let (campaign, goal) = (self.campaign.as_str().into(), self.goal.as_str().into());
         let parts = [campaign, goal, click, visitor, self.txid.as_str().into()];
@@ -200,6 +205,8 @@ impl Said {
             source: self.door.source().to_owned(),
             flags: flags.chain(more).collect(),
             parent: self.parent.clone(),
+            once: self.repeat == Repeat::No,
+            campaign_txid: self.scope == TxidScope::Campaign,
             ..Conversion::default()
         };
         EventRecord {

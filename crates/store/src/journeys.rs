@@ -9,6 +9,9 @@
 //! visitor --own touches--> person --its visitors' touches--> those visitors, and reports that name it
 //! visitor --own touches, its persons--> orders that name the visitor
 //! clicked conversion --claim--> its order --reports without a click--> every click that claims it
+//!   (where an order is one of its campaign, whatever the click: reports with a click too)
+//! order --its reports--> the visitor it names --other orders' reports--> that order
+//!   (where a goal counts once)
 //! ```
 //! Nobody tells on what it was told by another kind, so nothing runs in circles; who hears twice
 //! learns nothing new; and what an identity knows in the end depends on the events alone, whatever
@@ -87,8 +90,13 @@ pub enum What {
     Parted,
     /// I have a clicked conversion of yours.
     Claim(OrderClaim),
-    /// A report of mine without a click, and whose it is.
+    /// A report of mine, and the click whose it is.
     Lent(Lent),
+    /// To an order that is one of its campaign: a report of yours with a click.
+    Clicked(JourneyEntry),
+    /// Between an order and the visitor it names, where the goal counts once: a report, not yours, of
+    /// that visitor.
+    Beside(JourneyEntry),
 }
 
 /// One identity tells another.
@@ -118,6 +126,11 @@ pub struct Journey {
     pub entries: Arc<[JourneyEntry]>,
     /// An order whose reports count for a conversion of this click.
     pub counted_by: Option<ClickId>,
+    /// Reports of its clicks that count for the conversion of another click, and of which: the order is
+    /// one of its campaign, and that click reported it first.
+    pub elsewhere: Vec<(JourneyEntry, ClickId)>,
+    /// Reports of others' conversions, before which its own may have to stand back.
+    pub beside: Arc<[JourneyEntry]>,
     /// Some of its events were too many, and only the first by (event time, id) are here.
     pub capped: bool,
 }

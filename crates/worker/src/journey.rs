@@ -6,7 +6,7 @@ use proto::{
     Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, Message as _,
     RecordError, TouchEntry,
 };
-use store::{Identity, JourneyUpdate, News, Telling, What, key};
+use store::{Identity, Journey, JourneyUpdate, News, Telling, What, key};
 
 /// What an event means for journeys: for its own, and what that one tells others.
 #[derive(Debug, Default)]
@@ -139,10 +139,10 @@ fn touch_entry(click: &Click) -> TouchEntry {
     }
 }
 
-/// A journey's entries as attribution sees them; flagged touches are none.
-pub(crate) fn read(entries: &[JourneyEntry]) -> Result<attribution::Journey, RecordError> {
+/// A journey as attribution sees it; flagged touches are none.
+pub(crate) fn read(journey: &Journey) -> Result<attribution::Journey, RecordError> {
     let (mut touches, mut conversions) = (Vec::new(), Vec::new());
-    for entry in entries {
+    for entry in journey.entries.iter() {
         match &entry.body {
             Some(JourneyBody::Touch(touch)) if !touch.flagged => touches.push(Touch {
                 at: Timestamp::from_micros(entry.ts_us),
@@ -163,7 +163,24 @@ pub(crate) fn read(entries: &[JourneyEntry]) -> Result<attribution::Journey, Rec
             Some(JourneyBody::Touch(_)) | None => {}
         }
     }
-    Ok(attribution::Journey::new(touches, conversions))
+    let beside = reports(journey.beside.iter())?;
+    Ok(attribution::Journey::beside(touches, conversions, beside))
+}
+
+/// The conversions of a journey that count for other clicks' conversions: by their events alone.
+pub(crate) fn elsewhere(journey: &Journey) -> Result<attribution::Journey, RecordError> {
+    let entries = journey.elsewhere.iter().map(|(entry, _)| entry);
+    Ok(attribution::Journey::new([], reports(entries)?))
+}
+
+fn reports<'a>(
+    entries: impl Iterator<Item = &'a JourneyEntry>,
+) -> Result<Vec<ConversionEvent>, RecordError> {
+    let reports = entries.filter_map(|entry| match &entry.body {
+        Some(JourneyBody::Conversion(said)) => Some(conversion_event(entry, said)),
+        Some(JourneyBody::Touch(_)) | None => None,
+    });
+    reports.collect()
 }
 
 fn conversion_event(
@@ -197,6 +214,7 @@ fn conversion_event(
         named: entry.named,
         invalid_macro: flagged("invalid_macro"),
         unverified: flagged("unverified"),
+        once: conversion.once,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::reader::{Cursor, Table};
 use crate::suggest::closest;
 use crate::tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
+    Repeat, TxidScope,
 };
 use crate::{Secret, units};
 
@@ -25,6 +26,15 @@ pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> 
     let revenue = table.optional("revenue", amount);
     let window = table.or("window", window, |c| c.with(units::duration));
     let approval = table.optional("approval", |c| approval(&c));
+    let repeat = table.optional("repeat", |c| {
+        let yes = c.flag()?;
+        Some(if yes { Repeat::Yes } else { Repeat::No })
+    });
+    let scopes = [
+        ("click", TxidScope::Click),
+        ("campaign", TxidScope::Campaign),
+    ];
+    let txid_scope = table.optional("txid_scope", |c| c.word(&scopes));
     let milestones = [
         ("lead_created", Milestone::LeadCreated),
         ("opportunity_created", Milestone::OpportunityCreated),
@@ -41,13 +51,13 @@ pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> 
     });
 
     let (payout, revenue, approval) = (payout?, revenue?, approval?);
-    let pixel = pixel?;
+    let (repeat, txid_scope, pixel) = (repeat?, txid_scope?, pixel?);
     if name.as_str() == "lead_sold" {
         if payout.is_some() || revenue.is_some() {
             return table.complain("`lead_sold` is worth what the lead was sold for");
         }
-        if approval.is_some() || pixel.is_some() {
-            return table.complain("`lead_sold` is reported by the service itself: how others are approved does not concern it");
+        if approval.is_some() || repeat.is_some() || txid_scope.is_some() || pixel.is_some() {
+            return table.complain("`lead_sold` is reported by the service itself: how others are approved and told apart does not concern it");
         }
     }
     Some(Goal {
@@ -56,6 +66,8 @@ pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> 
         revenue,
         window: window?,
         approval: approval.unwrap_or(Approval::Auto),
+        repeat: repeat.unwrap_or(Repeat::Yes),
+        txid_scope: txid_scope.unwrap_or(TxidScope::Click),
         milestone: milestone?,
         pixel: pixel.unwrap_or(PixelTrust::Untrusted),
     })

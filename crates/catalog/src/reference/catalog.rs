@@ -122,6 +122,8 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.goals.*.revenue": "amount", "", "from the advertiser; without it as the conversion says";
     "campaigns.*.goals.*.window": "time", "the campaign's", "clicks look back this far";
     "campaigns.*.goals.*.approval": "`auto`, `manual` or `hold 14d`", "auto", "what a conversion begins as if its sender does not say: `approved`, `pending`, or `held` for so many days";
+    "campaigns.*.goals.*.repeat": "true or false", "true", "whether a click, or without one a visitor, may convert more than once: if not the first conversion counts, and another is kept with the flag `repeat`, without payee and credit, until the first is rejected or reversed";
+    "campaigns.*.goals.*.txid_scope": "`click` or `campaign`", "click", "whether two clicks with the same order id are two conversions, or one of the click that reported it first";
     "campaigns.*.goals.*.milestone": "`lead_created` or `opportunity_created`", "", "the step on a buyer's way that it stands for";
     "campaigns.*.goals.*.trust_pixel": "true or false", "false", "whether conversions of a pixel begin as a server's do, instead of `pending`";
     "contracts.*.campaign": "name of a campaign", "required", "what it buys";

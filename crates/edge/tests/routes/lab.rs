@@ -30,8 +30,8 @@ postback_tokens = ["a-token-of-the-guarded"]
 postback = { networks = ["203.0.113.0/24", "2001:db8::7"], secret = "a-secret-of-the-guarded" }
 
 [campaigns.guarded.goals]
-sold = { approval = "hold 14d" }
-bound = { approval = "manual" }
+sold = { approval = "hold 14d", repeat = false }
+bound = { approval = "manual", txid_scope = "campaign" }
 
 [links.every-macro]
 publisher = "alpha-media"

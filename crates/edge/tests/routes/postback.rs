@@ -558,17 +558,29 @@ async fn a_signature_opens_it_without_a_token() {
     }
 }
 
-/// Two clicks with one order id are two conversions.
+/// Two clicks with one order id are two conversions, or with `txid_scope = "campaign"` one.
 #[tokio::test]
-async fn an_order_id_is_one_of_a_kind_among_those_of_its_click() {
+async fn an_order_id_is_one_of_a_kind_as_the_goal_has_it() {
     let lab = Lab::start();
+    let clicks = [lab.click().await, lab.click().await];
     let key = "authorization: Bearer a-token-of-the-guarded";
-    for click in [lab.click().await, lab.click().await] {
-        for result in ["accepted", "duplicate"] {
-            let path = format!("/postback?goal=sold&click_id={click}&txid=o-1");
+    let expected = [
+        ("sold", ["accepted", "duplicate", "accepted", "duplicate"]),
+        ("bound", ["accepted", "duplicate", "duplicate", "duplicate"]),
+    ];
+    for (goal, results) in expected {
+        let twice = clicks.iter().flat_map(|click| [click, click]);
+        for (click, result) in twice.zip(results) {
+            let path = format!("/postback?goal={goal}&click_id={click}&txid=o-1");
             let answer = lab.get(&path, &[key]).await;
             let told = member(&answer.body, "result");
             assert_eq!(told, Some(&*format!("\"{result}\"")), "{path}");
+        }
+    }
+    for one in lab.store.take() {
+        if let Some(EventBody::Conversion(said)) = one.event().body {
+            let counted = (said.once, said.campaign_txid);
+            assert_eq!(counted, (said.goal == "sold", said.goal == "bound"));
         }
     }
 }

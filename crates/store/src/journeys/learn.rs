@@ -89,8 +89,16 @@ impl Node {
                 }
             }
             (Identity::Visitor(_) | Identity::Click(_), Some(JourneyBody::Conversion(said))) => {
-                if let (Some(order), Some(click)) = (order_of(said), click_of(&entry.click_id)) {
-                    out.tell(order, What::Claim(claim((entry.ts_us, entry.id), click)));
+                let place = (entry.ts_us, entry.id.clone());
+                match (order_of(said), click_of(&entry.click_id)) {
+                    (Some(order), Some(click)) => {
+                        out.tell(order, What::Claim(claim(place, click)));
+                        if said.campaign_txid {
+                            out.tell(order, What::Clicked(entry));
+                        }
+                    }
+                    (None, Some(_)) => {}
+                    (_, None) => self.show(&entry, None, out),
                 }
             }
             (Identity::Key(_), Some(JourneyBody::Conversion(said))) if order_of(said).is_some() => {
@@ -98,6 +106,7 @@ impl Node {
                     out.tell(Identity::Visitor(visitor), What::Follow);
                 }
                 self.lend([entry], out);
+                self.stand(out);
             }
             _ => {}
         }
@@ -150,6 +159,8 @@ impl Node {
             }
             What::Claim(claim) => self.claimed(&claim, out),
             What::Lent(lent) => self.borrowed(from, lent, limits),
+            What::Clicked(report) => self.clicked(report, limits, out),
+            What::Beside(report) => self.stood(from, &report, limits, out),
         }
     }
 
@@ -167,6 +178,11 @@ impl Node {
                 }
                 for touch in self.own.touches() {
                     out.tell(from, What::Touch(touch));
+                }
+                if matches!(from, Identity::Key(_)) {
+                    for report in self.beside(from) {
+                        out.tell(from, What::Beside(report));
+                    }
                 }
             }
             Identity::Person(_) if ties.parted(limits) => {
@@ -230,7 +246,8 @@ impl Node {
         if new {
             claims.insert(click, place);
         }
-        let reports: Vec<JourneyEntry> = self.own.iter().collect();
+        let clicked = self.ties.iter().flat_map(|ties| ties.clicked.iter());
+        let reports: Vec<JourneyEntry> = self.own.iter().chain(clicked).collect();
         self.lend(reports, out);
         // Whoever is forgotten has just heard of a smaller claim, and that is all it has to know.
         let claims = &mut self.ties().claims;
@@ -243,6 +260,15 @@ impl Node {
             }
         }
         new
+    }
+
+    /// A report with a click, of an order that is one of its campaign.
+    fn clicked(&mut self, report: JourneyEntry, limits: Limits, out: &mut Out) -> bool {
+        let put = self.ties().clicked.put(&report, limits.entries);
+        if put.kept() {
+            self.lend([report], out);
+        }
+        put.changed()
     }
 
     /// Tells every click that claims this order of its reports.
@@ -289,6 +315,70 @@ impl Node {
     }
 }
 
+/// Where a goal counts once, its conversions are seen beside each other: a visitor shows the orders
+/// that name it each other's reports, and its own without click and order.
+impl Node {
+    /// An order shows all its reports to the visitors that they name, the first few: whoever comes
+    /// after those has heard that it was named later, and that is all it has to know.
+    fn stand(&self, out: &mut Out) {
+        let reports: Vec<JourneyEntry> = self.own.conversions().collect();
+        if !reports.iter().any(counts_once) {
+            return;
+        }
+        let mut visitors = Vec::new();
+        for visitor in reports.iter().filter_map(named_visitor) {
+            if visitors.len() <= CLAIMS && !visitors.contains(&visitor) {
+                visitors.push(visitor);
+            }
+        }
+        for visitor in visitors {
+            for report in &reports {
+                out.tell(Identity::Visitor(visitor), What::Beside(report.clone()));
+            }
+        }
+    }
+
+    fn stood(
+        &mut self,
+        from: Identity,
+        report: &JourneyEntry,
+        limits: Limits,
+        out: &mut Out,
+    ) -> bool {
+        let Some(heard) = self.ties().heard(from, limits) else {
+            return false;
+        };
+        let put = heard.beside.put(report, limits.entries);
+        if is_visitor(&out.from) && put.kept() {
+            self.show(report, Some(from), out);
+        }
+        put.changed()
+    }
+
+    /// A visitor shows a report to the orders that follow it, but for the one it has it from.
+    fn show(&self, report: &JourneyEntry, from: Option<Identity>, out: &mut Out) {
+        let followers = self.ties.iter().flat_map(|ties| ties.followers.iter());
+        let orders = followers.filter(|who| matches!(who, Identity::Key(_)));
+        for order in orders.filter(|order| Some(**order) != from) {
+            out.tell(*order, What::Beside(report.clone()));
+        }
+    }
+
+    /// What a visitor shows an order.
+    fn beside(&self, order: Identity) -> Vec<JourneyEntry> {
+        let own = self.own.conversions();
+        let own = own.filter(|report| report.click_id.is_empty());
+        let heard = self.ties.iter().flat_map(|ties| ties.heard.iter());
+        let heard = heard.filter(|(origin, _)| **origin != order);
+        own.chain(heard.flat_map(|(_, heard)| heard.beside.iter()))
+            .collect()
+    }
+}
+
+fn counts_once(report: &JourneyEntry) -> bool {
+    matches!(&report.body, Some(JourneyBody::Conversion(said)) if said.once)
+}
+
 fn claim((ts_us, id): Place, click: ClickId) -> OrderClaim {
     OrderClaim {
         ts_us,
@@ -297,13 +387,13 @@ fn claim((ts_us, id): Place, click: ClickId) -> OrderClaim {
     }
 }
 
-fn click_of(bytes: &[u8]) -> Option<ClickId> {
+pub(super) fn click_of(bytes: &[u8]) -> Option<ClickId> {
     Some(ClickId::from_bytes(bytes.try_into().ok()?))
 }
 
 /// The order that a report names; none if a macro was left unexpanded: such a report is matched with
 /// nothing.
-fn order_of(said: &Conversion) -> Option<Identity> {
+pub(super) fn order_of(said: &Conversion) -> Option<Identity> {
     let order = || Identity::Key(key::order(&said.campaign, &said.goal, &said.txid));
     (!key::unmatched(said) && !said.txid.is_empty()).then(order)
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
 use litemap::LiteMap;
-use proto::JourneyEntry;
+use proto::{JourneyBody, JourneyEntry};
 
 use super::events::{Events, is_conversion};
+use super::learn::{click_of, order_of};
 use super::set::Set;
 use super::{Identity, Journey, Person};
 
@@ -43,6 +44,8 @@ pub(super) struct Ties {
     pub(super) heard: LiteMap<Identity, Heard>,
     pub(super) claims: LiteMap<ClickId, Place>,
     pub(super) lent: LiteMap<(Identity, ClickId), Loan>,
+    /// Of an order that is one of its campaign: the reports with a click.
+    pub(super) clicked: Events,
 }
 
 /// Event time and id.
@@ -54,6 +57,8 @@ pub(super) struct Heard {
     pub(super) touches: Events,
     pub(super) persons: Set<Person>,
     pub(super) parted: bool,
+    /// Reports of conversions that are not ours and may come before ours.
+    pub(super) beside: Events,
 }
 
 /// Reports of an order that count here if the best claim is ours.
@@ -81,6 +86,8 @@ impl Node {
             revision: self.revision,
             entries: Arc::default(),
             counted_by: self.best().map(|(_, click)| click),
+            elsewhere: Vec::new(),
+            beside: Arc::default(),
             capped: self.capped,
         };
         if !self.own.has_conversion() {
@@ -95,7 +102,12 @@ impl Node {
         let place = |entry: &JourneyEntry| (entry.ts_us, entry.id.clone());
         let sort = |entry: JourneyEntry| (place(&entry), entry);
         touches.extend(self.own.touches().map(sort));
-        entries.extend(self.own.rest().map(sort));
+        for entry in self.own.rest() {
+            match ties.counted_elsewhere(&entry) {
+                Some(click) => journey.elsewhere.push((entry, click)),
+                None => entries.extend([sort(entry)]),
+            }
+        }
         for origin in self.looks_at(me, ties) {
             if let Some(heard) = ties.heard.get(&origin) {
                 touches.extend(heard.touches.iter().map(sort));
@@ -113,6 +125,9 @@ impl Node {
         journey.capped |= touches.len() > limits.entries;
         entries.extend(touches.into_iter().take(limits.entries));
         journey.entries = entries.into_values().collect();
+        let beside = ties.heard.values().flat_map(|heard| heard.beside.iter());
+        let beside: BTreeMap<_, _> = beside.map(sort).collect();
+        journey.beside = beside.into_values().collect();
         journey
     }
 
@@ -144,6 +159,19 @@ impl Node {
 }
 
 impl Ties {
+    /// The other click that a report counts for, of an order that is one of its campaign.
+    fn counted_elsewhere(&self, report: &JourneyEntry) -> Option<ClickId> {
+        let Some(JourneyBody::Conversion(said)) = &report.body else {
+            return None;
+        };
+        if !said.campaign_txid {
+            return None;
+        }
+        let (order, click) = (order_of(said)?, click_of(&report.click_id)?);
+        let (_, best) = self.lent.get(&(order, click))?.best.as_ref()?;
+        (*best != click).then_some(*best)
+    }
+
     /// What an origin told; none if it is one too many.
     pub(super) fn heard(&mut self, from: Identity, limits: Limits) -> Option<&mut Heard> {
         if self.heard.len() >= limits.ties && !self.heard.contains_key(&from) {

@@ -56,6 +56,8 @@ impl Telling {
                 What::Parted => ToldWhat::Parted(Parted {}),
                 What::Claim(claim) => ToldWhat::Claim(claim),
                 What::Lent(lent) => ToldWhat::Lent(lent),
+                What::Clicked(report) => ToldWhat::Clicked(report),
+                What::Beside(report) => ToldWhat::Beside(report),
             }),
         }
     }
@@ -76,6 +78,8 @@ impl Telling {
                 ToldWhat::Parted(Parted {}) => What::Parted,
                 ToldWhat::Claim(claim) => What::Claim(claim),
                 ToldWhat::Lent(lent) => What::Lent(lent),
+                ToldWhat::Clicked(report) => What::Clicked(report),
+                ToldWhat::Beside(report) => What::Beside(report),
             },
         })
     }
@@ -102,6 +106,7 @@ impl Node {
                     touches: heard.touches.record(),
                     persons: bytes(&heard.persons),
                     parted: heard.parted,
+                    beside: heard.beside.record(),
                 })
                 .collect(),
             claims: ties
@@ -122,6 +127,7 @@ impl Node {
                         .map(|(place, click)| claim_record(place, *click)),
                 })
                 .collect(),
+            clicked: ties.clicked.record(),
         }
     }
 
@@ -133,6 +139,7 @@ impl Node {
         let identity = Identity::read(state.identity.as_ref())?;
         let mut ties = Ties {
             persons: persons(&state.persons)?,
+            clicked: Events::read(state.clicked)?,
             ..Ties::default()
         };
         for follower in &state.followers {
@@ -143,6 +150,7 @@ impl Node {
                 persons: persons(&heard.persons)?,
                 touches: Events::read(heard.touches)?,
                 parted: heard.parted,
+                beside: Events::read(heard.beside)?,
             };
             ties.heard
                 .insert(Identity::read(heard.from.as_ref())?, told);

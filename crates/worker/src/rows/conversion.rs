@@ -1,8 +1,8 @@
 //! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
 
 use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Rules};
-use domain::ConversionId;
-use proto::RecordError;
+use domain::{ClickId, ConversionId};
+use proto::{JourneyBody, JourneyEntry, RecordError};
 use store::{Identity, Journey};
 use warehouse::{ConversionRow, CreditRow, Money, Time};
 
@@ -31,7 +31,7 @@ pub(crate) struct Conversions {
 /// The rows of a journey. One without conversions has none.
 pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordError> {
     let By { rules, told } = by;
-    let read = journey::read(&journey.entries)?;
+    let read = journey::read(journey)?;
     let version = CreditVersion {
         epoch: EPOCH,
         rule: RULE,
@@ -39,8 +39,19 @@ pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordE
         revision: journey.revision,
     }
     .pack();
+    let elsewhere = journey::elsewhere(journey)?;
     let mut made = Conversions::default();
-    for conversion in read.conversions() {
+    let here = read.conversions().iter().map(|conversion| {
+        let order = journey.counted_by;
+        (conversion, order.and_then(|by| counted_by(conversion, by)))
+    });
+    let there = elsewhere.conversions().iter().map(|conversion| {
+        let by = journey.elsewhere.iter();
+        let by = by.filter(|(report, _)| is_of(report, conversion));
+        let mut by = by.filter_map(|(_, by)| counted_by(conversion, *by));
+        (conversion, by.next())
+    });
+    for (conversion, merged_into) in here.chain(there) {
         let mut row = ConversionRow {
             visitor: visitor(journey, conversion),
             version,
@@ -50,7 +61,7 @@ pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordE
             row.flags.push("capped".to_owned());
         }
         let mut split = read.credits(conversion, &rules.windows(conversion));
-        match merged_into(journey, conversion) {
+        match merged_into {
             Some(other) => {
                 row.merged_into = other.to_string();
                 split.iter_mut().for_each(|credit| credit.parts.clear());
@@ -89,14 +100,25 @@ fn visitor(journey: &Journey, conversion: &Conversion) -> String {
         .unwrap_or_default()
 }
 
-/// The conversion of a click that an order's reports without a click count for.
-fn merged_into(journey: &Journey, conversion: &Conversion) -> Option<ConversionId> {
+/// The conversion of the click that a conversion's reports count for.
+fn counted_by(conversion: &Conversion, click: ClickId) -> Option<ConversionId> {
     let key = ConversionKey::ClickOrder {
-        click: journey.counted_by?,
+        click,
         goal: conversion.goal.clone(),
         txid: conversion.txid.clone()?,
     };
     Some(key.id())
+}
+
+/// Whether it is a report of a conversion of a click.
+fn is_of(report: &JourneyEntry, conversion: &Conversion) -> bool {
+    let Some(JourneyBody::Conversion(said)) = &report.body else {
+        return false;
+    };
+    let click = conversion
+        .click
+        .is_some_and(|click| report.click_id == click.as_bytes());
+    click && said.goal == conversion.goal && Some(&said.txid) == conversion.txid.as_ref()
 }
 
 fn conversion_row(conversion: &Conversion) -> ConversionRow {
@@ -109,6 +131,9 @@ fn conversion_row(conversion: &Conversion) -> ConversionRow {
     }
     if conversion.unverified {
         flags.push("unverified".to_owned());
+    }
+    if conversion.repeat {
+        flags.push("repeat".to_owned());
     }
     ConversionRow {
         conversion_id: conversion.id.to_string(),

@@ -317,6 +317,8 @@ fn check_journey(identity: Identity, events: &[EventRecord], expected: &Expect) 
         revision: 5,
         entries: entries.into(),
         counted_by: None,
+        elsewhere: Vec::new(),
+        beside: [].into(),
         capped: false,
     };
     let by = By {
@@ -350,10 +352,10 @@ fn a_conversion_is_credited_to_the_last_click_that_is_no_robots() {
             event campaign="auto-us" click_id="ck_AgICAgICAgICAgICAgICAgICAgICAgIC" event_id="ev_02020202020202020202020202020202" flags=["prefetch"] gclid="Cj0" ip_hash="abcd" kind="click" link="fb-auto" offer="quotes" publisher="fb-media" received_at=1800000000000010 ts=1800000000000010 version=18444944073709551605 visitor="vs_CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ"
             event amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" currency="USD" event_id="ev_03030303030303030303030303030303" goal="bound" kind="conversion" received_at=1800000000000020 source="postback" status="pending" ts=1800000000000020 txid="o-1" version=18444944073709551595
             event amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" currency="USD" event_id="ev_04040404040404040404040404040404" goal="bound" kind="conversion" received_at=1800000000000030 source="postback" status="approved" ts=1800000000000030 txid="o-1" version=18444944073709551585
-            conversion amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" due_at=1800000000000020 goal="bound" payee="fb-media" restated=1 source="postback" status="approved" touches=1 ts=1800000000000020 txid="o-1" version=562949953421317 visitor="vs_CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ"
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="last_click" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=562949953421317
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="first_click" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=562949953421317
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="linear" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=562949953421317
+            conversion amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" due_at=1800000000000020 goal="bound" payee="fb-media" restated=1 source="postback" status="approved" touches=1 ts=1800000000000020 txid="o-1" version=844424930131973 visitor="vs_CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ"
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="last_click" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=844424930131973
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="first_click" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=844424930131973
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" link=["fb-auto"] model="linear" publisher=["fb-media"] share=[1000000000] touch=["ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"] ts=1800000000000020 value=[19900000] version=844424930131973
         "#]],
     );
 }
@@ -365,10 +367,10 @@ fn a_conversion_whose_click_is_unknown_is_kept_and_credited_to_nobody() {
         &[event(3, 20, 1, None, converted("approved", 19_900_000))],
         &expect![[r#"
             event amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" currency="USD" event_id="ev_03030303030303030303030303030303" goal="bound" kind="conversion" received_at=1800000000000020 source="postback" status="approved" ts=1800000000000020 txid="o-1" version=18444944073709551595
-            conversion amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" source="postback" status="approved" ts=1800000000000020 txid="o-1" version=562949953421317
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="last_click" ts=1800000000000020 version=562949953421317
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="first_click" ts=1800000000000020 version=562949953421317
-            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="linear" ts=1800000000000020 version=562949953421317
+            conversion amount=19900000 campaign="auto-us" click_id="ck_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" source="postback" status="approved" ts=1800000000000020 txid="o-1" version=844424930131973
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="last_click" ts=1800000000000020 version=844424930131973
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="first_click" ts=1800000000000020 version=844424930131973
+            credit campaign="auto-us" conversion_id="cv_4bd265d2299c80389e8da95988cbd042" currency="USD" goal="bound" model="linear" ts=1800000000000020 version=844424930131973
         "#]],
     );
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use attribution::{ConversionEvent, Journey, Rules, Touch, TouchKind, Windows, derive};
 use domain::{ClickId, EventId, Micros, Timestamp, VisitorId};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, TestError, TestRunner};
 use proto::{Click, Conversion, EventBody, EventRecord, Identify};
 use serde_json::{Value, json};
 
@@ -66,8 +66,11 @@ fn persons(some: &[u8]) -> Vec<Vec<u8>> {
     all.into_iter().collect()
 }
 
+/// An order is one of its click, or of its campaign.
+const GOALS: [&str; 2] = ["sale", "by-order"];
+
 /// One event of a small world in which everything meets everything.
-fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
+fn some_event(n: u16) -> BoxedStrategy<EventRecord> {
     let click = (0_u8..20).prop_map(|of| EventRecord {
         // A click is one event.
         id: vec![1, of, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
@@ -96,8 +99,9 @@ fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
         some(),
         any::<bool>(),
     );
-    let conversion = (who, 0_u8..4, status, 0_i64..40, 0_u8..10).prop_map(
-        move |((clicked, visited, some, named), order, status, at, mangled)| EventRecord {
+    let what = (0_u8..4, prop::sample::select(GOALS.to_vec()));
+    let conversion = (who, what, status, 0_i64..40, 0_u8..10).prop_map(
+        move |((clicked, visited, some, named), (order, goal), status, at, mangled)| EventRecord {
             visitor: visited.map(|v| visitor(v).to_vec()).unwrap_or_default(),
             click_id: clicked.map(|c| click_id(c).to_vec()).unwrap_or_default(),
             person: persons(&some),
@@ -107,7 +111,8 @@ fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
                 at,
                 EventBody::Conversion(Conversion {
                     campaign: "auto-us".into(),
-                    goal: "sale".into(),
+                    goal: goal.into(),
+                    campaign_txid: goal == "by-order",
                     txid: if order == 0 {
                         String::new()
                     } else {
@@ -127,7 +132,31 @@ fn some_event(n: u16) -> impl Strategy<Value = EventRecord> {
             )
         },
     );
-    prop_oneof![3 => click, 1 => view, 2 => identify, 4 => conversion]
+    prop_oneof![3 => click, 1 => view, 2 => identify, 4 => conversion].boxed()
+}
+
+/// A report of two visitors who order again and again, mostly without a click.
+fn some_order(n: u16) -> BoxedStrategy<EventRecord> {
+    let report = some_event(n).prop_filter_map("a report", |mut event| {
+        let Some(EventBody::Conversion(said)) = &mut event.body else {
+            return None;
+        };
+        said.goal = "once".into();
+        said.campaign_txid = false;
+        said.once = true;
+        Some(event)
+    });
+    let who = (
+        prop::option::of(0_u8..2),
+        prop::option::weighted(0.1, 0_u8..2),
+    );
+    (report, who)
+        .prop_map(|(event, (visited, clicked))| EventRecord {
+            visitor: visited.map(|v| visitor(v).to_vec()).unwrap_or_default(),
+            click_id: clicked.map(|c| click_id(c).to_vec()).unwrap_or_default(),
+            ..event
+        })
+        .boxed()
 }
 
 /// What happened, and one way in which it may reach the log.
@@ -141,8 +170,8 @@ struct History {
     max_records: usize,
 }
 
-fn history() -> impl Strategy<Value = History> {
-    let events: Vec<_> = (0..18).map(some_event).collect();
+fn history(event: fn(u16) -> BoxedStrategy<EventRecord>) -> impl Strategy<Value = History> {
+    let events: Vec<_> = (0..18).map(event).collect();
     let events = (events, 4_usize..18).prop_map(|(mut events, some)| {
         events.truncate(some);
         events
@@ -304,6 +333,7 @@ fn report(event: &EventRecord, said: &Conversion) -> ConversionEvent {
         named: event.named,
         invalid_macro: !said.flags.is_empty(),
         unverified: false,
+        once: said.once,
     }
 }
 
@@ -317,20 +347,22 @@ fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
         }
     }
     reports.sort_by_key(|(report, _)| report.clone());
-    // A click that reported an order first takes over what came for the order without one.
+    // A click that reported an order first takes over what came for the order without one, or with
+    // any other click if the order is one of its campaign.
+    let order = |report: &ConversionEvent| {
+        let txid = report.txid.clone().filter(|_| !report.invalid_macro);
+        txid.map(|txid| (report.goal.clone(), txid))
+    };
     let mut clicked = BTreeMap::new();
     for (report, _) in &reports {
-        if let (Some(click), Some(txid), false) = (report.click, &report.txid, report.invalid_macro)
-        {
-            clicked.entry(txid.clone()).or_insert(click);
+        if let (Some(click), Some(order)) = (report.click, order(report)) {
+            clicked.entry(order).or_insert(click);
         }
     }
+    let repeats = repeats(&reports, &clicked);
     let mut groups: BTreeMap<String, Vec<(ConversionEvent, &EventRecord)>> = BTreeMap::new();
     for (mut report, event) in reports {
-        if report.click.is_none() && !report.invalid_macro {
-            let taken = report.txid.as_ref().and_then(|txid| clicked.get(txid));
-            report.click = taken.copied();
-        }
+        report.click = counted_by(&report, &clicked);
         let key = attribution::ConversionKey::of(&report);
         let group = groups.entry(key.id().to_string()).or_default();
         group.push((report, event));
@@ -340,7 +372,10 @@ fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
         let known = looks_back(&facts, &group);
         let reports = group.iter().map(|(report, _)| report.clone());
         let journey = Journey::new(known, reports);
-        let conversion = &journey.conversions()[0];
+        let conversion = &attribution::Conversion {
+            repeat: repeats.contains(&id),
+            ..journey.conversions()[0].clone()
+        };
         assert_eq!(
             (journey.conversions().len(), conversion.id.to_string()),
             (1, id.clone())
@@ -362,6 +397,7 @@ fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
                 "status": conversion.status.as_str(),
                 "amount": conversion.amount.get(),
                 "restated": conversion.restated,
+                "repeat": conversion.repeat,
                 "payee": Rules::default().payable(&journey, conversion).map_or_else(String::new, |paid| paid.payee),
                 "touches": journey.touches_of(conversion, &windows).len(),
                 "credits": credits,
@@ -369,6 +405,53 @@ fn at_once(events: &[EventRecord]) -> BTreeMap<String, Value> {
         );
     }
     all
+}
+
+type Clicked = BTreeMap<(String, String), ClickId>;
+
+/// The click whose conversion a report is of.
+fn counted_by(report: &ConversionEvent, clicked: &Clicked) -> Option<ClickId> {
+    if report.invalid_macro || report.click.is_some() && report.goal != "by-order" {
+        return report.click;
+    }
+    let order = report.txid.clone().map(|txid| (report.goal.clone(), txid));
+    let taken = order.and_then(|order| clicked.get(&order).copied());
+    taken.or(report.click)
+}
+
+/// The conversions that are not the first of their click, or without one of the visitor they name.
+/// An order that a click took over still was its visitor's.
+fn repeats(reports: &[(ConversionEvent, &EventRecord)], clicked: &Clicked) -> BTreeSet<String> {
+    let once = reports.iter().map(|(report, _)| report);
+    let once = once.filter(|report| report.once && !report.invalid_macro);
+    let mut all: BTreeMap<_, Vec<ConversionEvent>> = BTreeMap::new();
+    for report in once {
+        let taken = ConversionEvent {
+            click: counted_by(report, clicked),
+            ..report.clone()
+        };
+        let alone = report.click.is_none().then(|| report.clone());
+        for report in [Some(taken), alone].into_iter().flatten() {
+            let key = attribution::ConversionKey::of(&report);
+            all.entry(key.id()).or_default().push(report);
+        }
+    }
+    let mut turns: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (id, mut reports) in all {
+        reports.sort();
+        reports.dedup();
+        let conversion = Journey::new([], reports).conversions()[0].clone();
+        let named = conversion.click.is_some() || conversion.visitor.is_some();
+        if conversion.status.counts() && named {
+            let visitor = conversion.visitor.filter(|_| conversion.click.is_none());
+            let turn = (conversion.goal, conversion.click, visitor);
+            turns.entry(turn).or_default().insert((conversion.at, id));
+        }
+    }
+    let later = turns
+        .into_values()
+        .flat_map(|turn| turn.into_iter().skip(1));
+    later.map(|(_, id)| id.to_string()).collect()
 }
 
 /// Explicit click, then the first visitor named, then the persons named.
@@ -407,7 +490,8 @@ fn in_tables(world: &World) -> BTreeMap<String, Value> {
             assert!(!shown, "what was merged is credited once");
             continue;
         }
-        let mut said = json!({ "credits": credits });
+        let repeat = row["flags"].as_array().unwrap().contains(&json!("repeat"));
+        let mut said = json!({ "credits": credits, "repeat": repeat });
         for column in ["status", "amount", "restated", "payee", "touches"] {
             said[column] = row[column].clone();
         }
@@ -460,19 +544,20 @@ async fn a_report_of_persons_looks_back_on_those_that_it_names_and_on_no_other()
     assert_eq!(touches, BTreeSet::from(["0".to_owned(), "1".to_owned()]));
 }
 
-#[test]
-fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
+fn tables_hold_what_all_events_at_once_give(
+    event: fn(u16) -> BoxedStrategy<EventRecord>,
+) -> Result<(), TestError<History>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let mut runner = TestRunner::new(Config {
-        cases: 64,
+        cases: 48,
         max_shrink_iters: 1024,
         ..Config::default()
     });
-    let result = runner.run(&history(), |history| {
+    runner.run(&history(event), |history| {
         runtime.block_on(async {
             let (expected, got) = (at_once(&history.events), in_tables(&rough(&history).await));
             for id in expected.keys().chain(got.keys()) {
@@ -480,6 +565,17 @@ fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
             }
             Ok(())
         })
-    });
+    })
+}
+
+#[test]
+fn identities_merges_orders_and_views_give_what_all_events_at_once_give() {
+    let result = tables_hold_what_all_events_at_once_give(some_event);
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn of_a_visitors_orders_the_same_one_counts_in_any_order_of_arrival() {
+    let result = tables_hold_what_all_events_at_once_give(some_order);
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
