@@ -8,13 +8,14 @@ use store::{Backend, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
 use warehouse::Batch;
 
+use crate::aside::step_aside;
 use crate::journey::{self, Meaning};
 use crate::notice::Standing;
 use crate::rows::conversion::By;
 use crate::{forward, letter, rows};
 
 /// Records worked on at a time: what is made of them on the way stays in the processor's cache.
-const SLICE: usize = 512;
+const SLICE: usize = 64;
 
 /// Applies the records of one partition and adds their rows to `batch`. What is to be told is in the
 /// log when this returns: only then may the records be committed. Returns the conversions that it
@@ -50,8 +51,7 @@ pub(crate) async fn apply<B: Backend>(
             let conversions = made.standings.into_iter();
             standings.extend(conversions.map(|it| (it.conversion().to_owned(), it)));
         }
-        // Batches are long and leads do not wait for them.
-        tokio::task::yield_now().await;
+        step_aside().await;
     }
     Ok(standings.into_values().collect())
 }

@@ -12,6 +12,7 @@
 //! by version.
 #![forbid(unsafe_code)]
 
+mod aside;
 mod audit;
 mod events;
 mod forward;

@@ -243,8 +243,6 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 }
                 Topic::Catalog => {}
             }
-            // Batches are long and leads do not wait for them.
-            tokio::task::yield_now().await;
         }
         batch.postbacks = self.notices(&standings).await?;
         Ok(batch)

@@ -10,6 +10,7 @@ use telemetry::Metrics;
 use warehouse::Batch;
 
 use super::{Subject, fold};
+use crate::aside::step_aside;
 use crate::{letter, rows};
 
 /// A lead that records of this batch are about.
@@ -38,12 +39,14 @@ pub(crate) async fn add<B: Backend>(
             Err(StoreError::Corrupt(error)) => batch.dead_letters.push(dead(record, &error)),
             other => other?,
         }
+        step_aside().await;
     }
     for lead in touched.values() {
         if let Err(error) = lead.add_rows(batch) {
             let letter = dead(lead.last, &error.to_string());
             batch.dead_letters.push(letter);
         }
+        step_aside().await;
     }
     Ok(())
 }
