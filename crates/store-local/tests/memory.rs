@@ -59,6 +59,9 @@ const MOST_OF_THE_ARCHIVE: usize = 100;
 /// Bytes of a visitor with five clicks.
 const MOST_OF_A_VISITOR: usize = 1100;
 const CLICKS: usize = 5;
+/// Bytes of one who is on disk alone: filters and the places of blocks.
+const MOST_ON_DISK: usize = 100;
+const GENERATIONS: usize = 4;
 
 struct World {
     clock: FakeClock,
@@ -226,47 +229,83 @@ async fn a_lead_that_ended_minutes_ago_takes_no_memory() {
     assert!(each <= MOST_OF_THE_ARCHIVE, "{each} bytes for each lead");
 }
 
+/// A visitor with so many clicks.
+async fn visit(store: &Local, entropy: &SeededEntropy, now: Timestamp, clicks: usize) {
+    let key = TrackKey::new([3; 32]);
+    let visitor = VisitorId::mint(now, entropy, &key);
+    for n in 0..clicks {
+        let click = ClickId::mint(now, entropy, &visitor, &key);
+        let ts_us = now.as_micros() + n as i64;
+        let touch = TouchEntry {
+            publisher: "a-publisher".into(),
+            link: "a-link-of-it".into(),
+            campaign: "a-campaign".into(),
+            ..TouchEntry::default()
+        };
+        let update = JourneyUpdate {
+            identity: Identity::Visitor(visitor),
+            ts_us,
+            news: News::Event(JourneyEntry {
+                id: EventId::mint(now, entropy).as_bytes().to_vec(),
+                ts_us,
+                click_id: click.as_bytes().to_vec(),
+                body: Some(JourneyBody::Touch(touch)),
+                ..JourneyEntry::default()
+            }),
+        };
+        store.journeys().apply(vec![update], (0, 0)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_visitor_with_five_clicks_takes_little_memory() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
     let store = Local::open(LocalOptions::default(), clock.port()).unwrap();
-    let (entropy, key) = (SeededEntropy::new(5), TrackKey::new([3; 32]));
-    let now = clock.wall();
-    let visit = async || {
-        let visitor = VisitorId::mint(now, &entropy, &key);
-        for n in 0..CLICKS {
-            let click = ClickId::mint(now, &entropy, &visitor, &key);
-            let ts_us = now.as_micros() + n as i64;
-            let touch = TouchEntry {
-                publisher: "a-publisher".into(),
-                link: "a-link-of-it".into(),
-                campaign: "a-campaign".into(),
-                ..TouchEntry::default()
-            };
-            let update = JourneyUpdate {
-                identity: Identity::Visitor(visitor),
-                ts_us,
-                news: News::Event(JourneyEntry {
-                    id: EventId::mint(now, &entropy).as_bytes().to_vec(),
-                    ts_us,
-                    click_id: click.as_bytes().to_vec(),
-                    body: Some(JourneyBody::Touch(touch)),
-                    ..JourneyEntry::default()
-                }),
-            };
-            store.journeys().apply(vec![update], (0, 0)).await.unwrap();
-        }
-    };
+    let entropy = SeededEntropy::new(5);
     let before = LIVE.load(Ordering::Relaxed);
     // Just below where the tables grow: the most that each may take is twice that.
     const VISITORS: usize = 10_000;
     for _ in 0..VISITORS {
-        visit().await;
+        visit(&store, &entropy, clock.wall(), CLICKS).await;
     }
     let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / VISITORS;
     println!("{each} bytes for each visitor");
     assert!(each <= MOST_OF_A_VISITOR, "{each} bytes for each visitor");
+}
+
+#[tokio::test]
+async fn a_visitor_who_has_not_been_seen_lately_takes_no_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let options = LocalOptions {
+        // So that little of what is on disk is in memory beside.
+        cold_buffer_bytes: 64 << 10,
+        cold_cache_bytes: 64 << 10,
+        ..LocalOptions::in_dir(dir.path())
+    };
+    let store = Local::open(options, clock.port()).unwrap();
+    let entropy = SeededEntropy::new(5);
+    // The least of some generations as large as each other: the disk is being tidied beside.
+    let least = async || {
+        let mut least = usize::MAX;
+        for _ in 0..GENERATIONS {
+            for _ in 0..SOME {
+                clock.advance(Duration::from_millis(1));
+                visit(&store, &entropy, clock.wall(), 1).await;
+            }
+            store.snapshot().await.unwrap();
+            least = least.min(LIVE.load(Ordering::Relaxed));
+        }
+        least
+    };
+    let before = least().await;
+    least().await;
+    let after = least().await;
+    let each = after.saturating_sub(before) / (2 * GENERATIONS * SOME);
+    println!("{each} bytes for each visitor on disk");
+    assert!(each <= MOST_ON_DISK, "{each} bytes for each visitor");
 }
 
 /// Bytes of a visitor with a click and an order, and of what the order keeps.
