@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Conversion, ConversionEvent, ConversionKey, Credit, Looks, Touch, Windows};
+use crate::{Conversion, ConversionEvent, ConversionKey, Credit, Looks, Missed, Touch, Windows};
 use crate::{model, repeat};
 
 /// Touches and conversions of one identity in (event time, id) order, each event once.
@@ -57,6 +57,20 @@ impl Journey {
     pub fn paying_touch(&self, conversion: &Conversion, windows: &Windows) -> Option<&Touch> {
         let eligible = self.touches_of(conversion, windows);
         windows.weighed(&eligible, Looks::AtViewsLast).pop()
+    }
+
+    /// Why the touch that a conversion comes from may not be credited; none if it may, or if there is
+    /// none: it is the click that the conversion names, else the last touch before it.
+    pub fn missed(&self, conversion: &Conversion, windows: &Windows) -> Option<Missed> {
+        let before = self
+            .touches
+            .iter()
+            .filter(|touch| touch.at <= conversion.at);
+        let touch = match conversion.click {
+            Some(click) => before.filter(|touch| touch.click == Some(click)).last(),
+            None => before.last(),
+        };
+        windows.missed(touch?, conversion.at)
     }
 
     /// The touches that a conversion may credit: none if a macro was left unexpanded.

@@ -28,4 +28,4 @@ pub use key::ConversionKey;
 pub use rules::{GoalRules, Pay, Payable, Payee, Rules};
 pub use touch::{Touch, TouchKind};
 pub use version::{CreditVersion, RULE};
-pub use windows::{Looks, Views, Windows};
+pub use windows::{Looks, Missed, Views, Windows};

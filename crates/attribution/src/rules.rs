@@ -15,7 +15,9 @@ use crate::{Conversion, ConversionKey, Journey, Touch, Windows};
 pub struct Rules {
     /// Rises with every change of what follows; of it 16 bits enter the version of credits.
     pub number: u32,
-    /// By campaign and goal; the usual windows and no payout for others.
+    /// How far conversions look back, by campaign; the usual windows for others.
+    pub windows: BTreeMap<String, Windows>,
+    /// By campaign and goal; the campaign's windows and no payout for others.
     pub goals: BTreeMap<(String, String), GoalRules>,
     /// What a link pays for a goal, instead of what the goal does: by link and goal.
     pub links: BTreeMap<(String, String), Pay>,
@@ -82,8 +84,9 @@ impl Rules {
 
     /// How far a conversion looks back.
     pub fn windows(&self, conversion: &Conversion) -> Windows {
-        self.goal(conversion)
-            .map_or_else(Windows::default, |goal| goal.windows)
+        let goal = self.goal(conversion).map(|goal| goal.windows);
+        let campaign = || self.windows.get(&conversion.campaign).copied();
+        goal.or_else(campaign).unwrap_or_default()
     }
 
     /// Whose a conversion of a journey is; none if nobody's, or if it has

@@ -51,14 +51,36 @@ impl Default for Windows {
     }
 }
 
+/// Why a conversion may not credit a touch before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// It came sooner after it than [`Windows::minimum_age`].
+    TooSoon,
+    /// It came when the window had closed.
+    TooLate,
+}
+
+impl Missed {
+    /// Its stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooSoon => "too_soon",
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
 impl Windows {
-    /// Whether a conversion at `at` may credit the touch.
-    fn hold(&self, touch: &Touch, at: Timestamp) -> bool {
+    /// Why a conversion at `at` may not credit a touch before it; none if it may.
+    pub(crate) fn missed(&self, touch: &Touch, at: Timestamp) -> Option<Missed> {
         let window = match touch.kind {
             TouchKind::Click => self.click_through,
             TouchKind::View => self.view_through,
         };
-        touch.at >= at.minus(window) && touch.at <= at.minus(self.minimum_age)
+        if touch.at < at.minus(window) {
+            return Some(Missed::TooLate);
+        }
+        (touch.at > at.minus(self.minimum_age)).then_some(Missed::TooSoon)
     }
 
     /// The touches that a conversion at `at` may credit, of touches in order.
@@ -68,7 +90,7 @@ impl Windows {
         let touches = touches.get(from..).unwrap_or_default().iter();
         touches
             .take_while(|touch| touch.at <= at)
-            .filter(|touch| self.hold(touch, at))
+            .filter(|touch| self.missed(touch, at).is_none())
             .collect()
     }
 

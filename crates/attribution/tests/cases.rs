@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use attribution::{
-    ConversionEvent, GoalRules, Journey, Pay, Rules, Touch, TouchKind, Views, WHOLE, Windows,
+    ConversionEvent, GoalRules, Journey, Missed, Pay, Rules, Touch, TouchKind, Views, WHOLE,
+    Windows,
 };
 use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Ppm, Timestamp, VisitorId};
 
@@ -407,4 +408,65 @@ fn one_conversion_has_one_payee_who_gets_what_link_goal_or_lead_say() {
     assert_eq!(paid(&rules, lead), p2(8, 2));
     let nobody = event(9, -DAY, Some(1), None);
     assert_eq!(paid(&rules, nobody), None);
+}
+
+/// What a conversion comes from is named where it may not be credited.
+#[test]
+fn a_conversion_too_soon_after_its_click_or_too_late_says_so() {
+    let windows = Windows {
+        minimum_age: Duration::from_secs(5),
+        ..Windows::default()
+    };
+    let second = DAY / 86_400;
+    let at = 40 * DAY;
+    let missed = |touches: &[Touch], clicked| {
+        let journey = Journey::new(touches.to_vec(), [event(9, at, clicked, Some("a"))]);
+        let conversion = &journey.conversions()[0];
+        let missed = journey.missed(conversion, &windows);
+        (missed, journey.touches_of(conversion, &windows).len())
+    };
+    let (old, young) = (touch(1, at - 31 * DAY), touch(2, at - 5 * second + 1));
+    let good = touch(3, at - 5 * second);
+    let all = [old, young, good, touch(4, at + 1)];
+    assert_eq!(missed(&all, Some(1)), (Some(Missed::TooLate), 1));
+    assert_eq!(missed(&all, Some(2)), (Some(Missed::TooSoon), 1));
+    assert_eq!(missed(&all, Some(3)), (None, 1));
+    assert_eq!(missed(&all, Some(4)), (None, 1), "it was not before");
+    assert_eq!(missed(&all, Some(5)), (None, 1), "nobody has seen it");
+    // Without a click it is the last touch before.
+    assert_eq!(missed(&all, None), (Some(Missed::TooSoon), 1));
+    assert_eq!(missed(&all[..1], None), (Some(Missed::TooLate), 0));
+    assert_eq!(
+        missed(&[view(1, at - 2 * DAY)], None),
+        (Some(Missed::TooLate), 0)
+    );
+    assert_eq!(missed(&[], None), (None, 0));
+}
+
+#[test]
+fn the_windows_are_the_goals_else_the_campaigns_else_the_usual() {
+    let days = |days| Windows {
+        click_through: Duration::from_secs(days * 86_400),
+        ..Windows::default()
+    };
+    let goal = GoalRules {
+        windows: days(3),
+        ..GoalRules::default()
+    };
+    let of = |campaign: &str, goal: &str| {
+        let event = ConversionEvent {
+            campaign: campaign.to_owned(),
+            goal: goal.to_owned(),
+            ..event(1, 0, Some(1), None)
+        };
+        Journey::new([], [event]).conversions()[0].clone()
+    };
+    let rules = Rules {
+        windows: [("auto-us".to_owned(), days(2))].into(),
+        goals: [(("auto-us".to_owned(), "bound".to_owned()), goal)].into(),
+        ..Rules::default()
+    };
+    assert_eq!(rules.windows(&of("auto-us", "bound")), days(3));
+    assert_eq!(rules.windows(&of("auto-us", "lead_sold")), days(2));
+    assert_eq!(rules.windows(&of("solar-us", "bound")), days(30));
 }

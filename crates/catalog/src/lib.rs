@@ -41,5 +41,5 @@ pub use snapshot::{
 };
 pub use tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
-    Repeat, TxidScope,
+    Repeat, TxidScope, Views, Windows,
 };

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::{
     Consumers, Destination, Goal, GoalPayout, KeyDigest, Origins, Owner, PostbackIn, PostbackOut,
+    Windows,
 };
 
 /// Everything the service knows about campaigns and partners.
@@ -78,8 +79,8 @@ pub struct Campaign {
     pub disclosure: Disclosure,
     /// What counts as a conversion.
     pub goals: BTreeMap<GoalName, Goal>,
-    /// Clicks look back this far, unless a goal says otherwise.
-    pub click_window: Duration,
+    /// How far conversions look back, unless a goal says otherwise.
+    pub windows: Windows,
     /// Where clicks of paused links go.
     pub fallback_url: Option<Url>,
     /// How its advertiser's server reports conversions.

@@ -18,8 +18,8 @@ pub struct Goal {
     pub payout: Option<GoalPayout>,
     /// From the advertiser; none: as the conversion says.
     pub revenue: Option<Micros>,
-    /// Clicks look back this far.
-    pub window: Duration,
+    /// How far its conversions look back.
+    pub windows: Windows,
     /// What a conversion begins as, if its sender does not say.
     pub approval: Approval,
     /// Whether one click, or one visitor, may convert more than once.
@@ -30,6 +30,51 @@ pub struct Goal {
     pub milestone: Option<Milestone>,
     /// Whether a pixel's word is as good as a server's. If not, its conversions are `pending`.
     pub pixel: PixelTrust,
+}
+
+/// How far conversions look back, and at what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// To clicks this old.
+    pub click: Duration,
+    /// To views this old.
+    pub view: Duration,
+    /// To none younger than this: a conversion so soon after a click is not its.
+    pub minimum_age: Duration,
+    /// What models that share credit out do with views.
+    pub views: Views,
+}
+
+impl Windows {
+    /// No window is longer: as old are the oldest events that are taken.
+    pub const LONGEST: Duration = Duration::from_secs(90 * 86_400);
+
+    /// The longer one.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        self.click.max(self.view)
+    }
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        let day = Duration::from_secs(86_400);
+        Self {
+            click: 30 * day,
+            view: day,
+            minimum_age: Duration::ZERO,
+            views: Views::Exclude,
+        }
+    }
+}
+
+/// What models that share credit out do with views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Views {
+    /// They are not credited. The first and the last click are, and a view where there is no click.
+    Exclude,
+    /// They are credited like clicks.
+    Include,
 }
 
 /// What a publisher gets for a conversion.

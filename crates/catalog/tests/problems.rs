@@ -415,6 +415,25 @@ fn campaigns_and_keys() {
             c:19: campaigns.camp.goals.bound.windows: unknown member: did you mean `window`?"#]],
     );
     change(
+        "bound = { payout = \"1.00\" }",
+        "bound = { window = \"91d\", view_window = \"1\", minimum_age = -1, views = \"yes\" }, sold = { minimum_age = \"30d\" }, held = { window = \"2h\", minimum_age = \"2h\" }",
+        expect![[r#"
+            c:19: campaigns.camp.goals.bound.minimum_age: expected text, found a number
+            c:19: campaigns.camp.goals.bound.view_window: expected a time span like "150ms", "2s", "5m", "24h" or "30d"
+            c:19: campaigns.camp.goals.bound.views: expected one of exclude, include, found `yes`
+            c:19: campaigns.camp.goals.bound.window: a window is at most 90d: older clicks and views are not taken
+            c:19: campaigns.camp.goals.held: no click is old enough for `minimum_age` and young enough for `window`
+            c:19: campaigns.camp.goals.sold: no click is old enough for `minimum_age` and young enough for `window`"#]],
+    );
+    change(
+        "schema = \"s\"",
+        "schema = \"s\"\nclick_window = \"91d\"\nview_window = \"1y\"\nviews = \"includes\"",
+        expect![[r#"
+            c:17: campaigns.camp.click_window: a window is at most 90d: older clicks and views are not taken
+            c:18: campaigns.camp.view_window: expected a time span like "150ms", "2s", "5m", "24h" or "30d"
+            c:19: campaigns.camp.views: expected one of exclude, include, found `includes`: did you mean `include`?"#]],
+    );
+    change(
         "schema = \"s\"",
         "schema = \"s\"\norigins = [\"https://a.example/x\", \"a.example\", \"https://b.example\"]\npostback = { aliases = { txid = \"goal\", token = \"txid\", order = \"txd\", oid = \"txid\" }, statuses = { ok = \"aproved\", NO = \"rejected\", no = \"held\" }, networks = [\"192.0.2.0/33\", \"::1\"], secret = \"short\", alias = {} }",
         expect![[r#"

@@ -178,7 +178,7 @@ CREATE TABLE IF NOT EXISTS conversions (
     touches UInt32 COMMENT 'How many touches its window holds.',
     restated UInt32 COMMENT 'How often a later report changed it.',
     merged_into String COMMENT 'The conversion that took this one over; the view leaves such rows out.',
-    flags Array(LowCardinality(String)) COMMENT '`unkeyed`: nothing tells it from another; `invalid_macro`: matched with nothing; `unverified`: only a pixel said it; `repeat`: its goal counts once and another of its click or visitor counts; `capped`: too many events, only the first are looked at.',
+    flags Array(LowCardinality(String)) COMMENT '`unkeyed`: nothing tells it from another; `invalid_macro`: matched with nothing; `unverified`: only a pixel said it; `repeat`: its goal counts once and another of its click or visitor counts; `too_soon`, `too_late`: the click it names, or else the last touch before it, is younger than the minimum age or older than the window; `capped`: too many events, only the first are looked at.',
     ts DateTime64(6, 'UTC') COMMENT 'Time of the first report.',
     version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.'
 ) ENGINE = ReplacingMergeTree(version)

@@ -30,7 +30,7 @@ mod sale;
 mod sink;
 mod worker;
 
-pub use attribution::{GoalRules, Pay, Rules, Windows};
+pub use attribution::{GoalRules, Pay, Rules, Views, Windows};
 pub use notice::Told;
 pub use options::Options;
 pub use progress::Progress;

@@ -17,7 +17,9 @@ use super::sources::sources;
 use super::{Names, Section, by_name, reference, rules, tracking};
 use crate::key::{KeyDigest, Owner, add_keys};
 use crate::reader::{Cursor, Table};
-use crate::{Campaign, Consumers, Disclosure, Origins, Payee, PublisherTerms, Tmax, units};
+use crate::{
+    Campaign, Consumers, Disclosure, Origins, Payee, PublisherTerms, Tmax, Windows, units,
+};
 
 /// Which schema each campaign names, known before campaigns are compiled.
 pub(super) fn schemas_of<'t>(campaigns: &Section<'t>) -> BTreeMap<&'t str, &'t str> {
@@ -65,12 +67,11 @@ pub(super) fn campaign(
         let duplicates = consumers::duplicates(table, fields);
         let suppress = consumers::suppress(table, context.lists);
         let tmax = tmax(table);
-        let month = Duration::from_secs(30 * 86_400);
-        let click_window = table.or("click_window", month, |c| c.with(units::duration));
+        let windows = tracking::windows("click_window", table, Windows::default());
         let fallback_url = table.optional("fallback_url", |c| c.with(units::web_url));
         let goals = table.get("goals").map_or_else(Vec::new, |c| c.entries());
         let goals = by_name(goals, |name, c| {
-            c.read_table(|table| tracking::goal(name, table, click_window.unwrap_or(month)))
+            c.read_table(|table| tracking::goal(name, table, windows.unwrap_or_default()))
         });
         if let Some(tokens) = table.get("postback_tokens") {
             add_keys(keys, &tokens, &Owner::Advertiser(name.clone()));
@@ -128,7 +129,7 @@ pub(super) fn campaign(
             tmax: tmax?,
             disclosure: disclosure?,
             goals,
-            click_window: click_window?,
+            windows: windows?,
             fallback_url: fallback_url?,
             postback: postback?,
             origins: origins?,

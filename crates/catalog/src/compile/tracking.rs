@@ -12,7 +12,7 @@ use crate::reader::{Cursor, Table};
 use crate::suggest::closest;
 use crate::tracking::{
     Approval, Goal, GoalPayout, Milestone, Origins, POSTBACK_PARAMETERS, PixelTrust, PostbackIn,
-    Repeat, TxidScope,
+    Repeat, TxidScope, Views, Windows,
 };
 use crate::{Secret, units};
 
@@ -21,10 +21,10 @@ const RESERVED: [&str; 4] = ["token", "key", "sig", "campaign"];
 /// The shortest key of signatures.
 const SECRET_BYTES: usize = 16;
 
-pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> Option<Goal> {
+pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, usual: Windows) -> Option<Goal> {
     let payout = table.optional("payout", goal_payout);
     let revenue = table.optional("revenue", amount);
-    let window = table.or("window", window, |c| c.with(units::duration));
+    let windows = windows("window", table, usual);
     let approval = table.optional("approval", |c| approval(&c));
     let repeat = table.optional("repeat", |c| {
         let yes = c.flag()?;
@@ -64,12 +64,53 @@ pub(super) fn goal(name: &GoalName, table: &mut Table<'_>, window: Duration) -> 
         name: name.clone(),
         payout,
         revenue,
-        window: window?,
+        windows: windows?,
         approval: approval.unwrap_or(Approval::Auto),
         repeat: repeat.unwrap_or(Repeat::Yes),
         txid_scope: txid_scope.unwrap_or(TxidScope::Click),
         milestone: milestone?,
         pixel: pixel.unwrap_or(PixelTrust::Untrusted),
+    })
+}
+
+/// How far conversions look back; `click` is the name of the clicks' window, and what is not said is as
+/// `usual`.
+pub(super) fn windows(
+    click: &'static str,
+    table: &mut Table<'_>,
+    usual: Windows,
+) -> Option<Windows> {
+    let clicks = table.or(click, usual.click, window);
+    let view = table.or("view_window", usual.view, window);
+    let minimum_age = table.or("minimum_age", usual.minimum_age, |c| {
+        c.with(units::duration)
+    });
+    let views = [("exclude", Views::Exclude), ("include", Views::Include)];
+    let views = table.or("views", usual.views, |c| c.word(&views));
+    let windows = Windows {
+        click: clicks?,
+        view: view?,
+        minimum_age: minimum_age?,
+        views: views?,
+    };
+    if windows.minimum_age >= windows.click {
+        return table.complain(format!(
+            "no click is old enough for `minimum_age` and young enough for `{click}`"
+        ));
+    }
+    Some(windows)
+}
+
+fn window(cursor: Cursor<'_>) -> Option<Duration> {
+    cursor.with(|text| {
+        let window = units::duration(text)?;
+        match window <= Windows::LONGEST {
+            true => Ok(window),
+            false => Err(format!(
+                "a window is at most {}d: older clicks and views are not taken",
+                Windows::LONGEST.as_secs() / 86_400
+            )),
+        }
     })
 }
 

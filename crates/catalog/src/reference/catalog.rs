@@ -103,7 +103,10 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.direct_promise": "`break_even`, `keep_margin` or `reprice`", "reprice", "the same for a direct post";
     "campaigns.*.zone": "IANA time zone", "UTC", "the zone of its publishers' caps";
     "campaigns.*.disclosure": "`none`, `code` or `full`", "code", "what publishers hear of why a lead was not bought: that there is a reason (`undisclosed`); its code; its code with a sentence, and the waterfall without names and prices";
-    "campaigns.*.click_window": "time", "30d", "clicks look back this far, unless a goal says otherwise";
+    "campaigns.*.click_window": "time, at most 90d", "30d", "conversions look back this far for clicks, unless a goal says otherwise";
+    "campaigns.*.view_window": "time, at most 90d", "1d", "and this far for views; who is paid, and the first and the last click, look at views only where no click is found";
+    "campaigns.*.minimum_age": "time", "0s", "a click or view counts only if it is at least this old when the conversion comes; one that comes sooner has the flag `too_soon`";
+    "campaigns.*.views": "`exclude` or `include`", "exclude", "whether models that share credit out, like `linear`, give views a share beside clicks";
     "campaigns.*.fallback_url": "web URL", "", "where clicks of paused links go";
     "campaigns.*.postback_tokens": "list of keys", "", "tokens of the advertiser's postbacks";
     "campaigns.*.publishers.*.margin": "share, `20%`", "", "what the service keeps of the revenue; this or `payout`";
@@ -120,7 +123,10 @@ pub static CATALOG: &[Member] = members! {
     "campaigns.*.postback.secret": "text of at least 16 characters", "", "the key of signatures: a postback with `campaign` and `sig` needs no token";
     "campaigns.*.goals.*.payout": "amount or share", "", "to the publisher; a share is of the conversion's value; without it as the conversion says";
     "campaigns.*.goals.*.revenue": "amount", "", "from the advertiser; without it as the conversion says";
-    "campaigns.*.goals.*.window": "time", "the campaign's", "clicks look back this far";
+    "campaigns.*.goals.*.window": "time, at most 90d", "the campaign's", "its conversions look back this far for clicks";
+    "campaigns.*.goals.*.view_window": "time, at most 90d", "the campaign's", "its conversions look back this far for views";
+    "campaigns.*.goals.*.minimum_age": "time", "the campaign's", "how old a click or view is at least when its conversion comes";
+    "campaigns.*.goals.*.views": "`exclude` or `include`", "the campaign's", "whether models that share credit out give views a share";
     "campaigns.*.goals.*.approval": "`auto`, `manual` or `hold 14d`", "auto", "what a conversion begins as if its sender does not say: `approved`, `pending`, or `held` for so many days";
     "campaigns.*.goals.*.repeat": "true or false", "true", "whether a click, or without one a visitor, may convert more than once: if not the first conversion counts, and another is kept with the flag `repeat`, without payee and credit, until the first is rejected or reversed";
     "campaigns.*.goals.*.txid_scope": "`click` or `campaign`", "click", "whether two clicks with the same order id are two conversions, or one of the click that reported it first";

@@ -90,6 +90,7 @@ async fn serve(
     let options = LocalOptions {
         retention: config.log.retention,
         reserve_bytes: config.log.reserve_bytes,
+        journeys_kept: rules::journeys_kept(&snapshot, config.log.retention),
         ..LocalOptions::in_dir(config.data_dir.join("store"))
     };
     let backend = Local::open(options, Arc::clone(&clock)).map_err(Failure::work)?;

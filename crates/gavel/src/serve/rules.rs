@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use catalog::{Approval, GoalPayout, Payee, Snapshot};
 use store::{Backend, EventLog as _, Topic};
-use worker::{GoalRules, Pay, Rules, Told, Windows};
+use worker::{GoalRules, Pay, Rules, Told, Views, Windows};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How late an event may be and still find its journey whole.
+const MAX_LATENESS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The worker's rules of the generation that was recorded last. Their number is that generation's
 /// place in the log: what is computed by newer rules replaces what older ones gave.
@@ -18,12 +20,11 @@ pub(super) fn of(snapshot: &Snapshot, backend: &impl Backend) -> Rules {
     };
     for (name, campaign) in &snapshot.campaigns {
         let campaign_name = name.to_string();
+        let usual = windows(&campaign.windows);
+        rules.windows.insert(campaign_name.clone(), usual);
         for (name, goal) in &campaign.goals {
             let rule = GoalRules {
-                windows: Windows {
-                    click_through: goal.window,
-                    ..Windows::default()
-                },
+                windows: windows(&goal.windows),
                 pay: goal.payout.map(pay),
                 hold: match goal.approval {
                     Approval::Hold { days } => DAY * u32::from(days),
@@ -58,6 +59,30 @@ pub(super) fn told(snapshot: &Snapshot) -> Told {
         Some((name.to_string(), postback.on.clone()))
     });
     told.collect()
+}
+
+/// How long a journey is kept after its last event: as long as a conversion that comes as late as may
+/// be can look back on it, and as long again as the log may hand it over once more.
+pub(super) fn journeys_kept(snapshot: &Snapshot, retention: Duration) -> Duration {
+    let campaigns = snapshot.campaigns.values();
+    let windows = campaigns.flat_map(|campaign| {
+        let goals = campaign.goals.values().map(|goal| &goal.windows);
+        goals.chain([&campaign.windows])
+    });
+    let longest = windows.map(catalog::Windows::longest).max();
+    longest.unwrap_or_default() + MAX_LATENESS + retention
+}
+
+fn windows(of: &catalog::Windows) -> Windows {
+    Windows {
+        click_through: of.click,
+        view_through: of.view,
+        minimum_age: of.minimum_age,
+        views: match of.views {
+            catalog::Views::Exclude => Views::Exclude,
+            catalog::Views::Include => Views::Include,
+        },
+    }
 }
 
 fn pay(payout: GoalPayout) -> Pay {

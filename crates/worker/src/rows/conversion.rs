@@ -60,17 +60,18 @@ pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordE
         if journey.capped {
             row.flags.push("capped".to_owned());
         }
-        let mut split = read.credits(conversion, &rules.windows(conversion));
+        let windows = rules.windows(conversion);
+        let mut split = read.credits(conversion, &windows);
         match merged_into {
             Some(other) => {
                 row.merged_into = other.to_string();
                 split.iter_mut().for_each(|credit| credit.parts.clear());
             }
             None => {
-                let touches = read
-                    .touches_of(conversion, &rules.windows(conversion))
-                    .len();
+                let touches = read.touches_of(conversion, &windows).len();
                 row.touches = u32::try_from(touches).unwrap_or(u32::MAX);
+                let missed = read.missed(conversion, &windows);
+                row.flags.extend(missed.map(|why| why.as_str().to_owned()));
                 if let Some(payable) = rules.payable(&read, conversion) {
                     row.payee = payable.payee;
                     row.payout = payable.payout.into();
