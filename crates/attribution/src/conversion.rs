@@ -52,6 +52,21 @@ pub struct ConversionEvent {
     pub once: bool,
 }
 
+/// What a conversion was from one report on, until another one restated it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The report.
+    pub event: EventId,
+    /// Its time.
+    pub at: Timestamp,
+    /// `postback`, `pixel`, `api` or `lead`.
+    pub source: String,
+    /// The status.
+    pub status: ConversionStatus,
+    /// The value.
+    pub amount: Micros,
+}
+
 /// A conversion as its events make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
@@ -95,11 +110,16 @@ pub struct Conversion {
     pub repeat: bool,
     /// How often it was restated.
     pub restated: u32,
+    /// What it was, from its first report to what it is now: the last [`VERSIONS`] of them.
+    pub versions: Vec<Version>,
 }
+
+/// Most versions that are kept of a conversion.
+const VERSIONS: usize = 100;
 
 impl Conversion {
     pub(crate) fn begin(key: ConversionKey, event: &ConversionEvent) -> Self {
-        Self {
+        let mut conversion = Self {
             id: key.id(),
             key,
             at: event.at,
@@ -120,7 +140,24 @@ impl Conversion {
             once: event.once,
             repeat: false,
             restated: 0,
+            versions: Vec::new(),
+        };
+        conversion.note(event);
+        conversion
+    }
+
+    /// Notes what it is from this report on.
+    fn note(&mut self, event: &ConversionEvent) {
+        if self.versions.len() >= VERSIONS {
+            self.versions.remove(0);
         }
+        self.versions.push(Version {
+            event: event.id,
+            at: event.at,
+            source: event.source.clone(),
+            status: self.status,
+            amount: self.amount,
+        });
     }
 
     /// Folds a later event of the same key.
@@ -145,6 +182,7 @@ impl Conversion {
             self.payout = event.payout;
         }
         self.restated += 1;
+        self.note(event);
     }
 
     /// Whether it is one at all: not taken back, and no repetition.

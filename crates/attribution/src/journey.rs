@@ -62,13 +62,11 @@ impl Journey {
     /// Why the touch that a conversion comes from may not be credited; none if it may, or if there is
     /// none: it is the click that the conversion names, else the last touch before it.
     pub fn missed(&self, conversion: &Conversion, windows: &Windows) -> Option<Missed> {
-        let before = self
-            .touches
-            .iter()
-            .filter(|touch| touch.at <= conversion.at);
+        let touches = self.touches.iter().rev();
+        let mut before = touches.filter(|touch| touch.at <= conversion.at);
         let touch = match conversion.click {
-            Some(click) => before.filter(|touch| touch.click == Some(click)).last(),
-            None => before.last(),
+            Some(click) => before.find(|touch| touch.click == Some(click)),
+            None => before.next(),
         };
         windows.missed(touch?, conversion.at)
     }

@@ -20,7 +20,7 @@ mod touch;
 mod version;
 mod windows;
 
-pub use conversion::{Conversion, ConversionEvent};
+pub use conversion::{Conversion, ConversionEvent, Version};
 pub use credit::{Credit, CreditPart, WHOLE};
 pub use derive::derive;
 pub use journey::Journey;

@@ -215,6 +215,16 @@ fn a_change_restates_and_a_repetition_does_not() {
     let journey = Journey::new([touch(1, 0)], events);
     let conversion = &journey.conversions()[0];
     assert_eq!(conversion.restated, 1);
+    let versions = conversion.versions.iter();
+    let versions = versions.map(|version| (version.at.as_micros(), version.status, version.amount));
+    let worth = Micros::new(10_000_000);
+    assert_eq!(
+        versions.collect::<Vec<_>>(),
+        [
+            (1, ConversionStatus::Approved, worth),
+            (9, ConversionStatus::Rejected, worth)
+        ]
+    );
     assert_eq!(conversion.at, Timestamp::from_micros(1));
     assert_eq!(conversion.status, ConversionStatus::Rejected);
     assert_eq!(conversion.amount, Micros::new(10_000_000));
@@ -445,7 +455,7 @@ fn a_conversion_too_soon_after_its_click_or_too_late_says_so() {
 
 #[test]
 fn the_windows_are_the_goals_else_the_campaigns_else_the_usual() {
-    let days = |days| Windows {
+    let days = |days: u64| Windows {
         click_through: Duration::from_secs(days * 86_400),
         ..Windows::default()
     };

@@ -179,6 +179,12 @@ CREATE TABLE IF NOT EXISTS conversions (
     restated UInt32 COMMENT 'How often a later report changed it.',
     merged_into String COMMENT 'The conversion that took this one over; the view leaves such rows out.',
     flags Array(LowCardinality(String)) COMMENT '`unkeyed`: nothing tells it from another; `invalid_macro`: matched with nothing; `unverified`: only a pixel said it; `repeat`: its goal counts once and another of its click or visitor counts; `too_soon`, `too_late`: the click it names, or else the last touch before it, is younger than the minimum age or older than the window; `capped`: too many events, only the first are looked at.',
+    history Nested(
+        event_id String,
+        ts DateTime64(6, 'UTC'),
+        source LowCardinality(String),
+        status LowCardinality(String),
+        amount Decimal(18, 6)) COMMENT 'What it was from each report on that changed it, the first and the last included; the last 100. Parallel arrays: `v_conversion_history` has a row for each.',
     ts DateTime64(6, 'UTC') COMMENT 'Time of the first report.',
     version UInt64 COMMENT 'Of two rows with one key the one with the higher version holds; the view has only that.'
 ) ENGINE = ReplacingMergeTree(version)

@@ -13,6 +13,20 @@ CREATE OR REPLACE VIEW v_pings AS SELECT * FROM pings FINAL WHERE NOT test;
 -- An order that was reported without a click first, and with one later, is the conversion of the click.
 CREATE OR REPLACE VIEW v_conversions AS SELECT * FROM conversions FINAL WHERE merged_into = '';
 
+-- What conversions were: one row for each report that changed one. `number` counts from 1; the last is
+-- what the conversion is now.
+CREATE OR REPLACE VIEW v_conversion_history AS
+SELECT
+    conversion_id, campaign, goal, txid, currency,
+    toUInt32(restated + 1 - length(history.ts) + nth) AS number, toUInt32(restated + 1) AS numbers,
+    said.1 AS event_id, said.2 AS ts, said.3 AS source, said.4 AS status, said.5 AS amount, version
+FROM conversions FINAL
+ARRAY JOIN
+    arrayEnumerate(history.ts) AS nth,
+    arrayZip(history.event_id, history.ts, history.source, history.status, history.amount) AS said
+WHERE merged_into = ''
+COMMENT 'What conversions were: one row for each report that changed one. `number` counts from 1 to `numbers`, which is what the conversion is now.';
+
 -- Who is to be paid: one row a conversion. `state` is `due`, or what it waits for: the advertiser
 -- (`pending`), the end of the hold (`held`).
 CREATE OR REPLACE VIEW v_payables AS

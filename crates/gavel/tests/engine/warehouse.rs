@@ -87,6 +87,12 @@ fn batch(version: u64) -> Batch {
             conversion_id: text("cv_1"),
             // Each version in another month: rows are replaced across partitions as well.
             ts: Time(T0 + i64::try_from(version).unwrap() * 40 * DAY),
+            restated: 2,
+            said_by: vec![text("ev_2"), text("ev_3")],
+            said_at: vec![Time(T0), Time(T0 + 1)],
+            said_from: vec![text("pixel"), text("postback")],
+            said_status: vec![text("pending"), text("approved")],
+            said_amount: vec![Money(1), Money(2_500_000)],
             version,
             ..ConversionRow::default()
         }],
@@ -221,6 +227,18 @@ async fn rows_written_again_are_there_once_in_their_last_version() {
          "share": 3, "value": "-0.000005"},
     ]);
     assert_eq!(Value::Array(credits), expected);
+    // The first of three versions is not kept any more.
+    let history =
+        "SELECT number, numbers, event_id, source, status, amount, toUnixTimestamp64Micro(ts) AS ts
+        FROM v_conversion_history ORDER BY number";
+    let history: Vec<Value> = warehouse.rows(history).await.unwrap();
+    let expected = serde_json::json!([
+        {"number": 2, "numbers": 3, "event_id": "ev_2", "source": "pixel",
+         "status": "pending", "amount": "0.000001", "ts": T0},
+        {"number": 3, "numbers": 3, "event_id": "ev_3", "source": "postback",
+         "status": "approved", "amount": "2.5", "ts": T0 + 1},
+    ]);
+    assert_eq!(Value::Array(history), expected);
     let contracts = "SELECT contracts.contract AS contract, contracts.price AS price
         FROM v_auctions ARRAY JOIN contracts WHERE contracts.post_reason = 'won'";
     let contracts: Vec<Value> = warehouse.rows(contracts).await.unwrap();

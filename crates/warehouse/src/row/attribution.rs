@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Money, Time};
 
-/// A conversion.
+/// A conversion. What it was before is in parallel arrays, one place a version.
 #[derive(Debug, Clone, PartialEq, Default, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "columns, described in the schema")]
 pub struct ConversionRow {
@@ -27,6 +27,16 @@ pub struct ConversionRow {
     pub restated: u32,
     pub merged_into: String,
     pub flags: Vec<String>,
+    #[serde(rename = "history.event_id")]
+    pub said_by: Vec<String>,
+    #[serde(rename = "history.ts")]
+    pub said_at: Vec<Time>,
+    #[serde(rename = "history.source")]
+    pub said_from: Vec<String>,
+    #[serde(rename = "history.status")]
+    pub said_status: Vec<String>,
+    #[serde(rename = "history.amount")]
+    pub said_amount: Vec<Money>,
     pub ts: Time,
     pub version: u64,
 }

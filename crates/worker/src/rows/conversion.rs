@@ -123,6 +123,7 @@ fn is_of(report: &JourneyEntry, conversion: &Conversion) -> bool {
 }
 
 fn conversion_row(conversion: &Conversion) -> ConversionRow {
+    let versions = &conversion.versions;
     let mut flags = Vec::new();
     if matches!(conversion.key, ConversionKey::Unkeyed(_)) {
         flags.push("unkeyed".to_owned());
@@ -155,6 +156,14 @@ fn conversion_row(conversion: &Conversion) -> ConversionRow {
         currency: currency(conversion),
         restated: conversion.restated,
         flags,
+        said_by: versions.iter().map(|it| it.event.to_string()).collect(),
+        said_at: versions.iter().map(|it| it.at.into()).collect(),
+        said_from: versions.iter().map(|it| it.source.clone()).collect(),
+        said_status: versions
+            .iter()
+            .map(|it| it.status.as_str().to_owned())
+            .collect(),
+        said_amount: versions.iter().map(|it| it.amount.into()).collect(),
         ts: conversion.at.into(),
         ..ConversionRow::default()
     }
