@@ -68,6 +68,7 @@ macro_rules! conformance {
             claims: a_ping_is_replayed_byte_for_byte,
             claims: folding_twice_changes_once,
             claims: open_leads_are_listed_oldest_first,
+            claims: pending_and_abandoned_legs_survive,
             claims: who_waits_is_woken,
             claims: a_wait_for_nothing_ends,
             claims: claims_survive,

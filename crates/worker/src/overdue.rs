@@ -94,3 +94,6 @@ impl Overdue {
         Ok(Some((due, body)))
     }
 }
+
+#[cfg(test)]
+mod tests;

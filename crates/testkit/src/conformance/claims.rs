@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{AuctionId, LeadId, LeadReason, LeadStatus, LegState, Timestamp};
-use proto::{Claim, LeadBody, LeadRecord, Quoted};
+use domain::{
+    AuctionId, ContractReason, LeadId, LeadReason, LeadStatus, LegState, Settlement, Timestamp,
+};
+use proto::{Claim, LeadBody, LeadRecord, LegReply, Posting, Quoted};
 use store::{
     Ack, Admission, AdmitRequest, Backend, ClaimKey, Claims, ConsumerClaim, Digest, EventLog,
-    LeadView, Lookup, PostingClaim, Topic, fold::Change, key,
+    LeadView, Lookup, PostingClaim, Topic, fold, fold::Change, fold::Due, key,
 };
 use tokio::task::JoinSet;
 
@@ -78,13 +80,25 @@ async fn appended<H: Harness>(harness: &H, key: u64, record: &LeadRecord) -> u64
     appended.unwrap().offset
 }
 
+fn post(leg: u16, at: Timestamp) -> Posting {
+    let unit = records::unit(&format!("c:b/contract-{leg}/total"), 10);
+    records::posting(leg, &[unit], at.plus(Duration::from_secs(30)))
+}
+
 fn posting(at: Timestamp) -> LeadBody {
-    let unit = records::unit("c:b/contract-1/total", 10);
-    LeadBody::Posting(records::posting(
-        1,
-        &[unit],
-        at.plus(Duration::from_secs(30)),
-    ))
+    LeadBody::Posting(post(1, at))
+}
+
+/// What time may have to end, of all partitions.
+async fn open<H: Harness>(harness: &H) -> Vec<LeadId> {
+    let claims = harness.store().claims();
+    let mut open = Vec::new();
+    for partition in 0..harness.store().log().ends(Topic::Leads).len() {
+        let of_partition = claims.open(partition as u16).await.unwrap();
+        assert!(of_partition.is_sorted_by_key(|state| state.received_at_us));
+        open.extend(of_partition.iter().map(|state| state.lead_id().unwrap()));
+    }
+    open
 }
 
 fn sold(answer: &[u8]) -> LeadBody {
@@ -364,20 +378,67 @@ pub async fn open_leads_are_listed_oldest_first<H: Harness>(harness: &mut H) {
         written(harness, lead, posting(harness.now())).await;
         written(harness, lead, sold(b"yes")).await;
     }
-    let mut open = Vec::new();
-    for partition in 0..harness.store().log().ends(Topic::Leads).len() {
-        let of_partition = harness
-            .store()
-            .claims()
-            .open(partition as u16)
-            .await
-            .unwrap();
-        assert!(of_partition.is_sorted_by_key(|state| state.received_at_us));
-        open.extend(of_partition.iter().map(|state| state.lead_id().unwrap()));
-    }
+    let mut open = open(harness).await;
     open.sort();
     leads.sort();
     assert_eq!(open, leads);
+}
+
+/// A lead whose buyer will say later is open until that is settled. One that went on to another buyer has
+/// ended, and what the first one says then is late. A restart changes nothing of it.
+pub async fn pending_and_abandoned_legs_survive<H: Harness>(harness: &mut H) {
+    let now = harness.now();
+    let by = now.plus(Duration::from_secs(60));
+    let waits = admitted(harness, "waits").await;
+    let doubt = Some(LeadReason::InDoubt);
+    for body in [
+        records::received(&name("waits"), &DIGEST),
+        posting(now),
+        records::outcome(
+            LeadStatus::Pending,
+            doubt,
+            vec![records::pending(1, by, true)],
+            b"",
+        ),
+    ] {
+        written(harness, waits, body).await;
+    }
+    let went_on = admitted(harness, "went on").await;
+    let abandoned = LegReply {
+        reason: ContractReason::Abandoned.to_string(),
+        ..records::reply(1, LegState::Rejected)
+    };
+    let second = Posting {
+        replies: vec![abandoned],
+        ..post(2, now)
+    };
+    let accepted = vec![records::reply(2, LegState::Accepted)];
+    for body in [
+        records::received(&name("went on"), &DIGEST),
+        posting(now),
+        LeadBody::Posting(second),
+        records::outcome(LeadStatus::Sold, None, accepted, b"yes"),
+    ] {
+        written(harness, went_on, body).await;
+    }
+    for restarted in [false, true] {
+        if restarted && !harness.reopen().await {
+            break;
+        }
+        assert_eq!(open(harness).await, [waits]);
+        let state = view(harness, waits).await.state.unwrap();
+        let due = |at| fold::due(&state, at);
+        assert_eq!(due(by.minus(Duration::from_micros(1))), Ok(Due::Nothing));
+        assert_eq!(due(by), Ok(Due::Settle(1, Settlement::Accepted)));
+    }
+    let late = written(harness, went_on, records::settled(1, true, 1)).await;
+    assert_eq!(late, [Change::LateAccept(1), Change::SettlementRefused(1)]);
+    let settled = written(harness, waits, records::settled(1, true, 2)).await;
+    assert!(
+        settled.contains(&Change::Status(LeadStatus::Sold)),
+        "{settled:?}"
+    );
+    assert_eq!(open(harness).await, []);
 }
 
 /// An answer wakes who waits for it, and so does a fold.
