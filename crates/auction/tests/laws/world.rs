@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auction::{
-    Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, PingEffect, PingInput, PingReply,
-    PingRound, PostLadder, PostReply, Quote, Round, RoundOpening, Rules, Slot, Unsent, Waterfall,
-    screen,
+    Book, Climb, Context, Facts, Kind, LadderEffect, LadderInput, LadderRecord, PingEffect,
+    PingInput, PingReply, PingRound, PostLadder, PostReply, Quote, Round, RoundOpening, Rules,
+    Slot, Unsent, Waterfall, screen,
 };
 use domain::{ContractName, LeadId, Micros, Mono, Timestamp};
 
@@ -387,8 +387,10 @@ impl World {
                     };
                     self.replies(of, input);
                 }
-                LadderEffect::Record { n, .. } => {
-                    let input = if self.draw.chance(4) {
+                LadderEffect::Record { n, record } => {
+                    // A later posting says how earlier legs ended: often refused, so that somebody else has to.
+                    let later = n > 1 && matches!(record, LadderRecord::Posting { .. });
+                    let input = if self.draw.chance(if later { 20 } else { 4 }) {
                         LadderInput::RecordFailed(n)
                     } else {
                         LadderInput::Recorded(n)
