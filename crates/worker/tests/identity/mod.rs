@@ -554,7 +554,7 @@ fn tables_hold_what_all_events_at_once_give(
         .unwrap();
     let mut runner = TestRunner::new(Config {
         cases: 48,
-        max_shrink_iters: 1024,
+        max_shrink_iters: 128,
         ..Config::default()
     });
     runner.run(&history(event), |history| {
