@@ -1,4 +1,4 @@
-//! What the steps of a lead cost on the live state, per core: `cargo bench -p store-local`.
+//! What the steps of a lead and a click cost on the live state, per core: `cargo bench -p store-local`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,11 +10,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{AuctionId, Clock, LeadId, LeadStatus, LegState, Reservation, ReservationId, Usage};
-use proto::{LeadBody, LeadRecord, Message as _};
+use domain::{
+    AuctionId, ClickId, Clock, EventId, LeadId, LeadStatus, LegState, Reservation, ReservationId,
+    TrackKey, Usage, VisitorId,
+};
+use proto::{JourneyBody, JourneyEntry, LeadBody, LeadRecord, Message as _, TouchEntry};
 use store::{
     Ack, AdmitRequest, Backend, Caps, ClaimKey, Claims, Consumer, ConsumerClaim, Delivery,
-    EventLog, Held, Pinned, Topic, key,
+    EventLog, Held, Identity, JourneyUpdate, Journeys, News, Pinned, Topic, key,
 };
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -157,6 +160,80 @@ async fn fence(store: &Local, clock: &FakeClock, entropy: &SeededEntropy, beside
     .await;
 }
 
+/// A click of each of these visitors.
+async fn clicks(what: &str, store: &Local, clock: &FakeClock, visitors: &[VisitorId]) {
+    clock.advance(Duration::from_secs(1));
+    let (now, entropy) = (clock.wall(), SeededEntropy::new(2));
+    let key = TrackKey::new([1; 32]);
+    let touch = |visitor: &VisitorId| {
+        let ts_us = now.as_micros();
+        let body = TouchEntry {
+            publisher: "a-publisher".to_owned(),
+            link: "a-link-of-it".to_owned(),
+            campaign: "a-campaign".to_owned(),
+            ..TouchEntry::default()
+        };
+        let entry = JourneyEntry {
+            id: EventId::mint(now, &entropy).as_bytes().to_vec(),
+            ts_us,
+            click_id: ClickId::mint(now, &entropy, visitor, &key)
+                .as_bytes()
+                .to_vec(),
+            body: Some(JourneyBody::Touch(body)),
+            ..JourneyEntry::default()
+        };
+        JourneyUpdate {
+            identity: Identity::Visitor(*visitor),
+            ts_us,
+            news: News::Event(entry),
+        }
+    };
+    let updates: Vec<_> = visitors.iter().map(touch).collect();
+    timed(what, || async {
+        for batch in updates.chunks(100) {
+            let applied = store.journeys().apply(batch.to_vec(), (0, 0)).await;
+            applied.unwrap();
+        }
+    })
+    .await;
+}
+
+/// Clicks of those who are new and of those who come back, with journeys in memory and on disk.
+async fn journeys() {
+    let clock = FakeClock::default();
+    let (entropy, key) = (SeededEntropy::new(1), TrackKey::new([1; 32]));
+    let mint = || -> Vec<VisitorId> {
+        let visitors = (0..EACH).map(|_| {
+            clock.advance(Duration::from_micros(100));
+            VisitorId::mint(clock.wall(), &entropy, &key)
+        });
+        visitors.collect()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = LocalOptions {
+        snapshot_updates: usize::MAX,
+        ..LocalOptions::in_dir(dir.path())
+    };
+    let store = Local::open(options, clock.port()).unwrap();
+    let first = mint();
+    clicks(
+        "click of a new visitor, nothing on disk",
+        &store,
+        &clock,
+        &first,
+    )
+    .await;
+    clicks("click of a visitor in memory", &store, &clock, &first).await;
+    for _ in 0..3 {
+        store.snapshot().await.unwrap();
+        let new = mint();
+        clicks("click of a new visitor", &store, &clock, &new).await;
+    }
+    store.snapshot().await.unwrap();
+    store.snapshot().await.unwrap();
+    clicks("click of a visitor on disk", &store, &clock, &first).await;
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let clock = FakeClock::default();
@@ -217,4 +294,5 @@ async fn main() {
     })
     .await;
     store.close().await;
+    journeys().await;
 }

@@ -8,6 +8,8 @@
 //! Each row begins with the time until which it is kept. One that is over is not given any more, and
 //! compaction drops it: so the deadline of a key never moves back, or an older row would show again.
 
+mod gaps;
+
 use std::fmt;
 use std::fs::{self, File};
 use std::ops::Deref;
@@ -25,6 +27,7 @@ use store::StoreError;
 
 use crate::clock::{Latest, StoreClock};
 use crate::error::{OpenError, at};
+use gaps::Gaps;
 
 /// Write buffers of a table that may wait for the disk beside the one that is written to.
 const MOST_SEALED: usize = 2;
@@ -62,6 +65,12 @@ pub(crate) struct Memory {
     pub(crate) cache: u64,
 }
 
+/// How the key of an identity begins.
+pub(crate) const VISITOR: u8 = 0;
+pub(crate) const CLICK: u8 = 1;
+pub(crate) const PERSON: u8 = 2;
+pub(crate) const KEY: u8 = 3;
+
 impl Table {
     const ALL: [Self; 6] = [
         Self::Journeys,
@@ -71,6 +80,15 @@ impl Table {
         Self::Quotes,
         Self::Consumers,
     ];
+
+    /// How keys begin that go on with the time at which an id was minted.
+    fn minted(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Journeys => &[&[VISITOR], &[CLICK]],
+            Self::Clicks => &[&[]],
+            Self::Leads | Self::Keys | Self::Quotes | Self::Consumers => &[],
+        }
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -105,6 +123,8 @@ impl fmt::Debug for Cold {
 }
 
 struct Opened {
+    /// Held by who writes.
+    writing: Mutex<()>,
     tables: [Rows; Table::ALL.len()],
     database: Database,
 }
@@ -113,6 +133,7 @@ struct Rows {
     rows: Keyspace,
     /// It never had a row.
     empty: AtomicBool,
+    gaps: Gaps,
 }
 
 /// What a row holds.
@@ -165,7 +186,7 @@ impl Cold {
             return Ok(None);
         };
         let table = opened.table(table);
-        if table.empty.load(Ordering::Acquire) {
+        if table.empty.load(Ordering::Acquire) || table.gaps.have(key) {
             return Ok(None);
         }
         let row = table.rows.get(key).map_err(unavailable)?;
@@ -217,9 +238,12 @@ impl Opened {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.buffer);
             let rows = database.keyspace(table.name(), options)?;
             let empty = AtomicBool::new(rows.is_empty()?);
-            fjall::Result::Ok(Rows { rows, empty })
+            let gaps = Gaps::default();
+            gaps.find(&rows, table.minted(), latest.get())?;
+            fjall::Result::Ok(Rows { rows, empty, gaps })
         };
         Ok(Self {
+            writing: Mutex::new(()),
             tables: [
                 table(Table::Journeys)?,
                 table(Table::Clicks)?,
@@ -308,13 +332,28 @@ impl Batch<'_> {
         }
         let opened = self.cold.opened().map_err(unavailable)?;
         opened.make_room()?;
+        let _alone = opened.writing.lock();
         let mut batch = opened.database.batch();
+        let mut written = [false; Table::ALL.len()];
         for (table, key, row) in self.changes {
-            let table = opened.table(table);
-            table.empty.store(false, Ordering::Release);
-            batch.insert(&table.rows, key, row);
+            written[table as usize] = true;
+            let rows = opened.table(table);
+            rows.empty.store(false, Ordering::Release);
+            rows.gaps.forget();
+            batch.insert(&rows.rows, key, row);
         }
-        batch.commit().map_err(unavailable)
+        batch.commit().map_err(unavailable)?;
+        let now = self.cold.0.latest.get();
+        for (table, _) in Table::ALL
+            .into_iter()
+            .zip(written)
+            .filter(|(_, written)| *written)
+        {
+            let rows = opened.table(table);
+            let found = rows.gaps.find(&rows.rows, table.minted(), now);
+            found.map_err(unavailable)?;
+        }
+        Ok(())
     }
 }
 
@@ -358,80 +397,4 @@ impl CompactionFilter for Expiry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use testkit::FakeClock;
-
-    fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
-        let clock = StoreClock::new(clock.port());
-        clock.now();
-        let memory = Memory {
-            buffer: 1 << 20,
-            cache: 1 << 20,
-        };
-        Cold::open(dir, &clock, memory)
-    }
-
-    #[test]
-    fn rows_outlive_the_process_and_end_at_their_deadline() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("cold");
-        let clock = FakeClock::new(Timestamp::from_micros(1_000));
-        let cold = open(&dir, &clock).unwrap();
-        let get = |cold: &Cold, key: &[u8]| {
-            let row = cold.get(Table::Clicks, key).unwrap();
-            row.map(|row| row.to_vec())
-        };
-        assert_eq!(get(&cold, b"one"), None);
-        let mut batch = cold.batch();
-        let until = Timestamp::from_micros(2_000);
-        batch.put(Table::Clicks, b"one", until, b"first");
-        batch.put(Table::Clicks, b"two", Timestamp::from_micros(i64::MAX), b"");
-        batch.write().unwrap();
-        assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
-        assert_eq!(cold.get(Table::Journeys, b"one").unwrap(), None);
-        cold.persist().unwrap();
-        drop(cold);
-
-        let cold = open(&dir, &clock).unwrap();
-        assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
-        drop(cold);
-        clock.advance(Duration::from_micros(1_001));
-        let cold = open(&dir, &clock).unwrap();
-        assert_eq!(get(&cold, b"one"), None);
-        assert_eq!(get(&cold, b"two"), Some(Vec::new()));
-        let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
-        rows.rotate_memtable_and_wait().unwrap();
-        rows.major_compact().unwrap();
-        assert_eq!(rows.len().unwrap(), 1, "compaction drops what is over");
-    }
-
-    #[test]
-    fn a_damaged_directory_is_an_error_that_names_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let dir = dir.path().join("cold");
-        let clock = FakeClock::default();
-        let cold = open(&dir, &clock).unwrap();
-        let mut batch = cold.batch();
-        batch.put(
-            Table::Clicks,
-            b"one",
-            Timestamp::from_micros(i64::MAX),
-            b"first",
-        );
-        batch.write().unwrap();
-        let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
-        rows.rotate_memtable_and_wait().unwrap();
-        drop(cold);
-        for entry in fs::read_dir(dir.join("keyspaces")).unwrap() {
-            for file in fs::read_dir(entry.unwrap().path()).unwrap() {
-                let path = file.unwrap().path();
-                if path.is_file() {
-                    fs::write(path, b"nothing").unwrap();
-                }
-            }
-        }
-        let error = open(&dir, &clock).err().unwrap().to_string();
-        assert!(error.contains(&*dir.to_string_lossy()), "{error}");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use proto::{JourneyState, Message, RecordError};
 use store::{Identity, Node, StoreError};
 
 use super::table::Generation;
-use crate::cold::{Cold, Table};
+use crate::cold::{self, Cold, Table};
 
 /// Bytes that are handed to the disk at a time.
 const BATCH: usize = 256 << 10;
@@ -17,10 +17,10 @@ const KEY: usize = 1 + 24;
 /// A row's key, and its length.
 fn key(identity: Identity) -> ([u8; KEY], usize) {
     let (kind, id) = match &identity {
-        Identity::Visitor(visitor) => (0, &visitor.as_bytes()[..]),
-        Identity::Click(click) => (1, &click.as_bytes()[..]),
-        Identity::Person(person) => (2, &person[..]),
-        Identity::Key(key) => (3, &key[..]),
+        Identity::Visitor(visitor) => (cold::VISITOR, &visitor.as_bytes()[..]),
+        Identity::Click(click) => (cold::CLICK, &click.as_bytes()[..]),
+        Identity::Person(person) => (cold::PERSON, &person[..]),
+        Identity::Key(key) => (cold::KEY, &key[..]),
     };
     let mut key = [kind; KEY];
     for (to, from) in key.iter_mut().skip(1).zip(id) {

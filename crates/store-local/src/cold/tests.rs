@@ -1,0 +1,138 @@
+//! Rows outlive the process, end in time, and are found.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use domain::Clock;
+use testkit::FakeClock;
+
+fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
+    let clock = StoreClock::new(clock.port());
+    clock.now();
+    let memory = Memory {
+        buffer: 1 << 20,
+        cache: 1 << 20,
+    };
+    Cold::open(dir, &clock, memory)
+}
+
+#[test]
+fn rows_outlive_the_process_and_end_at_their_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let clock = FakeClock::new(Timestamp::from_micros(1_000));
+    let cold = open(&dir, &clock).unwrap();
+    let get = |cold: &Cold, key: &[u8]| {
+        let row = cold.get(Table::Clicks, key).unwrap();
+        row.map(|row| row.to_vec())
+    };
+    assert_eq!(get(&cold, b"one"), None);
+    let mut batch = cold.batch();
+    let until = Timestamp::from_micros(2_000);
+    batch.put(Table::Clicks, b"one", until, b"first");
+    batch.put(Table::Clicks, b"two", Timestamp::from_micros(i64::MAX), b"");
+    batch.write().unwrap();
+    assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
+    assert_eq!(cold.get(Table::Journeys, b"one").unwrap(), None);
+    cold.persist().unwrap();
+    drop(cold);
+
+    let cold = open(&dir, &clock).unwrap();
+    assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
+    drop(cold);
+    clock.advance(Duration::from_micros(1_001));
+    let cold = open(&dir, &clock).unwrap();
+    assert_eq!(get(&cold, b"one"), None);
+    assert_eq!(get(&cold, b"two"), Some(Vec::new()));
+    let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
+    rows.rotate_memtable_and_wait().unwrap();
+    rows.major_compact().unwrap();
+    assert_eq!(rows.len().unwrap(), 1, "compaction drops what is over");
+}
+
+#[test]
+fn what_lies_in_a_gap_is_not_there_whatever_the_clock_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let entropy = testkit::SeededEntropy::new(3);
+    let clock = FakeClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+    let mut there = BTreeSet::new();
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        let cold = open(&dir, &clock).unwrap();
+        for _ in 0..20 {
+            clock.advance(Duration::from_secs(entropy.below(3 * 24 * 3600)));
+            let mut batch = cold.batch();
+            for _ in 0..entropy.below(5) {
+                // Minted now, by a clock that is wrong, or derived from a hash.
+                let millis = match entropy.below(3) {
+                    0 => clock.wall().as_millis() as u64,
+                    1 => clock.wall().as_millis() as u64 + entropy.below(9 * 86_400_000),
+                    _ => entropy.next_u64() >> 16,
+                };
+                let mut key = (millis << 16).to_be_bytes().to_vec();
+                key.extend(entropy.next_u64().to_be_bytes());
+                asked.push(key.clone());
+                if entropy.one_in(2) {
+                    let never = Timestamp::from_micros(i64::MAX);
+                    batch.put(Table::Clicks, &key, never, b"");
+                    there.insert(key);
+                }
+            }
+            batch.write().unwrap();
+            for key in &asked {
+                let found = cold.get(Table::Clicks, key).unwrap();
+                assert_eq!(found.is_some(), there.contains(key));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_id_lies_in_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+    let cold = open(&dir.path().join("cold"), &clock).unwrap();
+    let minted = |entropy: u8| {
+        let millis = clock.wall().as_millis().to_be_bytes();
+        [&[VISITOR], &millis[2..], &[entropy; 18]].concat()
+    };
+    let before = minted(7);
+    let mut batch = cold.batch();
+    batch.put(Table::Journeys, &before, clock.wall(), b"");
+    batch.write().unwrap();
+    let gaps = &cold.opened().unwrap().table(Table::Journeys).gaps;
+    assert!(!gaps.have(&before));
+    clock.advance(Duration::from_millis(1));
+    assert!(gaps.have(&minted(0)));
+    assert!(gaps.have(&[&[CLICK], &minted(0)[1..]].concat()));
+}
+
+#[test]
+fn a_damaged_directory_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let clock = FakeClock::default();
+    let cold = open(&dir, &clock).unwrap();
+    let mut batch = cold.batch();
+    batch.put(
+        Table::Clicks,
+        b"one",
+        Timestamp::from_micros(i64::MAX),
+        b"first",
+    );
+    batch.write().unwrap();
+    let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
+    rows.rotate_memtable_and_wait().unwrap();
+    drop(cold);
+    for entry in fs::read_dir(dir.join("keyspaces")).unwrap() {
+        for file in fs::read_dir(entry.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_file() {
+                fs::write(path, b"nothing").unwrap();
+            }
+        }
+    }
+    let error = open(&dir, &clock).err().unwrap().to_string();
+    assert!(error.contains(&*dir.to_string_lossy()), "{error}");
+}
