@@ -24,6 +24,8 @@ use filter::{FieldType, FieldTypes};
 /// Instructions per lead, at most.
 const MOST: u64 = 200_000;
 const CONTRACTS: usize = 1_000;
+/// Told beside it: what ten times as many cost.
+const TEN_TIMES: usize = 10_000;
 const FEW: u64 = 10;
 const MANY: u64 = 210;
 
@@ -152,9 +154,9 @@ fn contract(n: usize, types: &FieldTypes) -> Terms {
     terms
 }
 
-fn run(leads: u64) {
+fn run(contracts: usize, leads: u64) {
     let types = types();
-    let book = Book::new((0..CONTRACTS).map(|n| contract(n, &types)).collect());
+    let book = Book::new((0..contracts).map(|n| contract(n, &types)).collect());
     let sub = [("s1", "fb"), ("s2", "adset-9")];
     let sub = sub.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let context = Context {
@@ -171,18 +173,19 @@ fn run(leads: u64) {
         passed = black_box(screened).passed.len();
     }
     assert!(
-        (CONTRACTS / 4..CONTRACTS * 3 / 4).contains(&passed),
+        (contracts / 4..contracts * 3 / 4).contains(&passed),
         "{passed} passed: not a mixed book"
     );
-    println!("{passed} of {CONTRACTS} contracts pass");
+    println!("{passed} of {contracts} contracts pass");
 }
 
-/// Instructions that this program takes for so many leads.
-fn counted(leads: u64) -> u64 {
+/// Instructions that this program takes for so many contracts and leads.
+fn counted(contracts: usize, leads: u64) -> u64 {
     let own = std::env::current_exe().unwrap();
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(own)
+        .arg(format!("--contracts={contracts}"))
         .arg(format!("--leads={leads}"))
         .output()
         .unwrap_or_else(|error| panic!("valgrind does not run: {error}"));
@@ -196,12 +199,26 @@ fn counted(leads: u64) -> u64 {
         .unwrap()
 }
 
+fn per_lead(contracts: usize) -> u64 {
+    let per_lead = (counted(contracts, MANY) - counted(contracts, FEW)) / (MANY - FEW);
+    println!("{per_lead} instructions per lead, {contracts} contracts");
+    per_lead
+}
+
 fn main() {
-    let leads = std::env::args().find_map(|arg| Some(arg.strip_prefix("--leads=")?.to_owned()));
-    if let Some(leads) = leads {
-        return run(leads.parse().unwrap());
+    let told = |name: &str| {
+        let given = std::env::args().find_map(|arg| Some(arg.strip_prefix(name)?.to_owned()));
+        given.map(|number| number.parse().unwrap())
+    };
+    if let Some(leads) = told("--leads=") {
+        let contracts = told("--contracts=").unwrap_or(CONTRACTS as u64);
+        return run(contracts as usize, leads);
     }
-    let per_lead = (counted(MANY) - counted(FEW)) / (MANY - FEW);
-    println!("{per_lead} instructions per lead, {CONTRACTS} contracts (at most {MOST})");
-    assert!(per_lead <= MOST, "more than {MOST}");
+    let few = per_lead(CONTRACTS);
+    let many = per_lead(TEN_TIMES);
+    println!(
+        "ten times as many contracts: {:.1} times",
+        many as f64 / few as f64
+    );
+    assert!(few <= MOST, "more than {MOST} at {CONTRACTS}");
 }

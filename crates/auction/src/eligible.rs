@@ -139,17 +139,24 @@ pub(crate) fn judge(
             });
         }
     }
-    let states = terms
-        .states
-        .as_ref()
-        .map(|states| states.check(place.state));
-    let zips = terms.zips.as_ref().map(|zips| zips.check(place.zip));
-    for (check, holds) in [(Check::States, states), (Check::Zips, zips)] {
-        ensure(holds != Some(Holds::No), check, ContractReason::Geo)?;
-        if holds == Some(Holds::Unknown) {
+    let mut lies = |check, holds| match holds {
+        Some(Holds::No) => Err(Failed {
+            check,
+            reason: ContractReason::Geo,
+        }),
+        Some(Holds::Unknown) => {
             waits.get_or_insert(check);
+            Ok(())
         }
-    }
+        Some(Holds::Yes) | None => Ok(()),
+    };
+    let states = terms.states.as_ref();
+    lies(
+        Check::States,
+        states.map(|states| states.check(place.state)),
+    )?;
+    let zips = terms.zips.as_ref();
+    lies(Check::Zips, zips.map(|zips| zips.check(place.zip)))?;
     context.consumer.check(terms).map_err(|reason| Failed {
         check: Check::Consumer,
         reason,
