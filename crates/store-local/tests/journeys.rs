@@ -38,12 +38,26 @@ fn id(n: u64) -> Vec<u8> {
     id
 }
 
+/// Minted before the clock's time, at about it, some turns ahead of it, or by somebody else who knows no
+/// time.
+fn minted(n: u64) -> [u8; 24] {
+    let millis = match n % 4 {
+        0 => 1_000 + n,
+        1 => 5_000 + n,
+        2 => 5_000 + n * 300_000,
+        _ => u64::MAX - n,
+    };
+    let mut id = [n as u8; 24];
+    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    id
+}
+
 fn visitor(n: u64) -> VisitorId {
-    VisitorId::from_bytes([n as u8; 24])
+    VisitorId::from_bytes(minted(n))
 }
 
 fn click(n: u64) -> ClickId {
-    ClickId::from_bytes([n as u8; 24])
+    ClickId::from_bytes(minted(n))
 }
 
 impl Script {

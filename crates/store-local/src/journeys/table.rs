@@ -129,13 +129,15 @@ impl Table {
         Ok(found)
     }
 
-    /// A visitor made this click. What waited for it is the visitor's, the first time it is heard of:
-    /// a copy that is left behind is never asked for again.
+    /// A visitor made this click. What waited for it is the visitor's, the first time it is heard of: a
+    /// copy that is left behind is never asked for again. What is told then is told whenever the click
+    /// comes again.
     fn clicked(&mut self, visitor: VisitorId, click: ClickId) -> Result<Vec<Telling>, StoreError> {
         let known = self.whose(click)?;
         self.young.clicks.insert(click, visitor);
         if known.is_some() {
-            return Ok(Vec::new());
+            let (me, limits) = (Identity::Visitor(visitor), self.limits);
+            return Ok(self.node(me)?.absorbed(me, click, limits));
         }
         let (into, from) = (Identity::Visitor(visitor), Identity::Click(click));
         let waited = match self.young.nodes.remove(&from) {
@@ -146,7 +148,7 @@ impl Table {
             return Ok(Vec::new());
         };
         let limits = self.limits;
-        Ok(self.node(into)?.absorb(into, waited, limits))
+        Ok(self.node(into)?.absorb(into, click, waited, limits))
     }
 
     /// What is known of an identity; it is young from now on.
@@ -191,7 +193,7 @@ fn touched_click(entry: &JourneyEntry) -> Option<ClickId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proto::TouchEntry;
+    use proto::{Conversion, TouchEntry};
 
     const VISITOR: Identity = Identity::Visitor(VisitorId::from_bytes([9; 24]));
 
@@ -208,6 +210,45 @@ mod tests {
             ts_us,
             news: News::Event(entry),
         }
+    }
+
+    #[test]
+    fn what_a_click_brings_to_light_is_told_again_when_it_comes_again() {
+        let limits = Limits {
+            entries: 10,
+            visitors: 3,
+            ties: 10,
+        };
+        let (clicked, person) = (touch(1, 10), [7; 16]);
+        let click = Identity::Click(ClickId::from_bytes([1; 24]));
+        let order = JourneyEntry {
+            id: vec![2; 16],
+            ts_us: 20,
+            click_id: vec![1; 24],
+            body: Some(JourneyBody::Conversion(Conversion {
+                txid: "order".to_owned(),
+                ..Conversion::default()
+            })),
+            ..JourneyEntry::default()
+        };
+        let waits = [News::Event(order), News::Person(person)].map(|news| JourneyUpdate {
+            identity: click,
+            ts_us: 20,
+            news,
+        });
+        let mut table = Table::new(limits, Generation::default(), None);
+        let mut told = |updates: Vec<JourneyUpdate>| {
+            let applied = table.apply(updates).unwrap();
+            let said = applied.tellings.into_iter();
+            said.map(|it| (it.to, format!("{:?}", it.what)))
+                .collect::<HashSet<_>>()
+        };
+        told(waits.to_vec());
+        let first = told(vec![clicked.clone()]);
+        assert!(first.iter().any(|(to, _)| *to == Identity::Person(person)));
+        assert!(first.iter().any(|(to, _)| matches!(to, Identity::Key(_))));
+        assert_eq!(told(vec![clicked]), first);
+        assert_eq!(told(vec![touch(3, 30), touch(3, 30)]).len(), 1);
     }
 
     #[test]

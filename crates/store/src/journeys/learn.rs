@@ -51,7 +51,13 @@ impl Node {
     }
 
     /// Takes over what waited under a click that turned out to be this visitor's.
-    pub fn absorb(&mut self, me: Identity, waited: Self, limits: Limits) -> Vec<Telling> {
+    pub fn absorb(
+        &mut self,
+        me: Identity,
+        click: ClickId,
+        waited: Self,
+        limits: Limits,
+    ) -> Vec<Telling> {
         let revision = self.revision.max(waited.revision);
         let ts_us = waited.newest_us;
         let mut tellings = Vec::new();
@@ -65,7 +71,33 @@ impl Node {
             }
             self.ties().lent.extend(ties.lent);
         }
+        let ties = self.ties();
+        if ties.absorbed.len() < limits.ties {
+            ties.absorbed.insert(click);
+        }
         self.revision = revision.saturating_add(1);
+        tellings
+    }
+
+    /// What taking over made it tell, if something had waited under this click: whoever hears of the click
+    /// again may not have been able to pass it on the first time.
+    pub fn absorbed(&mut self, me: Identity, click: ClickId, limits: Limits) -> Vec<Telling> {
+        let Some(ties) = &self.ties else {
+            return Vec::new();
+        };
+        if !ties.absorbed.contains(&click) {
+            return Vec::new();
+        }
+        let persons: Vec<Person> = ties.persons.iter().copied().collect();
+        let waited = self.own.rest().filter(|it| it.click_id == click.as_bytes());
+        let events: Vec<JourneyEntry> = waited.collect();
+        let news =
+            (events.into_iter().map(News::Event)).chain(persons.into_iter().map(News::Person));
+        let ts_us = self.newest_us;
+        let mut tellings = Vec::new();
+        for known in news {
+            tellings.extend(self.learn(me, ts_us, known, limits));
+        }
         tellings
     }
 

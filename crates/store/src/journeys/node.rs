@@ -40,6 +40,8 @@ pub struct Node {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ties {
     pub(super) persons: Set<Person>,
+    /// Clicks under which something had waited: what that made it tell is told again if they come again.
+    pub(super) absorbed: Set<ClickId>,
     pub(super) followers: Set<Identity>,
     pub(super) heard: LiteMap<Identity, Heard>,
     pub(super) claims: LiteMap<ClickId, Place>,

@@ -97,6 +97,11 @@ impl Node {
             entries: self.own.record(),
             capped: self.capped,
             persons: bytes(&ties.persons),
+            absorbed: ties
+                .absorbed
+                .iter()
+                .map(|it| it.as_bytes().to_vec())
+                .collect(),
             followers: ties.followers.iter().map(Identity::record).collect(),
             heard: ties
                 .heard
@@ -154,6 +159,10 @@ impl Node {
             };
             ties.heard
                 .insert(Identity::read(heard.from.as_ref())?, told);
+        }
+        for click in &state.absorbed {
+            ties.absorbed
+                .insert(ClickId::from_bytes(fixed(click, "absorbed")?));
         }
         for claim in state.claims {
             let (place, click) = read_claim(claim)?;
