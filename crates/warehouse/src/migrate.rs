@@ -49,6 +49,25 @@ impl Migration {
 }
 
 impl Warehouse {
+    /// Fails unless its schema has all that this program knows.
+    ///
+    /// # Errors
+    /// ClickHouse does not answer, or nobody has migrated it yet.
+    pub async fn is_migrated(&self) -> Result<(), WarehouseError> {
+        let applied = self.applied().await?;
+        match applied >= SCHEMA_VERSION {
+            true => Ok(()),
+            false => Err(WarehouseError::Mismatch(format!(
+                "the schema is of version {applied}, not {SCHEMA_VERSION}"
+            ))),
+        }
+    }
+
+    async fn applied(&self) -> Result<u32, WarehouseError> {
+        let applied = self.count("SELECT toUInt64(max(version)) FROM schema_migrations");
+        Ok(u32::try_from(applied.await?).unwrap_or(u32::MAX))
+    }
+
     /// Makes the database and brings its schema to [`SCHEMA_VERSION`]; returns how many migrations
     /// that took. Two programs that do so at once do no harm.
     ///
@@ -57,10 +76,7 @@ impl Warehouse {
     pub async fn migrate(&self) -> Result<usize, WarehouseError> {
         self.create_database().await?;
         self.execute(BOOKKEEPING).await?;
-        let applied = self
-            .count("SELECT toUInt64(max(version)) FROM schema_migrations")
-            .await?;
-        let applied = u32::try_from(applied).unwrap_or(u32::MAX);
+        let applied = self.applied().await?;
         if applied > SCHEMA_VERSION {
             return Err(WarehouseError::TooNew {
                 found: applied,

@@ -1,6 +1,6 @@
 //! Whether ClickHouse answers: asked all the time, because the worker asks only when it has rows.
 //!
-//! A service that has not heard of it yet is not ready: its tables may be of another version. One that
+//! A service that has not seen its tables yet is not ready: they may be of another version. One that
 //! has goes on when it is away, as auctions and clicks do not need it; readiness says so, and since when.
 
 use std::sync::Arc;
@@ -26,7 +26,14 @@ pub(super) async fn watch(
     end: CancellationToken,
 ) {
     loop {
-        let asked = tokio::time::timeout(PATIENCE, warehouse.ping());
+        let first = matches!(*standing.borrow(), Standing::Missing { .. });
+        let asked = async {
+            match first {
+                true => warehouse.is_migrated().await,
+                false => warehouse.ping().await,
+            }
+        };
+        let asked = tokio::time::timeout(PATIENCE, asked);
         let answered = tokio::select! {
             () = end.cancelled() => return,
             answered = asked => answered,
