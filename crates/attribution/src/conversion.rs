@@ -110,7 +110,7 @@ pub struct Conversion {
     pub repeat: bool,
     /// How often it was restated.
     pub restated: u32,
-    /// What it was, from its first report to what it is now: the last [`VERSIONS`] of them.
+    /// What it was, from its first report to what it is now: the last `VERSIONS` of them.
     pub versions: Vec<Version>,
 }
 
