@@ -22,15 +22,11 @@ use crate::conversion::{Door, Said};
 use crate::fields::{Fields, Pairs};
 use crate::head::{Desk, Head};
 use crate::members::Members;
-use crate::params::{AD_IDS, SUB_IDS};
-use crate::scrub::{host_and_path, scrub};
+use crate::params::{ad_id, sub_id};
+use crate::scrub::{SUB_BYTES, TEXT_BYTES, host_and_path, scrub};
 use crate::seen::Flags;
 use crate::{address, phones};
 
-/// Longest sub id that is recorded; longer ones are cut.
-const SUB_BYTES: usize = 256;
-/// Longest ad click id and utm value that is recorded.
-const TEXT_BYTES: usize = 512;
 /// Longest URL and user agent that is read.
 const URL_BYTES: usize = 8192;
 /// Members of every event.
@@ -155,12 +151,12 @@ impl Kind {
                 let sub = name.strip_prefix("sub/").unwrap_or(name);
                 name == "link"
                     || device.contains(&name)
-                    || AD_IDS.contains(&name)
-                    || SUB_IDS.contains(&sub)
+                    || ad_id(name).is_some()
+                    || sub_id(sub).is_some()
             }
             Self::Visit => {
                 let own = ["page", "click_id"].contains(&name);
-                own || device.contains(&name) || AD_IDS.contains(&name) || UTM.contains(&name)
+                own || device.contains(&name) || ad_id(name).is_some() || UTM.contains(&name)
             }
             Self::Conversion | Self::Reversal => [
                 "click_id", "goal", "txid", "amount", "currency", "status", "parent",
@@ -347,8 +343,7 @@ fn touch(
         offer: link.offer.as_str().to_owned(),
         campaign: link.campaign.as_str().to_owned(),
         sub: gathered(pairs, context, SUB_BYTES, |name| {
-            let sub = name.strip_prefix("sub/").unwrap_or(name);
-            SUB_IDS.contains(&sub).then_some(sub)
+            sub_id(name.strip_prefix("sub/").unwrap_or(name))
         }),
         ad_ids: ad_ids(pairs, context),
         landing: String::new(),
@@ -472,7 +467,7 @@ fn device(fields: &mut Fields<'_>, context: &Context<'_>) -> Device {
 
 fn ad_ids(pairs: &Pairs<'_>, context: &Context<'_>) -> BTreeMap<String, String> {
     gathered(pairs, context, TEXT_BYTES, |name| {
-        AD_IDS.contains(&name).then_some(name)
+        ad_id(name).and(Some(name))
     })
 }
 

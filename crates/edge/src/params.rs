@@ -8,7 +8,7 @@ use httpd::Request;
 const MOST: usize = 64;
 
 /// Ad click ids that are recorded.
-pub(crate) const AD_IDS: [&str; 8] = [
+const AD_IDS: [&str; 8] = [
     "gclid", "gbraid", "wbraid", "fbclid", "fbc", "fbp", "ttclid", "msclkid",
 ];
 

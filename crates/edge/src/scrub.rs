@@ -8,6 +8,10 @@ use std::borrow::Cow;
 use data_encoding::HEXLOWER;
 use store::Sealer;
 
+/// Longest sub id that is recorded; longer ones are cut.
+pub(crate) const SUB_BYTES: usize = 256;
+/// Longest ad click id and utm value that is recorded.
+pub(crate) const TEXT_BYTES: usize = 512;
 /// Longest URL that is recorded.
 const URL_BYTES: usize = 512;
 

@@ -12,12 +12,8 @@ use store::Sealer;
 use crate::address;
 use crate::agent::Agent;
 use crate::params::{Params, ad_id, sub_id};
-use crate::scrub::{host_and_path, scrub};
+use crate::scrub::{SUB_BYTES, TEXT_BYTES, host_and_path, scrub};
 
-/// Longest sub id that is recorded.
-const SUB_BYTES: usize = 256;
-/// Longest ad click id that is recorded.
-const TEXT_BYTES: usize = 512;
 /// Browsers that fetch ahead say so in one of these.
 const PURPOSES: [HeaderName; 3] = [
     HeaderName::from_static("sec-purpose"),

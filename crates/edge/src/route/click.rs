@@ -52,13 +52,8 @@ pub(super) async fn call<B: Backend>(edge: &Edge<B>, request: &Request) -> Reply
         ..seen.touch(link)
     };
     let logged = append::touch(edge, &visitor, &touch).await;
-    match &logged {
-        Ok(()) if seen.is_flagged() => edge.clicks.flagged.one(),
-        Ok(()) => edge.clicks.logged.one(),
-        Err(error) => {
-            tracing::warn!(%error, "a click was not recorded");
-            edge.clicks.unlogged.one();
-        }
+    if let Err(error) = &logged {
+        tracing::warn!(%error, "a click was not recorded");
     }
     let destination = expand(
         &link.destination,
@@ -79,6 +74,11 @@ pub(super) async fn call<B: Backend>(edge: &Edge<B>, request: &Request) -> Reply
     let Ok(location) = HeaderValue::try_from(destination) else {
         return fall(Reason::Unsendable, Some(link));
     };
+    match logged {
+        Ok(()) if seen.is_flagged() => edge.clicks.flagged.one(),
+        Ok(()) => edge.clicks.logged.one(),
+        Err(_) => edge.clicks.unlogged.one(),
+    }
     let reply =
         Reply::redirect(location).header(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match visitor::cookie(&visitor, request.scheme()) {
