@@ -9,6 +9,7 @@
 mod work;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -202,14 +203,8 @@ async fn a_lead_that_ended_minutes_ago_takes_no_memory() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
-    let options = LocalOptions {
-        // So that little of what is on disk is in memory beside.
-        cold_buffer_bytes: 64 << 10,
-        cold_cache_bytes: 64 << 10,
-        ..LocalOptions::in_dir(dir.path())
-    };
     let world = World {
-        store: Local::open(options, clock.port()).unwrap(),
+        store: Local::open(all_but_cold(dir.path()), clock.port()).unwrap(),
         entropy: SeededEntropy::new(5),
         clock,
     };
@@ -227,6 +222,15 @@ async fn a_lead_that_ended_minutes_ago_takes_no_memory() {
     let each = after.saturating_sub(before) / (3 * SOME);
     println!("{each} bytes for each lead of the archive");
     assert!(each <= MOST_OF_THE_ARCHIVE, "{each} bytes for each lead");
+}
+
+/// So that little of what is on disk is in memory beside.
+fn all_but_cold(dir: &Path) -> LocalOptions {
+    LocalOptions {
+        cold_buffer_bytes: 64 << 10,
+        cold_cache_bytes: 64 << 10,
+        ..LocalOptions::in_dir(dir)
+    }
 }
 
 /// A visitor with so many clicks.
@@ -279,13 +283,7 @@ async fn a_visitor_who_has_not_been_seen_lately_takes_no_memory() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let dir = tempfile::tempdir().unwrap();
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
-    let options = LocalOptions {
-        // So that little of what is on disk is in memory beside.
-        cold_buffer_bytes: 64 << 10,
-        cold_cache_bytes: 64 << 10,
-        ..LocalOptions::in_dir(dir.path())
-    };
-    let store = Local::open(options, clock.port()).unwrap();
+    let store = Local::open(all_but_cold(dir.path()), clock.port()).unwrap();
     let entropy = SeededEntropy::new(5);
     // The least of some generations as large as each other: the disk is being tidied beside.
     let least = async || {
