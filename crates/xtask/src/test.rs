@@ -49,10 +49,12 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
     let mut presence = Presence::Complete;
     let mut curl = Presence::Complete;
     let mut browser = Presence::Complete;
+    let mut redis = Presence::Complete;
     phases.run("tools", || {
         presence = engine::prepare()?;
         curl = tools::ensure(&[tools::CURL])?;
         browser = tools::ensure_browser()?;
+        redis = tools::ensure_redis()?;
         Ok(())
     })?;
     if matches!(curl, Presence::Lacking) {
@@ -65,6 +67,12 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
         phases.skip(
             "browser",
             "chromium is missing: the tag's test skips itself",
+        )?;
+    }
+    if matches!(redis, Presence::Lacking) {
+        phases.skip(
+            "redis",
+            "redis-server is missing: the tests of the shared state skip themselves",
         )?;
     }
     phases.run("tidy", || tidy::check(&workspace))?;

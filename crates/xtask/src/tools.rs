@@ -2,7 +2,8 @@
 //!
 //! The shipped binary never calls a package manager; this command does, and only as root on Debian.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -35,6 +36,13 @@ const CHROMIUM: Tool = Tool {
     program: "chromium",
     package: "chromium",
     needed_for: "the test of the tag in a real browser",
+};
+
+/// Holds the shared state of several nodes: its tests start servers of their own.
+const REDIS: Tool = Tool {
+    program: "redis-server",
+    package: "redis-server",
+    needed_for: "the tests of the cluster's shared state",
 };
 
 /// Makes a Debian root folder from nothing.
@@ -79,7 +87,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<Presence> {
     apt_get(&["update", "-q"])?;
     let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
     install.extend(packages);
-    apt_get(&install)?;
+    without_services(|| apt_get(&install))?;
     Ok(Presence::Complete)
 }
 
@@ -88,6 +96,14 @@ pub(crate) fn ensure_browser() -> Result<Presence> {
     match named_by("GAVEL_TEST_CHROMIUM")? {
         Some(_) => Ok(Presence::Complete),
         None => ensure(&[CHROMIUM]),
+    }
+}
+
+/// Makes sure that there is a Redis to start: the caller's own, or Debian's.
+pub(crate) fn ensure_redis() -> Result<Presence> {
+    match named_by("GAVEL_TEST_REDIS")? {
+        Some(_) => Ok(Presence::Complete),
+        None => ensure(&[REDIS]),
     }
 }
 
@@ -108,6 +124,23 @@ pub(crate) fn named_by(variable: &str) -> Result<Option<PathBuf>> {
 /// Whether we run as root: the kernel gives `/proc/self` to the effective user.
 pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Debian asks this program whether a package may start its service.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs without starting any service: a test starts servers of its own. A policy that the machine has
+/// already stays as it is.
+fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let policy = Path::new(POLICY);
+    if policy.exists() {
+        return install();
+    }
+    std::fs::write(policy, "#!/bin/sh\nexit 101\n")?;
+    std::fs::set_permissions(policy, Permissions::from_mode(0o755))?;
+    let installed = install();
+    std::fs::remove_file(policy)?;
+    installed
 }
 
 /// Its hundreds of lines are shown only where it fails.

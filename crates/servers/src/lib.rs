@@ -1,0 +1,15 @@
+//! Real servers as child processes of a test, a demo or a fault run: started on a free port of this
+//! machine with a folder of their own, killed, stopped and started again as a fault wants it.
+//!
+//! A server never outlives who started it, however that one ends ([`Child`]).
+#![forbid(unsafe_code)]
+
+mod child;
+mod part;
+mod port;
+mod redis;
+
+pub use child::Child;
+pub use part::{Part, REDIS};
+pub use port::free_port;
+pub use redis::Redis;
