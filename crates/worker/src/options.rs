@@ -22,7 +22,7 @@ pub struct Options {
     pub settle_every: Duration,
     /// How far apart the tables are looked at for what was inserted.
     pub audit_every: Duration,
-    /// How long to wait for a record before looking at the clock.
+    /// How long to wait for a record before looking at the clock; so often the lag is told, too.
     pub idle: Duration,
     /// How often time gets to end leads whose router is silent.
     pub overdue_every: Duration,

@@ -1,5 +1,5 @@
-//! Three loops beside each other: one advances leads as soon as their records are there, one fills
-//! the tables, and one audits them. ClickHouse may be away; leads go on.
+//! Loops beside each other: one advances leads as soon as their records are there, one fills the
+//! tables, one audits them, and one says how far behind they are. ClickHouse may be away; leads go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,10 +67,11 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             longest_pause: self.options.longest_pause,
         };
         // A stop takes effect where nothing is half done: between batches, and in pauses.
-        let (Err(Stopped), Err(Stopped), Err(Stopped)) = tokio::join!(
+        let (Err(Stopped), Err(Stopped), Err(Stopped), Err(Stopped)) = tokio::join!(
             self.advance_leads(&patience),
             self.fill_tables(&patience),
             self.audit_tables(&patience),
+            self.watch_lag(&patience),
         );
     }
 
@@ -173,10 +174,25 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 reading.commit().await;
                 next_settled = self.clock.mono().plus(self.options.settle_every);
             }
-            if let Some(lag) = self.progress.lag(self.backend.log()) {
-                self.metrics
-                    .set(WORKER_LAG, [], i64::try_from(lag).unwrap_or(i64::MAX));
+            self.tell_lag();
+        }
+    }
+
+    /// Whatever the other loops wait for, the log grows meanwhile.
+    async fn watch_lag(&self, patience: &Patience) -> Result<Never, Stopped> {
+        loop {
+            self.tell_lag();
+            tokio::select! {
+                () = patience.shutdown.cancelled() => return Err(Stopped),
+                () = tokio::time::sleep(self.options.idle) => {}
             }
+        }
+    }
+
+    fn tell_lag(&self) {
+        if let Some(lag) = self.progress.lag(self.backend.log()) {
+            let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+            self.metrics.set(WORKER_LAG, [], lag);
         }
     }
 

@@ -17,7 +17,7 @@ use proto::{
     PingRow, Posting, Quoted, Received, Refused, Settled, Waterfall,
 };
 use store::{Backend as _, Caps as _, Claims as _, Topic};
-use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
+use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED, WORKER_LAG};
 use warehouse::Table;
 use world::{Fate, World};
 
@@ -410,6 +410,22 @@ async fn leads_go_on_while_clickhouse_is_away() {
         })
         .await;
     assert_eq!(world.tables.of("leads"), Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test]
+async fn the_lag_grows_while_an_insert_hangs() {
+    let world = World::new(start(), 100);
+    world.tables.plan([Fate::Hang]);
+    world.event(&click(1)).await;
+    world
+        .until(async |world| {
+            let lag = world.metrics.gauged(WORKER_LAG, []);
+            if lag == 1 {
+                world.event(&click(2)).await;
+            }
+            lag > 1
+        })
+        .await;
 }
 
 /// Rows missing by table, where any are.

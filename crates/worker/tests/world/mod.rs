@@ -59,6 +59,8 @@ pub(crate) enum Fate {
     Swallow,
     /// Everything is written, and the answer is lost.
     LoseAnswer,
+    /// Nothing is written, and no answer ever comes.
+    Hang,
     /// Everything is written, and the process dies.
     Die,
     /// Half of it is written, and the process dies.
@@ -149,6 +151,7 @@ impl Tables {
             }
             Fate::Refuse => return lost(),
             Fate::Swallow => {}
+            Fate::Hang => std::future::pending().await,
             Fate::LoseAnswer => {
                 self.write(batch, usize::MAX);
                 return lost();
