@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod kafka;
 mod part;
 mod port;
 mod redis;
 
 pub use child::Child;
-pub use part::{Part, REDIS};
+pub use kafka::Kafka;
+pub use part::{KAFKA, Part, REDIS};
 pub use port::free_port;
 pub use redis::Redis;

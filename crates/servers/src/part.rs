@@ -5,6 +5,8 @@ use std::path::PathBuf;
 /// A program, or a folder, that a test needs from the machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
+    /// What it is, for a person.
+    pub name: &'static str,
     /// The environment's name for it.
     pub variable: &'static str,
     /// The program's name on the `PATH`; none for what only the variable can name.
@@ -13,8 +15,16 @@ pub struct Part {
 
 /// Redis.
 pub const REDIS: Part = Part {
+    name: "redis-server",
     variable: "GAVEL_TEST_REDIS",
     program: Some("redis-server"),
+};
+
+/// The folder of the Kafka broker's jars.
+pub const KAFKA: Part = Part {
+    name: "a folder with the jars of a Kafka broker",
+    variable: "GAVEL_TEST_KAFKA",
+    program: None,
 };
 
 impl Part {
@@ -37,14 +47,11 @@ impl Part {
             programs.find(|program| program.is_file())
         });
         if found.is_none() {
-            let name = self.program.unwrap_or("a part");
+            let Self { name, variable, .. } = self;
             if std::env::var_os("CI").is_some() {
-                panic!("{name} must be there in CI; {} may name it", self.variable);
+                panic!("{name} must be there in CI; {variable} may name it");
             }
-            eprintln!(
-                "SKIPPED: {name} is missing, and {} names none",
-                self.variable
-            );
+            eprintln!("SKIPPED: {name} is missing, and {variable} names none");
         }
         found
     }

@@ -12,6 +12,7 @@ mod clean_room;
 mod demo;
 mod engine;
 mod fuzz;
+mod kafka;
 mod leftovers;
 mod loadtest;
 mod mutants;

@@ -10,7 +10,7 @@ use crate::leftovers::Leftovers;
 use crate::phases::Phases;
 use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
-use crate::{chaos, engine, fuzz, process, tidy};
+use crate::{chaos, engine, fuzz, kafka, process, tidy};
 
 /// Rounds of the chaos runs that every change goes through, on each catalog; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
@@ -50,11 +50,13 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
     let mut curl = Presence::Complete;
     let mut browser = Presence::Complete;
     let mut redis = Presence::Complete;
+    let mut broker = None;
     phases.run("tools", || {
         presence = engine::prepare()?;
         curl = tools::ensure(&[tools::CURL])?;
         browser = tools::ensure_browser()?;
         redis = tools::ensure_redis()?;
+        broker = kafka::ensure(root)?;
         Ok(())
     })?;
     if matches!(curl, Presence::Lacking) {
@@ -75,6 +77,12 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
             "redis-server is missing: the tests of the shared state skip themselves",
         )?;
     }
+    if broker.is_none() {
+        phases.skip(
+            "kafka",
+            "Java or Maven is missing: the tests of the log on Kafka skip themselves",
+        )?;
+    }
     phases.run("tidy", || tidy::check(&workspace))?;
     phases.run("clippy", || {
         cargo("clippy --workspace --all-targets -- -D warnings")
@@ -93,7 +101,7 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
         }
         (Err(_), Presence::Complete) => return engine,
     }
-    what_runs(args, phases, &workspace, engine.is_ok())?;
+    what_runs(args, phases, &workspace, engine.is_ok(), broker.as_deref())?;
     phases.run("fuzz", || fuzz::drive(&workspace, FUZZ_SECONDS, &[]))?;
     phases.run("docs", || {
         let mut doc = uniform(root, "doc --workspace --no-deps --document-private-items");
@@ -102,11 +110,20 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
 }
 
 /// The phases that start processes of ours, and the look for those that were left behind.
-fn what_runs(args: &Args, phases: &mut Phases, workspace: &Workspace, engine: bool) -> Result<()> {
+fn what_runs(
+    args: &Args,
+    phases: &mut Phases,
+    workspace: &Workspace,
+    engine: bool,
+    broker: Option<&Path>,
+) -> Result<()> {
     let leftovers = Leftovers::watch(workspace.target());
     let mut result = phases.run("tests", || {
         println!("property tests draw from seed {}", args.seed);
         let mut tests = uniform(workspace.root(), "test --workspace --no-fail-fast");
+        if let Some(jars) = broker {
+            tests.env(kafka::OWN, jars);
+        }
         process::run(tests.env("PROPTEST_RNG_SEED", args.seed.to_string()))
     });
     if result.is_ok() && engine {

@@ -1,0 +1,177 @@
+//! A Kafka broker with a folder of its own, on 127.0.0.1: one node of Apache's, its own controller.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::{Child, free_port};
+
+/// How long it may take until it answers: two Java programs start, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long one question may take.
+const ANSWER: Duration = Duration::from_secs(1);
+/// The cluster's id: any 16 bytes, in the alphabet of URLs.
+const CLUSTER: &str = "Z2F2ZWwtdGVzdC1icm9rZQ";
+/// "Which versions do you speak?", with the number 7 to know its answer by, from a client without a name.
+const VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
+
+/// A Kafka broker; killed when dropped.
+#[derive(Debug)]
+pub struct Kafka {
+    command: Command,
+    output: PathBuf,
+    addr: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Kafka {
+    /// Starts the broker whose jars are in `jars` with its files in `dir`, which is made if it is not
+    /// there, and waits until it answers.
+    ///
+    /// # Errors
+    /// There is no Java, or it cannot be started, or does not answer.
+    pub fn start(jars: &Path, dir: &Path, port: Option<u16>) -> io::Result<Self> {
+        Self::start_with(jars, dir, port, "")
+    }
+
+    /// As [`Kafka::start`], with these lines of settings behind our own.
+    ///
+    /// # Errors
+    /// There is no Java, or it cannot be started, or does not answer.
+    pub fn start_with(
+        jars: &Path,
+        dir: &Path,
+        port: Option<u16>,
+        settings: &str,
+    ) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let port = port.map_or_else(free_port, Ok)?;
+        let (file, output) = (dir.join("broker.properties"), dir.join("output"));
+        fs::write(
+            &file,
+            format!("{}{settings}\n", ours(dir, port, free_port()?)),
+        )?;
+        let java = || {
+            let mut java = Command::new(java());
+            java.arg("-cp").arg(jars.join("*")).current_dir(dir);
+            java
+        };
+        if !dir.join("data/meta.properties").exists() {
+            let mut format = java();
+            format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"]);
+            let formatted = format.arg(&file).stdin(Stdio::null()).output()?;
+            if !formatted.status.success() {
+                let said = String::from_utf8_lossy(&formatted.stderr).into_owned();
+                return Err(io::Error::other(format!("cannot lay out a folder: {said}")));
+            }
+        }
+        let mut command = java();
+        command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        command.arg("kafka.Kafka").arg(&file);
+        let mut kafka = Self {
+            command,
+            output,
+            addr: SocketAddr::from(([127, 0, 0, 1], port)),
+            child: None,
+        };
+        kafka.start_again()?;
+        Ok(kafka)
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Ends it as `kill -9` does; its files are as it left them.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.take().map_or(Ok(()), Child::kill)
+    }
+
+    /// Stops it where it is: connections stay open, and nobody answers.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn stop(&self) -> io::Result<()> {
+        self.running()?.stop()
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn go_on(&self) -> io::Result<()> {
+        self.running()?.go_on()
+    }
+
+    /// Starts it again with the same ports and folder after it was killed, and waits until it answers.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not answer.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.kill()?;
+        let child = Child::start(&self.command, &self.output)?;
+        child.wait_until(PATIENCE, &self.output, || answers(self.addr).is_ok())?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn running(&self) -> io::Result<&Child> {
+        let child = self.child.as_ref();
+        child.ok_or_else(|| io::Error::other("the broker does not run"))
+    }
+}
+
+/// `JAVA_HOME`'s, else the one of the `PATH`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for tests and commands alone, which learn from the environment"
+)]
+fn java() -> PathBuf {
+    let home = std::env::var_os("JAVA_HOME").map(PathBuf::from);
+    home.map_or_else(|| PathBuf::from("java"), |home| home.join("bin/java"))
+}
+
+/// One replica of everything, no waits for others, and a session short enough to come back in seconds
+/// after it was killed: the controller waits for the old one to end.
+fn ours(dir: &Path, port: u16, controller: u16) -> String {
+    let data = dir.join("data");
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+",
+        data = data.display()
+    )
+}
+
+/// Whether it answers: it does so only once the controller has let it in.
+fn answers(addr: SocketAddr) -> io::Result<()> {
+    let mut connection = TcpStream::connect_timeout(&addr, ANSWER)?;
+    connection.set_read_timeout(Some(ANSWER))?;
+    connection.write_all(&VERSIONS)?;
+    let mut answer = [0; 10];
+    connection.read_exact(&mut answer)?;
+    match answer {
+        [_, _, _, _, 0, 0, 0, 7, 0, 0] => Ok(()),
+        _ => Err(io::Error::other("it does not speak yet")),
+    }
+}
