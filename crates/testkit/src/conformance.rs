@@ -43,68 +43,96 @@ pub trait Harness {
 pub const SOON: Duration = Duration::from_secs(20);
 
 /// One test per promise: `testkit::conformance!(fresh().await)`, where the expression makes a
-/// [`Harness`] on an empty store.
+/// [`Harness`] on an empty store; `testkit::conformance!(caps: fresh().await)` for those of one port.
 #[macro_export]
 macro_rules! conformance {
-    ($harness:expr) => {
-        $crate::conformance!(@cases $harness;
-            log: order_holds_per_key_and_producer,
-            log: what_was_acknowledged_survives,
-            log: what_was_not_committed_is_delivered_again,
-            log: a_commit_is_where_the_group_goes_on,
-            log: groups_do_not_see_each_other,
-            log: a_consumer_waits_for_what_comes,
-            log: an_empty_wait_ends,
-            claims: a_key_is_claimed_once,
-            claims: another_body_is_a_conflict,
-            claims: a_quote_is_used_once,
-            claims: many_requests_with_one_key_are_one_lead,
-            claims: a_lapsed_admission_is_taken_over_under_its_id,
-            claims: a_posting_is_never_taken_over,
-            claims: closing_and_posting_exclude_each_other,
-            claims: a_withdrawn_admission_leaves_nothing,
-            claims: an_answer_is_replayed_byte_for_byte,
-            claims: an_answer_after_a_settlement_is_not_kept,
-            claims: a_ping_is_replayed_byte_for_byte,
-            claims: folding_twice_changes_once,
-            claims: open_leads_are_listed_oldest_first,
-            claims: pending_and_abandoned_legs_survive,
-            claims: who_waits_is_woken,
-            claims: a_wait_for_nothing_ends,
-            claims: claims_survive,
-            claims: a_killed_router_loses_its_lease,
-            consumers: one_lead_of_a_consumer_is_in_flight,
-            consumers: a_duplicate_holds_its_key_and_no_consumer,
-            consumers: a_consumer_is_let_go_with_its_claim,
-            consumers: consumers_survive,
-            caps: a_hold_takes_all_counters_or_none,
-            caps: a_full_cap_is_named,
-            caps: asking_twice_is_asking_once,
-            caps: a_hold_expires,
-            caps: a_pin_does_not,
-            caps: an_expired_hold_cannot_be_pinned,
-            caps: a_release_gives_everything_back,
-            caps: the_last_settlement_counts_once,
-            caps: a_settlement_may_come_first,
-            caps: a_wrong_clock_gets_no_hold,
-            caps: a_post_that_left_uses_up_what_counts_posts,
-            caps: money_is_counted_to_the_micro,
-            caps: what_is_used_survives,
-            caps: racing_holds_fill_a_cap_to_the_unit,
-            caps: pins_and_commits_survive,
-            journeys: any_order_ends_in_the_same_journey,
-            journeys: equal_revisions_are_equal_journeys,
-            journeys: batching_does_not_matter,
-            journeys: a_conversion_waits_for_its_click,
-            journeys: a_person_joins_its_visitors_until_they_are_too_many,
-            journeys: an_order_finds_its_visitor_and_then_its_click,
-            journeys: journeys_survive,
-            vault: a_key_is_kept_until_it_is_erased,
-            vault: racing_puts_are_all_kept,
-            vault: keys_survive_and_erased_ones_do_not,
+    (log: $harness:expr) => {
+        $crate::conformance!(@cases log, $harness;
+            order_holds_per_key_and_producer,
+            what_was_acknowledged_survives,
+            what_was_not_committed_is_delivered_again,
+            a_commit_is_where_the_group_goes_on,
+            groups_do_not_see_each_other,
+            a_consumer_waits_for_what_comes,
+            an_empty_wait_ends,
         );
     };
-    (@cases $harness:expr; $($group:ident: $case:ident),* $(,)?) => {$(
+    (claims: $harness:expr) => {
+        $crate::conformance!(@cases claims, $harness;
+            a_key_is_claimed_once,
+            another_body_is_a_conflict,
+            a_quote_is_used_once,
+            many_requests_with_one_key_are_one_lead,
+            a_lapsed_admission_is_taken_over_under_its_id,
+            a_posting_is_never_taken_over,
+            closing_and_posting_exclude_each_other,
+            a_withdrawn_admission_leaves_nothing,
+            an_answer_is_replayed_byte_for_byte,
+            an_answer_after_a_settlement_is_not_kept,
+            a_ping_is_replayed_byte_for_byte,
+            folding_twice_changes_once,
+            open_leads_are_listed_oldest_first,
+            pending_and_abandoned_legs_survive,
+            who_waits_is_woken,
+            a_wait_for_nothing_ends,
+            claims_survive,
+            a_killed_router_loses_its_lease,
+        );
+    };
+    (consumers: $harness:expr) => {
+        $crate::conformance!(@cases consumers, $harness;
+            one_lead_of_a_consumer_is_in_flight,
+            a_duplicate_holds_its_key_and_no_consumer,
+            a_consumer_is_let_go_with_its_claim,
+            consumers_survive,
+        );
+    };
+    (caps: $harness:expr) => {
+        $crate::conformance!(@cases caps, $harness;
+            a_hold_takes_all_counters_or_none,
+            a_full_cap_is_named,
+            asking_twice_is_asking_once,
+            a_hold_expires,
+            a_pin_does_not,
+            an_expired_hold_cannot_be_pinned,
+            a_release_gives_everything_back,
+            the_last_settlement_counts_once,
+            a_settlement_may_come_first,
+            a_wrong_clock_gets_no_hold,
+            a_post_that_left_uses_up_what_counts_posts,
+            money_is_counted_to_the_micro,
+            what_is_used_survives,
+            racing_holds_fill_a_cap_to_the_unit,
+            pins_and_commits_survive,
+        );
+    };
+    (journeys: $harness:expr) => {
+        $crate::conformance!(@cases journeys, $harness;
+            any_order_ends_in_the_same_journey,
+            equal_revisions_are_equal_journeys,
+            batching_does_not_matter,
+            a_conversion_waits_for_its_click,
+            a_person_joins_its_visitors_until_they_are_too_many,
+            an_order_finds_its_visitor_and_then_its_click,
+            journeys_survive,
+        );
+    };
+    (vault: $harness:expr) => {
+        $crate::conformance!(@cases vault, $harness;
+            a_key_is_kept_until_it_is_erased,
+            racing_puts_are_all_kept,
+            keys_survive_and_erased_ones_do_not,
+        );
+    };
+    ($harness:expr) => {
+        $crate::conformance!(log: $harness);
+        $crate::conformance!(claims: $harness);
+        $crate::conformance!(consumers: $harness);
+        $crate::conformance!(caps: $harness);
+        $crate::conformance!(journeys: $harness);
+        $crate::conformance!(vault: $harness);
+    };
+    (@cases $group:ident, $harness:expr; $($case:ident),* $(,)?) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             $crate::conformance::$group::$case(&mut $harness).await;

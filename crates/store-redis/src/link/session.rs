@@ -1,0 +1,79 @@
+//! A connection to a server that was looked at, and the epoch that was found there.
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
+use store::StoreError;
+
+use crate::Ahead;
+use crate::script::Script;
+
+/// One connection, for one epoch.
+pub(crate) struct Session {
+    connection: MultiplexedConnection,
+    epoch: String,
+    prefix: String,
+    ahead: Ahead,
+}
+
+impl Session {
+    pub(super) fn new(
+        connection: MultiplexedConnection,
+        epoch: String,
+        prefix: String,
+        ahead: Ahead,
+    ) -> Self {
+        Self {
+            connection,
+            epoch,
+            prefix,
+            ahead,
+        }
+    }
+
+    /// Calls a script with what `arguments` adds.
+    pub(crate) async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        arguments: impl Fn(&mut Cmd),
+    ) -> Result<T, RedisError> {
+        let mut command = Cmd::new();
+        command.arg("EVALSHA").arg(&script.hash).arg(1);
+        command.arg(script.space.epoch(&self.prefix));
+        command.arg(&self.epoch).arg(self.ahead.micros());
+        arguments(&mut command);
+        command.query_async(&mut self.connection.clone()).await
+    }
+}
+
+/// What an error speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The server, or the way to it: it has to be looked at, and the call may be repeated.
+    Server,
+    /// The server's means, for now.
+    Now,
+    /// What was asked, or what is kept there.
+    Call,
+}
+
+impl Blame {
+    pub(crate) fn of(error: &RedisError) -> Self {
+        use ServerErrorKind::{BusyLoading, MasterDown, NoScript, ReadOnly, ResponseError};
+        match error.kind() {
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Call,
+            ErrorKind::Server(ResponseError) => Self::Call,
+            ErrorKind::Server(NoScript | ReadOnly | BusyLoading | MasterDown) => Self::Server,
+            ErrorKind::Extension if error.code() == Some("EPOCH") => Self::Server,
+            ErrorKind::Extension | ErrorKind::Server(_) => Self::Now,
+            _ => Self::Server,
+        }
+    }
+
+    /// What the caller is told.
+    pub(crate) fn of_a_call(self, error: &RedisError) -> StoreError {
+        match self {
+            Self::Call => StoreError::Corrupt(error.to_string()),
+            Self::Server | Self::Now => StoreError::Unavailable(error.to_string()),
+        }
+    }
+}

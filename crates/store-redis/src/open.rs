@@ -1,0 +1,56 @@
+//! One node's way to the shared state.
+
+use redis::RedisError;
+
+use crate::link::{Health, Link};
+use crate::{RedisCaps, RedisOptions};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address is none.
+    #[error("the address of Redis cannot be read: {0}")]
+    Address(#[from] RedisError),
+    /// It cannot be reached, or must not be used as it is set up.
+    #[error("{0}")]
+    Away(String),
+}
+
+/// The state that nodes share. Cloning shares the connection: a role that must not wait behind another's
+/// calls opens one of its own.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    link: Link,
+    caps: RedisCaps,
+}
+
+impl Redis {
+    /// Connects, and looks at the server. One that is lost is no error: it waits to be made again.
+    ///
+    /// # Errors
+    /// The address is none, nobody answers there, or a server that must not be used.
+    pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
+        let link = Link::new(options)?;
+        if let Health::Away(why) = link.known().await {
+            return Err(OpenError::Away(why));
+        }
+        Ok(Self {
+            caps: RedisCaps::new(link.clone()),
+            link,
+        })
+    }
+
+    /// How the store stands.
+    pub fn health(&self) -> Health {
+        self.link.health()
+    }
+
+    /// Caps.
+    pub fn caps(&self) -> &RedisCaps {
+        &self.caps
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+}

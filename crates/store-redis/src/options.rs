@@ -1,0 +1,44 @@
+//! What one node has to know of the Redis it shares with the others.
+
+use std::time::Duration;
+
+use crate::Ahead;
+
+/// Where Redis is, and how long it is waited for.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// `redis://[user:password@]host:port[/database]`.
+    pub url: String,
+    /// What every key begins with: two deployments with different ones may share a server.
+    pub prefix: String,
+    /// This process, and no other one before or beside it.
+    pub instance: String,
+    /// Partitions of the log's topics.
+    pub partitions: u16,
+    /// How long a connection may take to be made.
+    pub connect_within: Duration,
+    /// How long a call may take, with all it needs: what comes later is not waited for.
+    pub answer_within: Duration,
+    /// Calls on their way at once; one more waits, within its time.
+    pub calls: usize,
+    /// How many may wait for news of a lead at once; one more is answered at once.
+    pub waiters: usize,
+    /// The store's time; a test lets it pass.
+    pub ahead: Ahead,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            url: "redis://127.0.0.1:6379".to_owned(),
+            prefix: "gavel".to_owned(),
+            instance: "1".to_owned(),
+            partitions: 4,
+            connect_within: Duration::from_secs(1),
+            answer_within: Duration::from_secs(1),
+            calls: 1024,
+            waiters: 10_000,
+            ahead: Ahead::default(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! State is made again from the log, by one node, while the others wait.
+//!
+//! The node takes a lock, then writes a word of its own where the epoch is: from there on nobody's calls
+//! are answered but its own, also not those of a node that did the same and was taken for dead. At the end
+//! a new epoch begins: its number is the time, and it names the server's process.
+
+use std::time::Duration;
+
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+use store::StoreError;
+
+use crate::link::{Blame, Refused, load, run_id};
+use crate::names::Space;
+use crate::open::Redis;
+
+/// How long the lock of a node that died keeps others away.
+const LOCK: Duration = Duration::from_secs(10);
+
+/// Sets what is kept for somebody who is still its owner; `KEYS[1]` is the key, `ARGV[1]` the owner.
+const BEGIN_EPOCH: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+    redis.call('SET', KEYS[1], ARGV[2]) return 1";
+
+/// A store that is being made again.
+#[derive(Debug)]
+pub struct Rebuild {
+    redis: Redis,
+    connection: MultiplexedConnection,
+    run_id: String,
+    word: String,
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        Self::Unavailable(refused.to_string())
+    }
+}
+
+fn away(error: RedisError) -> StoreError {
+    Blame::of(&error).of_a_call(&error)
+}
+
+impl Redis {
+    /// Begins to make the store again; nothing if another node is at it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn rebuild(&self) -> Result<Option<Rebuild>, StoreError> {
+        let link = self.link();
+        let (prefix, instance) = (&link.options().prefix, &link.options().instance);
+        let mut connection = link.server().connect().await.map_err(away)?;
+        let run_id = run_id(&mut connection).await?;
+        let mut lock = redis::cmd("SET");
+        lock.arg(lock_key(prefix)).arg(instance).arg("NX");
+        lock.arg("PX").arg(millis(LOCK));
+        let locked: Option<String> = lock.query_async(&mut connection).await.map_err(away)?;
+        if locked.is_none() {
+            return Ok(None);
+        }
+        let word = format!("rebuilt-by-{instance} {}", time(&mut connection).await?);
+        for space in Space::OF_LEADS {
+            let mut set = redis::cmd("SET");
+            set.arg(space.epoch(prefix)).arg(&word);
+            let () = set.query_async(&mut connection).await.map_err(away)?;
+        }
+        load(&mut connection).await.map_err(away)?;
+        link.look_again();
+        Ok(Some(Rebuild {
+            redis: self.clone(),
+            connection,
+            run_id,
+            word,
+        }))
+    }
+}
+
+impl Rebuild {
+    /// Begins the new epoch: the store is what it was, as far as the log says.
+    ///
+    /// # Errors
+    /// Redis is away, or another node took over.
+    pub async fn finish(mut self) -> Result<(), StoreError> {
+        let link = self.redis.link().clone();
+        let prefix = &link.options().prefix;
+        let began = time(&mut self.connection).await?;
+        for space in Space::OF_LEADS {
+            let mut begin = redis::cmd("EVAL");
+            begin.arg(BEGIN_EPOCH).arg(1).arg(space.epoch(prefix));
+            begin
+                .arg(&self.word)
+                .arg(format!("{began} {}", self.run_id));
+            let begun: bool = begin
+                .query_async(&mut self.connection)
+                .await
+                .map_err(away)?;
+            if !begun {
+                return Err(StoreError::Lost);
+            }
+        }
+        let mut unlock = redis::cmd("DEL");
+        unlock.arg(lock_key(prefix));
+        let () = unlock
+            .query_async(&mut self.connection)
+            .await
+            .map_err(away)?;
+        link.look_again();
+        Ok(())
+    }
+}
+
+fn lock_key(prefix: &str) -> String {
+    Space::Claims.base(prefix) + "rebuild"
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The server's time in microseconds.
+async fn time(connection: &mut MultiplexedConnection) -> Result<u64, StoreError> {
+    let time = redis::cmd("TIME").query_async(connection).await;
+    let (seconds, micros): (u64, u64) = time.map_err(away)?;
+    Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
+}

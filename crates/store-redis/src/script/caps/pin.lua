@@ -1,0 +1,18 @@
+-- ARGV: 3 reservation, 4 the caller's time. Says `pinned` or `expired`.
+local id = ARGV[3]
+local key = base .. 'r:' .. id
+local phase = redis.call('HGET', key, 'phase')
+if not phase then
+  return 'expired'
+end
+if phase ~= 'held' then
+  return 'pinned'
+end
+local expires = tonumber(redis.call('ZSCORE', base .. 'holds', id) or 0)
+if expires <= math.max(now(), tonumber(ARGV[4])) then
+  drop(id)
+  return 'expired'
+end
+redis.call('ZREM', base .. 'holds', id)
+redis.call('HSET', key, 'phase', 'pinned')
+return 'pinned'

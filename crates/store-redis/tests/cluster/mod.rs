@@ -1,0 +1,133 @@
+//! Redis behind the ports that it has, and a log in memory.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::Timestamp;
+use servers::REDIS;
+use store::Backend;
+use store_local::{Local, LocalClaims, LocalJourneys, LocalLog, LocalOptions, LocalVault};
+use store_redis::{Redis, RedisCaps, RedisOptions};
+use testkit::conformance::Harness;
+use testkit::{FakeClock, SeededEntropy};
+
+/// The server of all cases; it ends with the process.
+static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+/// Prefixes given so far.
+static CASES: AtomicU32 = AtomicU32::new(0);
+
+struct Server {
+    redis: servers::Redis,
+    _dir: tempfile::TempDir,
+}
+
+fn server() -> Option<&'static Server> {
+    let started = SERVER.get_or_init(|| {
+        let binary: PathBuf = REDIS.find()?;
+        let dir = tempfile::tempdir().unwrap();
+        let redis = servers::Redis::start(&binary, dir.path(), None).unwrap();
+        Some(Server { redis, _dir: dir })
+    });
+    started.as_ref()
+}
+
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) redis: Redis,
+    pub(crate) local: Local,
+}
+
+impl Backend for Store {
+    type Log = LocalLog;
+    type Claims = LocalClaims;
+    type Caps = RedisCaps;
+    type Journeys = LocalJourneys;
+    type Vault = LocalVault;
+
+    fn log(&self) -> &LocalLog {
+        self.local.log()
+    }
+
+    fn claims(&self) -> &LocalClaims {
+        self.local.claims()
+    }
+
+    fn caps(&self) -> &RedisCaps {
+        self.redis.caps()
+    }
+
+    fn journeys(&self) -> &LocalJourneys {
+        self.local.journeys()
+    }
+
+    fn vault(&self) -> &LocalVault {
+        self.local.vault()
+    }
+}
+
+/// A case's own part of the server.
+pub(crate) struct Cluster {
+    store: Store,
+    options: RedisOptions,
+    entropy: SeededEntropy,
+}
+
+impl Cluster {
+    /// Empty; none where there is no Redis to start.
+    pub(crate) async fn fresh() -> Option<Self> {
+        let server = server()?;
+        let case = CASES.fetch_add(1, Ordering::Relaxed);
+        let options = RedisOptions {
+            url: server.redis.url(),
+            prefix: format!("case-{case}"),
+            answer_within: Duration::from_secs(10),
+            ..RedisOptions::default()
+        };
+        let redis = Redis::open(options.clone()).await.unwrap();
+        redis
+            .rebuild()
+            .await
+            .unwrap()
+            .unwrap()
+            .finish()
+            .await
+            .unwrap();
+        let local = Local::open(LocalOptions::default(), FakeClock::new(wall()).port()).unwrap();
+        Some(Self {
+            store: Store { redis, local },
+            options,
+            entropy: SeededEntropy::new(case.into()),
+        })
+    }
+}
+
+fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+}
+
+impl Harness for Cluster {
+    type Backend = Store;
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    async fn reopen(&mut self) -> bool {
+        false
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(wall().as_micros() + self.options.ahead.micros())
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.options.ahead.advance(by);
+    }
+
+    fn entropy(&self) -> &SeededEntropy {
+        &self.entropy
+    }
+}
