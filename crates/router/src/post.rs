@@ -189,6 +189,7 @@ impl<B: Backend> Router<B> {
             Admission::Duplicate(lead) => (lead, true),
             Admission::Conflict => return Err(Refused::IdempotencyConflict),
             Admission::QuoteUsed => return Err(Refused::PingUsed),
+            Admission::QuoteVoid => return Err(Refused::PingExpired),
             Admission::Held(view) => {
                 attempt.lead(view.lead);
                 drop(place);

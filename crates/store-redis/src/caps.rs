@@ -12,7 +12,7 @@ use domain::{
 use redis::Cmd;
 use store::{Caps, Held, Pinned, StoreError};
 
-use crate::link::Link;
+use crate::link::{Call as _, Link};
 use crate::script;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -100,7 +100,7 @@ fn corrupt(said: &str) -> StoreError {
 pub(crate) fn settling(
     reservation: &Reservation,
     phase: &'static str,
-) -> Result<impl Fn(&mut Cmd), StoreError> {
+) -> Result<impl Fn(&mut Cmd) + Send + Sync, StoreError> {
     let uses = Uses::of(reservation)?;
     let (id, made) = (reservation.id.to_string(), reservation.id.lead.time());
     Ok(move |command: &mut Cmd| {

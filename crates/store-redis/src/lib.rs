@@ -7,6 +7,7 @@
 
 mod ahead;
 mod caps;
+mod claims;
 mod link;
 mod names;
 mod open;
@@ -16,6 +17,7 @@ mod script;
 
 pub use ahead::Ahead;
 pub use caps::RedisCaps;
+pub use claims::RedisClaims;
 pub use link::Health;
 pub use open::{OpenError, Redis};
 pub use options::RedisOptions;

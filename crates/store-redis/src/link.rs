@@ -22,7 +22,7 @@ use crate::options::RedisOptions;
 use crate::script::Script;
 use look::Found;
 pub(crate) use look::{Refused, Server, load, run_id};
-pub(crate) use session::{Blame, Session};
+pub(crate) use session::{Blame, Call, Session};
 
 /// The first pause before another try to connect; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -140,32 +140,15 @@ impl Link {
         self.0.said.doubt(|_| true);
     }
 
-    /// Calls a script with what `arguments` adds, again where the connection broke meanwhile: every script
-    /// may be called twice.
-    pub(crate) async fn call<T: FromRedisValue>(
-        &self,
-        script: &Script,
-        arguments: impl Fn(&mut Cmd),
-    ) -> Result<T, StoreError> {
-        let within = self.0.options.answer_within;
-        match timeout(within, self.call_again(script, arguments)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.look_again();
-                Err(late(within))
-            }
-        }
-    }
-
     async fn call_again<T: FromRedisValue>(
         &self,
         script: &Script,
-        arguments: impl Fn(&mut Cmd),
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> Result<T, StoreError> {
         let mut tries = TRIES;
         loop {
             let session = self.session().await?;
-            let error = match session.call(script, &arguments).await {
+            let error = match session.try_call(script, &arguments).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -191,6 +174,24 @@ impl Link {
             Ok(Status::Away(why)) => Err(StoreError::Unavailable(why.clone())),
             Ok(Status::Lost) => Err(StoreError::Lost),
             Ok(Status::Looking) | Err(_) => Err(StoreError::Unavailable("closed".to_owned())),
+        }
+    }
+}
+
+impl Call for Link {
+    /// Again where the connection broke meanwhile: every script may be called twice.
+    async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
+    ) -> Result<T, StoreError> {
+        let within = self.0.options.answer_within;
+        match timeout(within, self.call_again(script, arguments)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.look_again();
+                Err(late(within))
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use redis::RedisError;
 
 use crate::link::{Health, Link};
-use crate::{RedisCaps, RedisOptions};
+use crate::{RedisCaps, RedisClaims, RedisOptions};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,7 @@ pub enum OpenError {
 #[derive(Debug, Clone)]
 pub struct Redis {
     link: Link,
+    claims: RedisClaims,
     caps: RedisCaps,
 }
 
@@ -35,6 +36,7 @@ impl Redis {
             return Err(OpenError::Away(why));
         }
         Ok(Self {
+            claims: RedisClaims::new(link.clone()),
             caps: RedisCaps::new(link.clone()),
             link,
         })
@@ -43,6 +45,11 @@ impl Redis {
     /// How the store stands.
     pub fn health(&self) -> Health {
         self.link.health()
+    }
+
+    /// Claims and leads.
+    pub fn claims(&self) -> &RedisClaims {
+        &self.claims
     }
 
     /// Caps.

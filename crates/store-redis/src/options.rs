@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::LeadId;
+
 use crate::Ahead;
 
 /// Where Redis is, and how long it is waited for.
@@ -40,5 +42,13 @@ impl Default for RedisOptions {
             waiters: 10_000,
             ahead: Ahead::default(),
         }
+    }
+}
+
+impl RedisOptions {
+    /// The partition that has a lead's records.
+    pub(crate) fn partition(&self, lead: LeadId) -> u16 {
+        let partitions = u64::from(self.partitions.max(1));
+        u16::try_from(store::key::lead(lead) % partitions).unwrap_or(0)
     }
 }

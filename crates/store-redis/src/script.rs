@@ -52,4 +52,13 @@ scripts! {
     RELEASE = Caps, "begin.lua" "caps/counters.lua" "caps/release.lua";
     SETTLE = Caps, "begin.lua" "caps/counters.lua" "caps/settle.lua";
     USED = Caps, "begin.lua" "caps/counters.lua" "caps/used.lua";
+    LOOKUP = Claims, "begin.lua" "claims/leads.lua" "claims/lookup.lua";
+    LOOK = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
+    ADMIT = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
+    CLAIM = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/claim.lua";
+    QUOTED = Claims, "begin.lua" "claims/quoted.lua";
+    FIND = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
+    FOLDING = Claims, "begin.lua" "claims/folding.lua";
+    FOLDED = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/folded.lua";
+    OPEN = Claims, "begin.lua" "claims/open.lua";
 }

@@ -9,7 +9,16 @@ mod cluster;
 
 use cluster::Cluster;
 
-testkit::conformance!(caps: match Cluster::fresh().await {
-    Some(cluster) => cluster,
-    None => return,
-});
+/// A case's harness, or the end of the case where there is no Redis.
+macro_rules! fresh {
+    () => {
+        match Cluster::fresh().await {
+            Some(cluster) => cluster,
+            None => return,
+        }
+    };
+}
+
+testkit::conformance!(claims: fresh!());
+testkit::conformance!(consumers: fresh!());
+testkit::conformance!(caps: fresh!());

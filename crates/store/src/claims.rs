@@ -63,6 +63,8 @@ pub enum Admission {
     Conflict,
     /// Another lead used the quote.
     QuoteUsed,
+    /// The quote is of a time before the store was lost and made again: whether it was used nobody knows.
+    QuoteVoid,
     /// Key and quote are claimed for this lead, which is a duplicate: it is to be recorded as one.
     Duplicate(LeadId),
     /// Another lead of this consumer is in flight; nothing is claimed. Wait for it, and ask again.

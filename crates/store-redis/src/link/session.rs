@@ -1,11 +1,23 @@
 //! A connection to a server that was looked at, and the epoch that was found there.
 
+use std::future::Future;
+
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
 use store::StoreError;
 
 use crate::Ahead;
 use crate::script::Script;
+
+/// Who can call scripts.
+pub(crate) trait Call {
+    /// Calls one with what `arguments` adds.
+    fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+}
 
 /// One connection, for one epoch.
 pub(crate) struct Session {
@@ -30,8 +42,7 @@ impl Session {
         }
     }
 
-    /// Calls a script with what `arguments` adds.
-    pub(crate) async fn call<T: FromRedisValue>(
+    pub(super) async fn try_call<T: FromRedisValue>(
         &self,
         script: &Script,
         arguments: impl Fn(&mut Cmd),
@@ -42,6 +53,17 @@ impl Session {
         command.arg(&self.epoch).arg(self.ahead.micros());
         arguments(&mut command);
         command.query_async(&mut self.connection.clone()).await
+    }
+}
+
+impl Call for Session {
+    async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
+    ) -> Result<T, StoreError> {
+        let answer = self.try_call(script, arguments).await;
+        answer.map_err(|error| Blame::of(&error).of_a_call(&error))
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::Timestamp;
 use servers::REDIS;
 use store::Backend;
-use store_local::{Local, LocalClaims, LocalJourneys, LocalLog, LocalOptions, LocalVault};
-use store_redis::{Redis, RedisCaps, RedisOptions};
+use store_local::{Local, LocalJourneys, LocalLog, LocalOptions, LocalVault};
+use store_redis::{Redis, RedisCaps, RedisClaims, RedisOptions};
 use testkit::conformance::Harness;
 use testkit::{FakeClock, SeededEntropy};
 
@@ -41,7 +41,7 @@ pub(crate) struct Store {
 
 impl Backend for Store {
     type Log = LocalLog;
-    type Claims = LocalClaims;
+    type Claims = RedisClaims;
     type Caps = RedisCaps;
     type Journeys = LocalJourneys;
     type Vault = LocalVault;
@@ -50,8 +50,8 @@ impl Backend for Store {
         self.local.log()
     }
 
-    fn claims(&self) -> &LocalClaims {
-        self.local.claims()
+    fn claims(&self) -> &RedisClaims {
+        self.redis.claims()
     }
 
     fn caps(&self) -> &RedisCaps {
