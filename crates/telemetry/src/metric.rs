@@ -129,6 +129,17 @@ metrics! {
     Gauge AUCTION_BREAKERS_OPEN AuctionBreakersOpen "gavel_auction_breakers_open" ["call"]
         "Breakers of contracts that are not closed now.";
 
+    Gauge KAFKA_BROKERS_UP KafkaBrokersUp "gavel_kafka_brokers_up" ["client"]
+        "Brokers that a client is connected to, by client: producers leads and events, and the consumer groups.";
+    Gauge KAFKA_QUEUE KafkaQueue "gavel_kafka_queue_records" ["producer"]
+        "Records that wait for Kafka's acknowledgement.";
+    Histogram(REQUEST_BUCKETS) KAFKA_ACK_SECONDS KafkaAckSeconds "gavel_kafka_ack_seconds" ["producer"]
+        "Time from a record's queueing to its acknowledgement by all in-sync replicas.";
+    Counter KAFKA_FAILURES KafkaFailures "gavel_kafka_failures_total" ["producer"]
+        "Records that Kafka did not acknowledge in time, or refused.";
+    Gauge KAFKA_LAG KafkaLag "gavel_kafka_lag_records" ["group"]
+        "Records of the partitions that a consumer group's member has and has not read yet.";
+
     Counter WORKER_RECORDS WorkerRecords "gavel_worker_records_total" ["topic"]
         "Records read from the log and inserted, repeated ones included.";
     Counter WORKER_ROWS WorkerRows "gavel_worker_rows_total" []

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use cargo_metadata::PackageId;
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -53,13 +54,11 @@ const WORLDLY: [&str; 30] = [
 ];
 
 /// TLS is rustls with ring; `deny.toml` says the same to cargo-deny.
-const BANNED: [&str; 5] = [
-    "aws-lc-rs",
-    "aws-lc-sys",
-    "native-tls",
-    "openssl",
-    "openssl-sys",
-];
+const BANNED: [&str; 4] = ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl"];
+
+/// Kafka's own client knows no other TLS, behind a feature that is off unless asked for: who else has it
+/// is told off.
+const OPENSSL: (&str, &str) = ("openssl-sys", "rdkafka-sys");
 
 pub(super) fn problems(workspace: &Workspace) -> Result<Vec<String>> {
     let mut problems = Vec::new();
@@ -115,6 +114,13 @@ fn banned(workspace: &Workspace) -> Vec<String> {
                 package.name
             ));
         }
+        let (openssl, its_user) = OPENSSL;
+        if package.name.as_str() != its_user && uses(workspace, &package.id, openssl) {
+            problems.push(format!(
+                "Cargo.lock: {} uses {openssl}: TLS is rustls with ring",
+                package.name
+            ));
+        }
         if package
             .source
             .as_ref()
@@ -127,6 +133,18 @@ fn banned(workspace: &Workspace) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Whether a package has another one linked in directly.
+fn uses(workspace: &Workspace, package: &PackageId, other: &str) -> bool {
+    let resolved = workspace.metadata.resolve.as_ref();
+    let mut nodes = resolved.into_iter().flat_map(|resolve| &resolve.nodes);
+    let node = nodes.find(|node| node.id == *package);
+    node.is_some_and(|node| {
+        node.dependencies
+            .iter()
+            .any(|id| workspace.metadata[id].name.as_str() == other)
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,374 @@
+//! The thread of a consumer. A session is one life of a librdkafka client: a failure that it cannot mend
+//! by itself ends it, and after a pause another begins, from where the group is then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use store::{Delivery, Topic};
+
+use super::batch::Batch;
+use super::{Member, Reads};
+use crate::KafkaOptions;
+use crate::error::log_error;
+use crate::options::millis;
+use crate::watch::Watch;
+
+/// How long one look waits for something to come.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a full inbox holds the thread until the partitions are paused: what was fetched for a paused
+/// one is fetched again.
+const HOLD: Duration = Duration::from_millis(500);
+/// Between two sessions.
+const PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) struct Thread {
+    pub(super) member: Member,
+    pub(super) topics: Vec<Topic>,
+    pub(super) options: Arc<KafkaOptions>,
+    pub(super) watch: Watch,
+    pub(super) reads: Reads,
+}
+
+impl Thread {
+    /// Until the consumer is dropped.
+    pub(super) fn run(self) {
+        while !self.member.is_stopped() {
+            if let Err(error) = self.session() {
+                let group = self.watch.client;
+                tracing::warn!(group, %error, "the consumer begins anew");
+                self.member.inbox.fail(log_error(&error));
+                self.member.inbox.pause(PAUSE);
+            }
+        }
+    }
+
+    fn config(&self) -> ClientConfig {
+        let Self { options, watch, .. } = self;
+        let mut config = options.client(watch.client);
+        config
+            .set("group.id", format!("{}{}", options.prefix, watch.client))
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", millis(options.session))
+            .set("heartbeat.interval.ms", millis(options.session / 4))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // What is gone is said aloud, and the next session begins at what there is.
+            .set("auto.offset.reset", "error")
+            .set(
+                "queued.max.messages.kbytes",
+                (options.prefetch_bytes >> 10).max(1024).to_string(),
+            )
+            .set("fetch.queue.backoff.ms", "50")
+            .set("fetch.error.backoff.ms", "100");
+        config
+    }
+
+    fn session(&self) -> KafkaResult<()> {
+        let context = Context {
+            watch: self.watch.clone(),
+            changes: Mutex::default(),
+            ending: AtomicBool::new(false),
+        };
+        let client: BaseConsumer<Context> = self.config().create_with_context(context)?;
+        let client = Arc::new(client);
+        let mut session = Session {
+            thread: self,
+            client: Arc::clone(&client),
+            paused: false,
+        };
+        self.member.commits.begin(client);
+        let ended = session.begin().and_then(|()| session.run());
+        // From here on nobody else has the client: dropping it leaves the group.
+        for (topic, partition) in self.member.commits.end() {
+            self.member.inbox.revoke(topic, partition);
+        }
+        session
+            .client
+            .context()
+            .ending
+            .store(true, Ordering::Release);
+        ended
+    }
+}
+
+struct Session<'a> {
+    thread: &'a Thread,
+    client: Arc<BaseConsumer<Context>>,
+    paused: bool,
+}
+
+impl Session<'_> {
+    fn begin(&mut self) -> KafkaResult<()> {
+        let ends = &self.thread.watch.ends;
+        match self.thread.reads {
+            Reads::Group => {
+                let topics = self.thread.topics.iter();
+                let names: Vec<&str> = topics.map(|topic| ends.name(*topic)).collect();
+                self.client.subscribe(&names)
+            }
+            Reads::All => {
+                let mut all = TopicPartitionList::new();
+                for topic in &self.thread.topics {
+                    for (partition, _) in (0..).zip(ends.of(*topic)) {
+                        all.add_partition(ends.name(*topic), partition);
+                    }
+                }
+                let starts = self.starts(&all, &all)?;
+                self.client.assign(&list(&self.thread.watch, &starts)?)?;
+                self.gained(&starts);
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&mut self) -> KafkaResult<()> {
+        while !self.thread.member.is_stopped() {
+            self.make_room()?;
+            self.look()?;
+            let changes = std::mem::take(&mut *self.client.context().changes.lock());
+            for change in changes {
+                self.change(change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With a full inbox nothing more is read, and the group still hears of us.
+    fn make_room(&mut self) -> KafkaResult<()> {
+        let inbox = &self.thread.member.inbox;
+        if !self.paused {
+            inbox.wait_for_room(HOLD);
+        }
+        let full = inbox.is_full();
+        if full != self.paused {
+            let all = self.client.assignment()?;
+            match full {
+                true => self.client.pause(&all)?,
+                false => self.client.resume(&all)?,
+            }
+            self.paused = full;
+        }
+        Ok(())
+    }
+
+    /// Takes what there is.
+    fn look(&mut self) -> KafkaResult<()> {
+        let watch = &self.thread.watch;
+        let mut batch = Batch::default();
+        let mut wait = LOOK;
+        while !batch.is_full() {
+            match self.client.poll(wait) {
+                None => break,
+                Some(Ok(message)) => {
+                    let place = (
+                        watch.ends.topic(message.topic()),
+                        u16::try_from(message.partition()),
+                        u64::try_from(message.offset()),
+                    );
+                    if let (Some(topic), Ok(partition), Ok(offset)) = place {
+                        // A record without a value is one that nobody can read: it is handed over empty, and
+                        // ends where unreadable ones do.
+                        let payload = message.payload().unwrap_or_default();
+                        batch.add(topic, partition, offset, payload);
+                        watch.ends.reach(topic, partition, offset.saturating_add(1));
+                    }
+                }
+                Some(Err(error)) => self.failed(error)?,
+            }
+            wait = Duration::ZERO;
+        }
+        for delivery in batch.deliveries() {
+            self.thread.member.inbox.put(delivery);
+        }
+        Ok(())
+    }
+
+    /// What librdkafka mends by itself goes on; what the task has to know of, it is told.
+    fn failed(&self, error: KafkaError) -> KafkaResult<()> {
+        match error {
+            KafkaError::MessageConsumptionFatal(_)
+            | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => Err(error),
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed,
+            ) => {
+                self.thread.member.inbox.fail(log_error(&error));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every record of what is taken from us was handed over before.
+    fn change(&mut self, change: Change) -> KafkaResult<()> {
+        match change {
+            Change::Gained(partitions) => {
+                let committed = self
+                    .client
+                    .committed_offsets(partitions.clone(), self.thread.options.patience)?;
+                let starts = self.starts(&partitions, &committed)?;
+                let list = list(&self.thread.watch, &starts)?;
+                self.client.incremental_assign(&list)?;
+                if self.paused {
+                    self.client.pause(&list)?;
+                }
+                self.gained(&starts);
+            }
+            Change::Lost(partitions) => {
+                for (topic, partition) in self.named(&partitions) {
+                    self.thread.member.commits.lost(topic, partition);
+                    self.thread.member.inbox.revoke(topic, partition);
+                }
+                self.client.incremental_unassign(&partitions)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn named(&self, list: &TopicPartitionList) -> Vec<(Topic, u16)> {
+        let named = list.elements().into_iter().filter_map(|it| {
+            let topic = self.thread.watch.ends.topic(it.topic())?;
+            Some((topic, u16::try_from(it.partition()).ok()?))
+        });
+        named.collect()
+    }
+
+    fn gained(&self, starts: &[Start]) {
+        let Member { inbox, commits, .. } = &self.thread.member;
+        for start in starts {
+            let Start {
+                topic,
+                partition,
+                next_offset,
+            } = *start;
+            if self.thread.reads == Reads::Group {
+                commits.gained(topic, partition, next_offset);
+            }
+            inbox.put(Delivery::Assigned {
+                topic,
+                partition,
+                next_offset,
+            });
+        }
+    }
+
+    /// Where each partition begins: at what the group has committed, as far as the log has it.
+    fn starts(
+        &self,
+        partitions: &TopicPartitionList,
+        committed: &TopicPartitionList,
+    ) -> KafkaResult<Vec<Start>> {
+        let watch = &self.thread.watch;
+        let mut starts = Vec::new();
+        for (topic, partition) in self.named(partitions) {
+            let (name, number) = (watch.ends.name(topic), i32::from(partition));
+            let patience = self.thread.options.patience;
+            let (oldest, end) = self.client.fetch_watermarks(name, number, patience)?;
+            watch.ends.reach_named(name, number, end);
+            let of = committed.find_partition(name, number);
+            let next = match of.as_ref().map(|it| (it.error(), it.offset())) {
+                Some((Err(error), _)) => return Err(error),
+                Some((Ok(()), Offset::Offset(next))) => next,
+                _ => oldest,
+            };
+            if next < oldest || next > end {
+                tracing::error!(
+                    group = watch.client,
+                    topic = topic.as_str(),
+                    partition,
+                    next,
+                    oldest,
+                    end,
+                    "the log does not have what the group wants next"
+                );
+            }
+            starts.push(Start {
+                topic,
+                partition,
+                next_offset: u64::try_from(next.clamp(oldest, end.max(oldest))).unwrap_or(0),
+            });
+        }
+        Ok(starts)
+    }
+}
+
+/// Where a partition begins.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    topic: Topic,
+    partition: u16,
+    next_offset: u64,
+}
+
+fn list(watch: &Watch, starts: &[Start]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for start in starts {
+        let next = Offset::Offset(i64::try_from(start.next_offset).unwrap_or(i64::MAX));
+        let name = watch.ends.name(start.topic);
+        list.add_partition_offset(name, i32::from(start.partition), next)?;
+    }
+    Ok(list)
+}
+
+/// What a rebalance means for us.
+enum Change {
+    Gained(TopicPartitionList),
+    Lost(TopicPartitionList),
+}
+
+/// What librdkafka tells while it is polled. A rebalance is carried out only once that is over, so that no
+/// record that was read before is handed over after it.
+pub(super) struct Context {
+    pub(super) watch: Watch,
+    changes: Mutex<Vec<Change>>,
+    ending: AtomicBool,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, text: &str) {
+        self.watch.log(level, fac, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(error, reason);
+    }
+
+    fn stats(&self, said: Statistics) {
+        self.watch.stats(said);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        client: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let gained = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        let partitions = partitions.clone();
+        if self.ending.load(Ordering::Acquire) {
+            // Nobody looks at the changes any more, and the client waits for this to go.
+            if !gained && let Err(error) = client.incremental_unassign(&partitions) {
+                tracing::debug!(%error, "cannot give up partitions at the end");
+            }
+            return;
+        }
+        self.changes.lock().push(match gained {
+            true => Change::Gained(partitions),
+            false => Change::Lost(partitions),
+        });
+    }
+}

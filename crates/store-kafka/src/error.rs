@@ -1,0 +1,51 @@
+//! Why the log on Kafka did not open, and what Kafka's errors mean for an append.
+
+use std::fmt;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use store::LogError;
+
+/// Why the log did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The options or the topics are not as they have to be.
+    #[error("kafka is not as it has to be:{0}")]
+    Problems(Problems),
+    /// It cannot be reached, or refused.
+    #[error("cannot {step}: {source}")]
+    Kafka {
+        /// What was tried.
+        step: &'static str,
+        /// What Kafka said.
+        source: KafkaError,
+    },
+    /// The machine refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// All of them, one a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// Names what was tried.
+pub(crate) fn during(step: &'static str) -> impl FnOnce(KafkaError) -> OpenError {
+    move |source| OpenError::Kafka { step, source }
+}
+
+/// What it means for who wanted to append or to read.
+pub(crate) fn log_error(error: &KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => LogError::Full,
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => LogError::TooLarge,
+        _ => LogError::Unavailable(format!("kafka: {error}")),
+    }
+}

@@ -1,0 +1,187 @@
+//! The log on Kafka.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::Clock;
+use parking_lot::Mutex;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use sha2::{Digest as _, Sha256};
+use store::{Ack, EventLog, LogError, Position, Topic};
+use telemetry::Metrics;
+use tokio::runtime::Handle;
+
+use crate::consumer::{KafkaConsumer, Member, Reads};
+use crate::ends::Ends;
+use crate::error::{OpenError, during};
+use crate::options::KafkaOptions;
+use crate::producer::{Outgoing, Producer, Receipt, Traffic};
+use crate::watch::Watch;
+use crate::{names, topics};
+
+/// How long one question about a partition may take while the log opens.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often it is asked again, and how long after.
+const LOOKS: u32 = 100;
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The log of a cluster. Cloning shares it.
+#[derive(Clone)]
+pub struct KafkaLog(Arc<Inner>);
+
+struct Inner {
+    options: Arc<KafkaOptions>,
+    watch: Watch,
+    leads: Producer,
+    events: Producer,
+    members: Mutex<Vec<(Member, JoinHandle<()>)>>,
+}
+
+impl KafkaLog {
+    /// Makes the topics that are missing, checks those that are there, and asks how far they go.
+    ///
+    /// # Errors
+    /// Kafka cannot be reached, or something is not as it has to be: then everything that is.
+    pub async fn open(
+        options: KafkaOptions,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, OpenError> {
+        let ends = Arc::new(Ends::new(&options));
+        let watch = Watch {
+            client: "admin",
+            ends,
+            metrics,
+        };
+        let runtime = Handle::current();
+        let opened = tokio::task::spawn_blocking(move || {
+            runtime.block_on(topics::prepare(&options, watch.clone()))?;
+            find_ends(&options, &watch)?;
+            let producer = |traffic| Producer::new(traffic, &options, &watch, Arc::clone(&clock));
+            let inner = Inner {
+                leads: producer(Traffic::Leads).map_err(during("set up a producer"))?,
+                events: producer(Traffic::Events).map_err(during("set up a producer"))?,
+                options: Arc::new(options),
+                watch,
+                members: Mutex::default(),
+            };
+            Ok(Self(Arc::new(inner)))
+        });
+        let opened = opened.await;
+        opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?
+    }
+
+    /// Waits until what is queued is acknowledged or refused, and until the consumers have left their
+    /// groups, so that others need not wait for them. Blocks.
+    pub fn close(&self) {
+        let members = std::mem::take(&mut *self.0.members.lock());
+        members.iter().for_each(|(member, _)| member.stop());
+        self.0.leads.flush(self.0.options.patience);
+        self.0.events.flush(self.0.options.patience);
+        for (_, thread) in members {
+            // One that panicked has left nothing to wait for.
+            let _ = thread.join();
+        }
+    }
+
+    /// Every partition of a topic from its oldest record on, outside of any group: each follower sees
+    /// all. What it commits is kept nowhere.
+    ///
+    /// # Errors
+    /// The client cannot be set up.
+    pub fn follow(&self, topic: Topic) -> Result<KafkaConsumer, LogError> {
+        self.begin("follow", &[topic], Reads::All)
+    }
+
+    fn begin(
+        &self,
+        group: &'static str,
+        topics: &[Topic],
+        reads: Reads,
+    ) -> Result<KafkaConsumer, LogError> {
+        let inner = &self.0;
+        let watch = Watch {
+            client: group,
+            ..inner.watch.clone()
+        };
+        let options = Arc::clone(&inner.options);
+        let (consumer, member, thread) = KafkaConsumer::begin(options, watch, topics, reads)
+            .map_err(|error| LogError::Unavailable(error.to_string()))?;
+        let mut members = inner.members.lock();
+        members.retain(|(_, thread)| !thread.is_finished());
+        members.push((member, thread));
+        Ok(consumer)
+    }
+}
+
+/// Asks how far every partition goes.
+fn find_ends(options: &KafkaOptions, watch: &Watch) -> Result<(), OpenError> {
+    let config = options.client("ends");
+    let asking: BaseConsumer<Watch> = config
+        .create_with_context(watch.clone())
+        .map_err(during("set up a client"))?;
+    for (topic, name, partitions) in watch.ends.topics() {
+        for partition in 0..partitions {
+            let mut looks = LOOKS;
+            let end = loop {
+                match asking.fetch_watermarks(name, i32::from(partition), PATIENCE) {
+                    Ok((_, end)) => break end,
+                    // One that was just made has no leader for a moment.
+                    Err(_) if looks > 0 => looks -= 1,
+                    Err(error) => return Err(during("ask how far a partition goes")(error)),
+                }
+                std::thread::sleep(LOOK);
+            };
+            watch
+                .ends
+                .reach(topic, partition, u64::try_from(end).unwrap_or(0));
+        }
+    }
+    Ok(())
+}
+
+impl EventLog for KafkaLog {
+    type Consumer = KafkaConsumer;
+
+    fn append(
+        &self,
+        topic: Topic,
+        key: u64,
+        record: Bytes,
+        _: Ack,
+    ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
+        let inner = &self.0;
+        let partitions = names::partitions(&inner.options, topic);
+        // Compaction keeps the last record of a key: what is the same is kept once.
+        let digest = (topic == Topic::Catalog).then(|| Sha256::digest(&record));
+        let outgoing = Outgoing {
+            name: inner.watch.ends.name(topic),
+            topic: Some(topic),
+            partition: (key % u64::from(partitions)) as u16,
+            key: digest.as_ref().map(|digest| digest.as_slice()),
+            payload: Some(&record),
+        };
+        if record.len() > names::largest(topic) {
+            return Receipt::Known(Some(Err(LogError::TooLarge)));
+        }
+        match topic {
+            Topic::Events => inner.events.send(&outgoing),
+            Topic::Leads | Topic::Catalog => inner.leads.send(&outgoing),
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        group: &'static str,
+        topics: &[Topic],
+    ) -> Result<KafkaConsumer, LogError> {
+        self.begin(group, topics, Reads::Group)
+    }
+
+    fn ends(&self, topic: Topic) -> Vec<u64> {
+        self.0.watch.ends.of(topic)
+    }
+}

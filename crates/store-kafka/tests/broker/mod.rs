@@ -1,0 +1,45 @@
+//! One broker for all tests of a binary, with topics of their own for each.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use servers::{KAFKA, Kafka};
+use store_kafka::{KafkaLog, KafkaOptions};
+use telemetry::Metrics;
+use testkit::FakeClock;
+
+/// Options for topics that nobody else uses; none without a broker, which says so aloud.
+pub(crate) fn topics() -> Option<KafkaOptions> {
+    static BROKER: OnceLock<Option<Kafka>> = OnceLock::new();
+    static TOPICS: AtomicU32 = AtomicU32::new(0);
+    let broker = BROKER.get_or_init(|| {
+        let jars = KAFKA.find()?;
+        // It lives as long as the process, so nobody is there to clear up behind it: the next one does.
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(concat!("kafka-", env!("CARGO_CRATE_NAME")));
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+        Some(Kafka::start(&jars, &dir, None).unwrap())
+    });
+    let number = TOPICS.fetch_add(1, Ordering::Relaxed);
+    let broker = broker.as_ref()?.addr().to_string();
+    Some(options(&broker, &format!("case-{number}.")))
+}
+
+/// Options for a broker of one node.
+pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
+    KafkaOptions {
+        prefix: prefix.to_owned(),
+        replicas: 1,
+        ..KafkaOptions::of(broker)
+    }
+}
+
+/// Opens the log.
+pub(crate) async fn open(options: &KafkaOptions) -> KafkaLog {
+    let clock = FakeClock::default().port();
+    let opened = KafkaLog::open(options.clone(), clock, Metrics::new()).await;
+    opened.unwrap()
+}

@@ -1,0 +1,348 @@
+//! What the log on Kafka adds to its promises: a broker that is killed or stopped, consumers that come and
+//! go in mid-batch, a full queue, topics that are not as they should be. Each test has a broker of its own
+//! where it hurts it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails where it stands, and joins the tasks that it starts"
+)]
+
+mod broker;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use servers::{KAFKA, Kafka};
+use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Topic};
+use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions, OpenError};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// The records of a topic by text, read by a follower up to the ends that are known.
+async fn all(log: &KafkaLog, topic: Topic) -> BTreeMap<(u16, u64), String> {
+    let ends = log.ends(topic);
+    let mut left: u64 = ends.iter().sum();
+    let mut consumer = log.follow(topic).unwrap();
+    let mut seen = BTreeMap::new();
+    while left > 0 {
+        let next = consumer.next(SOON).await.unwrap();
+        match next.unwrap_or_else(|| panic!("{left} records are missing")) {
+            Delivery::Assigned { next_offset, .. } => left -= next_offset,
+            Delivery::Revoked { partition, .. } => panic!("{partition} was revoked"),
+            Delivery::Records {
+                partition, records, ..
+            } => {
+                for record in records {
+                    let text = String::from_utf8(record.payload.to_vec()).unwrap();
+                    seen.insert((partition, record.offset), text);
+                    left -= 1;
+                }
+            }
+        }
+    }
+    seen
+}
+
+/// Until it takes what it is given, however often it refuses before.
+async fn taken(log: &KafkaLog, text: &str) -> (u16, u64) {
+    loop {
+        match append(log, 1, text).await {
+            Ok(position) => return position,
+            Err(LogError::Unavailable(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+async fn append(log: &KafkaLog, key: u64, text: &str) -> Result<(u16, u64), LogError> {
+    let record = Bytes::copy_from_slice(text.as_bytes());
+    let position = log.append(Topic::Leads, key, record, Ack::Durable).await?;
+    Ok((position.partition, position.offset))
+}
+
+type Appended = Pin<Box<dyn Future<Output = Result<Position, LogError>> + Send>>;
+
+/// Appends a record every millisecond, whatever becomes of those before.
+async fn load(log: KafkaLog, round: u32, stop: Arc<AtomicBool>) -> Vec<(String, Appended)> {
+    let mut appends: Vec<(String, Appended)> = Vec::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(1));
+    for n in 0.. {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        let text = format!("{round} {n}");
+        let appended = log.append(Topic::Leads, n % 8, text.clone().into(), Ack::Durable);
+        appends.push((text, Box::pin(appended)));
+        pace.tick().await;
+    }
+    appends
+}
+
+async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(step).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
+    let Some(jars) = KAFKA.find() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let options = KafkaOptions {
+        patience: Duration::from_secs(2),
+        ..broker::options(&kafka.addr().to_string(), "killed.")
+    };
+    let log = broker::open(&options).await;
+    let mut acknowledged = BTreeMap::new();
+    let mut refused = 0;
+    for round in 0..2 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let load = tokio::spawn(load(log.clone(), round, Arc::clone(&stop)));
+        let text = format!("up {round}");
+        acknowledged.insert(taken(&log, &text).await, text);
+        kafka = blocking(move || {
+            kafka.kill().unwrap();
+            kafka
+        })
+        .await;
+        // It is away: an append ends, within its patience.
+        let away = append(&log, 1, "away").await;
+        assert!(matches!(away, Err(LogError::Unavailable(_))), "{away:?}");
+        kafka = blocking(move || {
+            kafka.start_again().unwrap();
+            kafka
+        })
+        .await;
+        let text = format!("back {round}");
+        acknowledged.insert(taken(&log, &text).await, text);
+        stop.store(true, Ordering::Release);
+        for (text, appended) in load.await.unwrap() {
+            match appended.await {
+                Ok(position) => {
+                    acknowledged.insert((position.partition, position.offset), text);
+                }
+                Err(LogError::Unavailable(_)) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    println!("{} acknowledged, {refused} refused", acknowledged.len());
+    assert!(acknowledged.len() > 100 && refused > 100);
+    let there = all(&log, Topic::Leads).await;
+    for (place, text) in &acknowledged {
+        assert_eq!(there.get(place), Some(text), "at {place:?}");
+    }
+    // Refused ones may be there all the same, but no acknowledged one twice.
+    let mut texts: Vec<_> = there.values().filter(|text| *text != "away").collect();
+    texts.sort();
+    let count = texts.len();
+    texts.dedup();
+    assert_eq!(texts.len(), count);
+    log.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
+    let Some(jars) = KAFKA.find() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let options = KafkaOptions {
+        patience: Duration::from_secs(1),
+        queue_records: 50,
+        ..broker::options(&kafka.addr().to_string(), "stopped.")
+    };
+    let log = broker::open(&options).await;
+    taken(&log, "before").await;
+    kafka.stop().unwrap();
+    let waiting: Vec<_> = (0..50)
+        .map(|n| log.append(Topic::Leads, n, Bytes::from_static(b"x"), Ack::Durable))
+        .collect();
+    // The queue in front is bounded, and says so at once.
+    assert_eq!(append(&log, 1, "x").await, Err(LogError::Full));
+    for appended in waiting {
+        let fate = tokio::time::timeout(SOON, appended).await.unwrap();
+        assert!(matches!(fate, Err(LogError::Unavailable(_))), "{fate:?}");
+    }
+    kafka.go_on().unwrap();
+    taken(&log, "after").await;
+    log.close();
+}
+
+/// Reads until every partition of the topic belongs to one of the consumers and each has some.
+async fn shared(consumers: &mut [(KafkaConsumer, Vec<u16>)]) {
+    loop {
+        for (consumer, has) in consumers.iter_mut() {
+            follow(consumer.next(Duration::from_millis(50)).await.unwrap(), has);
+        }
+        let counts: Vec<_> = consumers.iter().map(|(_, has)| has.len()).collect();
+        if counts.iter().sum::<usize>() == 4 && !counts.contains(&0) {
+            return;
+        }
+    }
+}
+
+fn follow(delivery: Option<Delivery>, has: &mut Vec<u16>) {
+    match delivery {
+        Some(Delivery::Assigned { partition, .. }) => {
+            assert!(!has.contains(&partition));
+            has.push(partition);
+        }
+        Some(Delivery::Revoked { partition, .. }) => {
+            assert!(has.contains(&partition));
+            has.retain(|it| *it != partition);
+        }
+        Some(Delivery::Records { partition, .. }) => {
+            assert!(has.contains(&partition), "records of one that is not ours");
+        }
+        None => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let log = broker::open(&options).await;
+    let begin = async || {
+        let consumer = log.subscribe("shared", &[Topic::Leads]).await.unwrap();
+        (consumer, Vec::new())
+    };
+    let mut consumers = [begin().await, begin().await];
+    tokio::time::timeout(SOON, shared(&mut consumers))
+        .await
+        .unwrap();
+    for n in 0..40 {
+        append(&log, n % 4, &format!("{n:02}")).await.unwrap();
+    }
+    let [(mut stays, mut of_it), (mut leaves, of_other)] = consumers;
+    // The one that leaves has read all of its own and committed half.
+    let mut half = 0;
+    let mut seen = 0;
+    while seen < 10 * of_other.len() {
+        if let Some(Delivery::Records {
+            partition, records, ..
+        }) = leaves.next(SOON).await.unwrap()
+        {
+            seen += records.len();
+            let last = records.last().unwrap().offset;
+            if last >= 4 {
+                leaves.commit(Topic::Leads, partition, 5).await.unwrap();
+                half += 1;
+            }
+        }
+    }
+    assert!(half >= of_other.len());
+    let mut last = leaves;
+    drop({
+        // What it says of partitions that are not its own is not heard.
+        last.commit(Topic::Leads, of_it[0], 9).await.unwrap();
+        last
+    });
+    let mut read: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
+    let expected = |partition: &u16| if of_other.contains(partition) { 5 } else { 0 };
+    while read.values().map(Vec::len).sum::<usize>()
+        < 10 * (4 - of_other.len()) + 5 * of_other.len()
+    {
+        let delivery = stays.next(SOON).await.unwrap();
+        let delivery = delivery.expect("records are missing");
+        if let Delivery::Records {
+            partition, records, ..
+        } = &delivery
+        {
+            let offsets = records.iter().map(|record| record.offset);
+            read.entry(*partition).or_default().extend(offsets);
+        }
+        if let Delivery::Assigned {
+            partition,
+            next_offset,
+            ..
+        } = &delivery
+        {
+            assert_eq!(*next_offset, expected(partition));
+        }
+        follow(Some(delivery), &mut of_it);
+    }
+    for (partition, offsets) in read {
+        let all: Vec<u64> = (expected(&partition)..10).collect();
+        assert_eq!(offsets, all, "partition {partition}");
+    }
+    log.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_slowly_is_paused_and_misses_nothing() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let options = KafkaOptions {
+        prefetch_bytes: 100_000,
+        ..options
+    };
+    let log = broker::open(&options).await;
+    let mut consumer = log.subscribe("slow", &[Topic::Events]).await.unwrap();
+    let record = Bytes::from(vec![7; 20_000]);
+    let appends: Vec<_> = (0..400)
+        .map(|n| log.append(Topic::Events, n % 4, record.clone(), Ack::Durable))
+        .collect();
+    for appended in appends {
+        appended.await.unwrap();
+    }
+    let mut next: BTreeMap<u16, u64> = BTreeMap::new();
+    while next.values().sum::<u64>() < 400 {
+        let delivery = consumer.next(SOON).await.unwrap();
+        if let Delivery::Records {
+            partition, records, ..
+        } = delivery.expect("records are missing")
+        {
+            for record in records {
+                let expected = next.entry(partition).or_default();
+                assert_eq!(record.offset, *expected);
+                *expected += 1;
+            }
+            // Longer than the thread holds a full inbox before it pauses.
+            if next.values().sum::<u64>() < 100 {
+                std::thread::sleep(Duration::from_millis(700));
+            }
+        }
+    }
+    log.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_that_is_wrong_with_the_topics_is_said_at_once() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    broker::open(&options).await.close();
+    let asked = KafkaOptions {
+        partitions: 6,
+        retention: options.retention * 2,
+        ..options.clone()
+    };
+    let clock = testkit::FakeClock::default().port();
+    let opened = KafkaLog::open(asked, clock, telemetry::Metrics::new()).await;
+    let Err(OpenError::Problems(problems)) = opened else {
+        panic!("it opened");
+    };
+    let prefix = &options.prefix;
+    assert_eq!(
+        problems.0,
+        [
+            format!("topic {prefix}events: it has 4 partitions, not 6"),
+            format!(
+                "topic {prefix}events: retention.ms is 604800000, less than the 1209600000 asked for"
+            ),
+            format!("topic {prefix}leads: it has 4 partitions, not 6"),
+            format!(
+                "topic {prefix}leads: retention.ms is 604800000, less than the 1209600000 asked for"
+            ),
+            format!("topic {prefix}vault: it has 4 partitions, not 6"),
+        ]
+    );
+}
