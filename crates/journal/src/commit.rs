@@ -1,4 +1,4 @@
-//! What the writer hands to the syncer: everything written since the last commit began.
+//! What is written and not synced yet: everything since the last commit began.
 //!
 //! The state is one summary, not a list of batches, so a commit covers whatever was written while
 //! the one before it ran. The writer waits only when a slow disk has let too much pile up.
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::options::Syncs;
 use crate::segment::Segment;
 
 /// Most bytes written and not yet synced.
@@ -74,8 +75,8 @@ struct State {
 }
 
 impl Commits {
-    /// Takes note of a write.
-    pub(crate) fn written(&self, written: &Written<'_>) {
+    /// Takes note of a write. Whether its thread syncs what somebody waits for: then no other is woken.
+    pub(crate) fn written(&self, written: &Written<'_>, syncs: Syncs) {
         let mut state = self.state.lock();
         let was_clean = state.next.files.is_empty();
         let known = state
@@ -97,7 +98,12 @@ impl Commits {
         state.next.bytes += written.bytes;
         state.urgency = state.urgency.max(written.urgency);
         // A syncer that waits out its 5 ms is left alone unless somebody waits for it.
-        if was_clean || written.urgency == Urgency::Now {
+        let wake = match (written.urgency, syncs) {
+            (Urgency::Now, Syncs::Writing) => false,
+            (Urgency::Now, Syncs::Beside) => true,
+            (Urgency::Soon, _) => was_clean,
+        };
+        if wake {
             self.work.notify_one();
         }
     }
@@ -125,15 +131,10 @@ impl Commits {
         self.room.notify_one();
     }
 
-    /// The next commit: at once if somebody waits for it, else `patience` after there is something
-    /// to sync. Asking says that the commit before is done; it comes back in for its memory. Gives
-    /// none after the end.
-    pub(crate) fn take(&self, mut commit: Commit, patience: Duration) -> Option<Commit> {
-        commit.files.clear();
-        commit.bytes = 0;
+    /// Waits until something is to be synced: at once if somebody waits for it, else `patience` after
+    /// there is something. Another may have come first. False after the end.
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
         let mut state = self.state.lock();
-        state.running = 0;
-        self.room.notify_one();
         self.work.wait_while(&mut state, |state| {
             state.next.files.is_empty() && !state.ended
         });
@@ -142,12 +143,27 @@ impl Commits {
             |state| state.urgency == Urgency::Soon && !state.ended,
             patience,
         );
+        let over = state.failed || (state.ended && state.next.files.is_empty());
+        !over
+    }
+
+    /// Swaps everything unsynced into `into`, which is a commit that is done. False if there is nothing.
+    pub(crate) fn take(&self, into: &mut Commit) -> bool {
+        into.files.clear();
+        into.bytes = 0;
+        let mut state = self.state.lock();
         if state.next.files.is_empty() || state.failed {
-            return None;
+            return false;
         }
         state.urgency = Urgency::Soon;
         state.running = state.next.bytes;
-        mem::swap(&mut state.next, &mut commit);
-        Some(commit)
+        mem::swap(&mut state.next, into);
+        true
+    }
+
+    /// What was taken is synced.
+    pub(crate) fn done(&self) {
+        self.state.lock().running = 0;
+        self.room.notify_one();
     }
 }

@@ -26,7 +26,7 @@ use crate::repair::{Opened, repair};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::space::SpaceGate;
-use crate::syncer::{Syncer, sync_dir};
+use crate::syncer::{self, Syncer, sync_dir};
 use crate::writer::Writer;
 
 /// An open journal. Dropping it closes it.
@@ -76,20 +76,16 @@ impl Journal {
             options,
         });
         let file = Arc::new(repaired.file);
+        let syncer = Syncer::new(dir.to_owned(), repaired.mark, named);
+        let syncer = Arc::new(Mutex::new(syncer));
         let writer = Writer::new(
             Arc::clone(&shared),
+            Arc::clone(&syncer),
             dir.to_owned(),
             repaired.last,
             file,
             ends,
         );
-        let syncer = Syncer {
-            shared: Arc::clone(&shared),
-            dir: dir.to_owned(),
-            mark: repaired.mark,
-            named,
-            woken: Vec::new(),
-        };
         let topic = dir
             .file_name()
             .unwrap_or_default()
@@ -99,9 +95,10 @@ impl Journal {
             .name(format!("jwrite-{topic}"))
             .spawn(move || writer.run())
             .map_err(io)?;
+        let own = Arc::clone(&shared);
         let syncer = match Builder::new()
             .name(format!("jsync-{topic}"))
-            .spawn(move || syncer.run())
+            .spawn(move || syncer::run(&own, &syncer))
         {
             Ok(syncer) => syncer,
             Err(source) => {
@@ -333,7 +330,7 @@ mod tests {
 
     use super::*;
     use crate::commit::{Urgency, Written};
-    use crate::options::OnFailure;
+    use crate::options::{OnFailure, Syncs};
     use crate::segment::Segment;
 
     /// A device file cannot be synced: the kernel says EINVAL, as a real file would say EIO.
@@ -349,7 +346,7 @@ mod tests {
         assert_eq!(append(Ack::Durable).unwrap().await, Ok(0));
         assert_eq!(journal.durable_ends(), [1, 0, 0, 0]);
 
-        journal.shared.commits.written(&Written {
+        let written = Written {
             segment: &Arc::new(Segment::new(dir.path(), 2, [0; 4].into())),
             file: &Arc::new(File::open("/dev/null").unwrap()),
             position: 0,
@@ -357,7 +354,8 @@ mod tests {
             ends: &[2, 0, 0, 0],
             bytes: 1,
             urgency: Urgency::Now,
-        });
+        };
+        journal.shared.commits.written(&written, Syncs::Beside);
         let mut reader = journal.reader(vec![1; 4]).unwrap();
         let end = reader.next(1000);
         let end = tokio::time::timeout(Duration::from_secs(10), end)

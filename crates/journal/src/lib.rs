@@ -4,7 +4,7 @@
 //! **lanes**, each with offsets of its own that start at 0 and have no gaps, so that a batch for all
 //! lanes is one `write` and one `fdatasync`. Two threads serve it: the writer turns everything that
 //! is queued into one write, the syncer syncs whatever was written while it synced before (group
-//! commit without a timer). It knows no record type, no clock and no consumer.
+//! commit without a timer); or the writer syncs too ([`Syncs`]). It knows no record type, no clock and no consumer.
 //!
 //! ```text
 //! append -> queue -> [writer] -> segment file -> [syncer] -> synced mark
@@ -37,6 +37,6 @@ mod writer;
 
 pub use error::{AppendError, OpenError, ReadError};
 pub use journal::{Appended, Journal};
-pub use options::{Ack, OnFailure, Options, Space};
+pub use options::{Ack, OnFailure, Options, Space, Syncs};
 pub use reader::{Reader, Record};
 pub use repair::Opened;

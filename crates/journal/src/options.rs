@@ -23,6 +23,16 @@ pub enum Space {
     Reserve,
 }
 
+/// Which thread syncs for appends that wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syncs {
+    /// The one that wrote them. They are acknowledged sooner; an append that waits for the kernel alone
+    /// may have to wait for a sync under way.
+    Writing,
+    /// One beside it, so that appends that wait for the kernel never wait for the disk.
+    Beside,
+}
+
 /// What happens when a write or a sync fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -49,6 +59,8 @@ pub struct Options {
     pub queue_bytes: usize,
     /// How long written data with no durable append behind it may stay unsynced.
     pub sync_within: Duration,
+    /// Who syncs what is waited for.
+    pub syncs: Syncs,
     /// Largest payload in bytes, at most 64 MiB.
     pub max_record: usize,
     /// Free bytes of the file system below which nothing new is admitted.
@@ -66,6 +78,7 @@ impl Default for Options {
             queue_records: 65_536,
             queue_bytes: 64 << 20,
             sync_within: Duration::from_millis(5),
+            syncs: Syncs::Beside,
             max_record: 1 << 20,
             reserve_bytes: 256 << 20,
             on_failure: OnFailure::Abort,

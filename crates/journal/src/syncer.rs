@@ -1,4 +1,8 @@
-//! The thread that syncs: one `fdatasync` for everything written since the last one began.
+//! One `fdatasync` for everything written since the last one began, and the thread that does it within
+//! the time that is allowed, or at once for those who wait.
+//!
+//! Where appends wait for the disk, the thread that wrote them syncs them as well ([`Syncs::Writing`]), if no
+//! sync is under way: each thread less that they go through is a wake less.
 
 use std::fs::File;
 use std::io;
@@ -7,44 +11,61 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
+use parking_lot::Mutex;
+
 use crate::commit::Commit;
 use crate::error::Failure;
 use crate::mark::{Mark, MarkFile};
+#[cfg(doc)]
+use crate::options::Syncs;
 use crate::shared::{Shared, Watch};
 
+/// What a sync needs. Who holds it is the only one that syncs, so marks never go back.
 #[derive(Debug)]
 pub(crate) struct Syncer {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) dir: PathBuf,
-    pub(crate) mark: MarkFile,
+    dir: PathBuf,
+    mark: MarkFile,
     /// Sequence of the last segment whose name is known to be on disk.
-    pub(crate) named: u64,
-    pub(crate) woken: Vec<Waker>,
+    named: u64,
+    woken: Vec<Waker>,
+    commit: Commit,
+}
+
+/// The thread.
+pub(crate) fn run(shared: &Arc<Shared>, syncer: &Mutex<Syncer>) {
+    let _watch = Watch(shared);
+    while shared.commits.wait(shared.options.sync_within) {
+        if let Err(failure) = syncer.lock().sync(shared) {
+            shared.fail(&failure);
+            return;
+        }
+    }
 }
 
 impl Syncer {
-    pub(crate) fn run(mut self) {
-        let shared = Arc::clone(&self.shared);
-        let _watch = Watch(&shared);
-        let mut commit = Commit::default();
-        while let Some(next) = shared.commits.take(commit, shared.options.sync_within) {
-            if let Err(failure) = self.commit(&next) {
-                shared.fail(&failure);
-                return;
-            }
-            commit = next;
+    pub(crate) fn new(dir: PathBuf, mark: MarkFile, named: u64) -> Self {
+        Self {
+            dir,
+            mark,
+            named,
+            woken: Vec::new(),
+            commit: Commit::default(),
         }
     }
 
-    fn commit(&mut self, commit: &Commit) -> Result<(), Failure> {
-        for dirty in &commit.files {
+    /// Syncs what is written and not synced, if there is something.
+    pub(crate) fn sync(&mut self, shared: &Shared) -> Result<(), Failure> {
+        if !shared.commits.take(&mut self.commit) {
+            return Ok(());
+        }
+        for dirty in &self.commit.files {
             dirty.file.sync_data().map_err(|source| Failure {
                 during: "sync of",
                 file: dirty.segment.path.clone(),
                 source,
             })?;
         }
-        let Some(last) = commit.files.last() else {
+        let Some(last) = self.commit.files.last() else {
             return Ok(());
         };
         let segment = last.segment.sequence;
@@ -59,18 +80,19 @@ impl Syncer {
         self.mark
             .store(Mark {
                 segment,
-                position: commit.position,
+                position: self.commit.position,
             })
             .map_err(|source| Failure {
                 during: "write of",
                 file: self.mark.path().to_owned(),
                 source,
             })?;
-        self.shared.synced.store(segment, Ordering::Release);
-        for (end, next) in self.shared.durable_ends.iter().zip(&commit.ends) {
+        shared.synced.store(segment, Ordering::Release);
+        for (end, next) in shared.durable_ends.iter().zip(&self.commit.ends) {
             end.store(*next, Ordering::Release);
         }
-        self.shared.durable.advance(commit.ticket, &mut self.woken);
+        shared.durable.advance(self.commit.ticket, &mut self.woken);
+        shared.commits.done();
         Ok(())
     }
 }

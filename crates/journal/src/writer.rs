@@ -13,11 +13,15 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::commit::Written;
+use parking_lot::Mutex;
+
+use crate::commit::{Urgency, Written};
 use crate::error::Failure;
+use crate::options::Syncs;
 use crate::queue::{Batch, Taken};
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
+use crate::syncer::Syncer;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -29,6 +33,7 @@ const MEASURE_IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Shared>,
+    syncer: Arc<Mutex<Syncer>>,
     dir: PathBuf,
     segment: Arc<Segment>,
     file: Arc<File>,
@@ -46,6 +51,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        syncer: Arc<Mutex<Syncer>>,
         dir: PathBuf,
         segment: Arc<Segment>,
         file: Arc<File>,
@@ -53,6 +59,7 @@ impl Writer {
     ) -> Self {
         Self {
             shared,
+            syncer,
             dir,
             position: segment.length(),
             prepared: segment.length(),
@@ -104,10 +111,23 @@ impl Writer {
         self.position += size;
         self.ticket += batch.records as u64;
         self.next.copy_from_slice(&batch.next);
+        let urgency = batch.urgency;
         self.announce(batch);
+        self.sync(urgency)?;
         self.prepare();
         self.measure(size);
         Ok(())
+    }
+
+    /// Syncs for those who wait, unless another thread is at it: that one looks again when it is done.
+    fn sync(&mut self, urgency: Urgency) -> Result<(), Failure> {
+        if (urgency, self.shared.options.syncs) != (Urgency::Now, Syncs::Writing) {
+            return Ok(());
+        }
+        match self.syncer.try_lock() {
+            Some(mut syncer) => syncer.sync(&self.shared),
+            None => Ok(()),
+        }
     }
 
     /// Lays out the next piece of the runway. A disk that has no room for it may have room for records.
@@ -162,7 +182,7 @@ impl Writer {
         }
         self.segment.publish(self.position);
         shared.queue.release(batch);
-        shared.commits.written(&Written {
+        let written = Written {
             segment: &self.segment,
             file: &self.file,
             position: self.position,
@@ -170,7 +190,8 @@ impl Writer {
             ends: &self.next,
             bytes,
             urgency,
-        });
+        };
+        shared.commits.written(&written, shared.options.syncs);
         shared.written.advance(self.ticket, &mut self.woken);
         shared.appended.notify_waiters();
         shared.commits.wait_for_room();

@@ -12,15 +12,21 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
-use journal::{Ack, Journal, Options, Space};
+use journal::{Ack, Journal, Options, Space, Syncs};
 
 const DIR: &str = "JOURNAL_CRASH_DIR";
+/// Set if the thread that writes is to sync as well.
+const WRITING: &str = "JOURNAL_CRASH_WRITING";
 const TASKS: u16 = 16;
 
 fn options() -> Options {
     Options {
         segment_bytes: 64 << 10,
         reserve_bytes: 0,
+        syncs: match std::env::var_os(WRITING) {
+            Some(_) => Syncs::Writing,
+            None => Syncs::Beside,
+        },
         ..Options::default()
     }
 }
@@ -79,13 +85,16 @@ fn child() {
 fn a_killed_process_loses_nothing_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut told = HashMap::new();
-    for lines in [1, 40, 700, 5000, 200] {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+    for (round, lines) in [1, 40, 700, 5000, 200, 5000, 300].into_iter().enumerate() {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child
             .args(["--exact", "child", "--nocapture"])
             .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        if round % 2 == 1 {
+            child.env(WRITING, "1");
+        }
+        let mut child = child.spawn().unwrap();
         let mut seen = 0;
         for line in BufReader::new(child.stdout.take().unwrap()).split(b'\n') {
             let line = String::from_utf8(line.unwrap()).unwrap();

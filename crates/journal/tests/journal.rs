@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use journal::{Ack, AppendError, Journal, OnFailure, OpenError, Options, ReadError, Record, Space};
+use journal::{
+    Ack, AppendError, Journal, OnFailure, OpenError, Options, ReadError, Record, Space, Syncs,
+};
 
 const FAR: i64 = i64::MAX;
 
@@ -415,13 +417,42 @@ async fn a_segment_that_ends_between_two_frames_is_seen() {
     assert_eq!(read, in_first + 1);
 }
 
+/// The syncer would not come by for an hour: what waits for the disk was synced by the writer, and takes
+/// with it what does not wait.
+#[tokio::test]
+async fn the_writer_syncs_for_those_who_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let writing = Options {
+        sync_within: Duration::from_secs(3600),
+        syncs: Syncs::Writing,
+        ..options()
+    };
+    let (journal, _) = Journal::open(dir.path(), writing).unwrap();
+    for round in 0..50 {
+        append(&journal, 0, 2 * round, Ack::Kernel).await;
+        append(&journal, 1, 2 * round, Ack::Durable).await;
+        assert_eq!(journal.durable_ends(), [round + 1, round + 1]);
+    }
+    append(&journal, 0, 100, Ack::Kernel).await;
+    assert_eq!(journal.durable_ends(), [50, 50], "nobody waits");
+    journal.close();
+    assert_eq!(journal.durable_ends(), [51, 50]);
+}
+
 /// A directory that is gone fails the next segment's creation, as a broken disk would.
 #[tokio::test]
 async fn a_stopped_journal_answers_everybody() {
+    for syncs in [Syncs::Writing, Syncs::Beside] {
+        answers_everybody(syncs).await;
+    }
+}
+
+async fn answers_everybody(syncs: Syncs) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("log");
     let stop = Options {
         on_failure: OnFailure::Stop,
+        syncs,
         ..options()
     };
     let (journal, _) = Journal::open(&dir, stop).unwrap();

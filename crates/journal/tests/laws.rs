@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use journal::{Ack, Journal, OpenError, Options, ReadError, Record, Space};
+use journal::{Ack, Journal, OpenError, Options, ReadError, Record, Space, Syncs};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -32,6 +32,15 @@ fn options() -> Options {
         reserve_bytes: 0,
         ..Options::default()
     }
+}
+
+/// Synced by either thread.
+fn syncing(syncs: Syncs) -> Options {
+    Options { syncs, ..options() }
+}
+
+fn syncs() -> impl Strategy<Value = Syncs> {
+    prop_oneof![Just(Syncs::Writing), Just(Syncs::Beside)]
 }
 
 fn groups(most: usize) -> impl Strategy<Value = Vec<(Group, bool)>> {
@@ -191,12 +200,13 @@ proptest! {
         sessions in vec(groups(25), 1..5),
         max_bytes in 1..3000usize,
         from in vec(0..30u64, LANES as usize),
+        syncs in syncs(),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let runtime = runtime();
         let mut model = Model::default();
         for session in &sessions {
-            let (journal, opened) = Journal::open(dir.path(), options()).unwrap();
+            let (journal, opened) = Journal::open(dir.path(), syncing(syncs)).unwrap();
             prop_assert_eq!(opened.cut_bytes, 0);
             prop_assert_eq!(&opened.ends, &model.ends);
             for (group, durable) in session {
@@ -217,11 +227,12 @@ proptest! {
         unsynced in groups(20),
         place in any::<prop::sample::Index>(),
         damage in damage(),
+        syncs in syncs(),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let runtime = runtime();
         let mut model = Model::default();
-        let (journal, _) = Journal::open(dir.path(), options()).unwrap();
+        let (journal, _) = Journal::open(dir.path(), syncing(syncs)).unwrap();
         for (group, _) in &synced {
             append(&runtime, &journal, &mut model, group, Ack::Durable);
         }

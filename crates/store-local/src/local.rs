@@ -91,7 +91,7 @@ impl Local {
         let lanes = options.partitions;
         let open = |name: Name, journal| Topic::open(&dir.join(name.as_str()), journal);
         let topics = BTreeMap::from([
-            (Name::Leads, open(Name::Leads, options.journal(lanes))?),
+            (Name::Leads, open(Name::Leads, options.leads_journal())?),
             (Name::Events, open(Name::Events, options.journal(lanes))?),
             (
                 Name::Catalog,

@@ -109,6 +109,14 @@ impl LocalOptions {
         }
     }
 
+    /// Of the journal of topic `leads`: nearly all that is appended to it is waited for until it is on disk.
+    pub(crate) fn leads_journal(&self) -> journal::Options {
+        journal::Options {
+            syncs: journal::Syncs::Writing,
+            ..self.journal(self.partitions)
+        }
+    }
+
     /// Of the journal of topic `catalog`, whose records are whole generations.
     pub(crate) fn catalog_journal(&self) -> journal::Options {
         journal::Options {
