@@ -1,13 +1,15 @@
 //! A click, every one of them in the journal, against a hyper that answers a fixed 302.
 //!
-//! Both run on the same core, the load on another one; each round measures both in random order. The
-//! service's processor time is counted until its tables have every click of the window.
+//! Both run on the same core, the load on another one; each round measures both in random order: first as
+//! fast as they are, which shows the requests/s, then at one stated rate, which shows what a request
+//! costs. The service's processor time is counted until its tables have every click of the window.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use loadtest::announce::Bare;
-use loadtest::closed::{self, User};
+use loadtest::closed::{self, Pace, User};
 use loadtest::process;
 use loadtest::ratio::{Bar, median};
 use loadtest::window::{Machine, Noise, micros};
@@ -25,6 +27,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const CLICKS: u32 = 4;
 /// Fewer rounds that are quiet on both sides are no measurement.
 const FEWEST: usize = 5;
+/// A side that answers less than this share of the stated rate was not measured at it.
+const REACHED: f64 = 0.95;
 
 /// Click redirects beside a bare hyper redirect: requests/s and processor time of each request
 #[derive(Debug, clap::Args)]
@@ -38,6 +42,9 @@ pub(crate) struct Args {
     /// Connections, each with one request at a time.
     #[arg(long, default_value_t = 64)]
     connections: u32,
+    /// Clicks/s at which processor time is compared.
+    #[arg(long, default_value_t = 20_000.0, value_name = "CLICKS_PER_S")]
+    rate: f64,
 }
 
 /// One side of a round.
@@ -50,104 +57,136 @@ struct Window {
     noise: Noise,
 }
 
-#[derive(Debug, Serialize)]
-struct Round {
+/// Both sides under one load.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Pair {
     bare: Window,
     gavel: Window,
+}
+
+#[derive(Debug, Serialize)]
+struct Round {
+    /// As fast as they are.
+    most: Pair,
+    /// At the stated rate.
+    rate: Pair,
 }
 
 pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     let Setting { cores, .. } = *setting;
     cores.drive()?;
+    ensure!(args.rate > 0.0, "a rate is above 0");
     let bare = Bare::start(&setting.programs.join("bare-redirect"), &[], cores).await?;
     let stage = Stage::set(&setting.gavel, cores, &[]).await?;
-    let length = Duration::try_from_secs_f64(args.seconds)?;
-    let sides = Sides {
+    let mut sides = Sides {
         bare,
         stage,
         connections: args.connections,
+        length: Duration::try_from_secs_f64(args.seconds)?,
+        dice: Dice::new(setting.seed),
     };
-    sides.bare(WARM_UP).await?;
-    sides.gavel(WARM_UP).await?;
-    let mut dice = Dice::new(setting.seed);
+    sides.warm_up().await?;
     let mut rounds = Vec::new();
     for number in 1..=args.rounds {
-        let round = if dice.happens(0.5) {
-            let bare = sides.bare(length).await?;
-            let gavel = sides.gavel(length).await?;
-            Round { bare, gavel }
-        } else {
-            let gavel = sides.gavel(length).await?;
-            let bare = sides.bare(length).await?;
-            Round { bare, gavel }
+        let round = Round {
+            most: sides.pair(None).await?,
+            rate: sides.pair(Some(args.rate)).await?,
         };
+        let left_out = round.left_out(args.rate);
         eprintln!(
-            "round {number}: bare {:.0}/s {:.1} us; gavel {:.0}/s {:.1} us, with engine {:.1} us{}",
-            round.bare.per_s,
-            round.bare.cpu_us,
-            round.gavel.per_s,
-            round.gavel.cpu_us,
-            round.gavel.cpu_with_engine_us,
-            if round.quiet() {
-                ""
-            } else {
-                " (dropped: steal)"
-            },
+            "round {number}: bare {}; gavel {}{}",
+            round.told(|pair| pair.bare),
+            round.told(|pair| pair.gavel),
+            left_out.map_or(String::new(), |why| format!(" (left out: {why})")),
         );
-        rounds.push(round);
+        rounds.push((round, left_out.is_none()));
     }
     sides.stage.clear().await?;
-    let figures = figures(&rounds)?;
+    let counted = rounds.iter().filter(|(_, counts)| *counts);
+    let figures = figures(&counted.map(|(round, _)| round).collect::<Vec<_>>())?;
+    let rounds: Vec<&Round> = rounds.iter().map(|(round, _)| round).collect();
     conclude(&figures, &rounds, setting.out.as_deref())
 }
 
 impl Round {
-    fn quiet(&self) -> bool {
-        self.bare.noise.quiet() && self.gavel.noise.quiet()
+    /// Why it does not count.
+    fn left_out(&self, rate: f64) -> Option<&'static str> {
+        let windows = [
+            self.most.bare,
+            self.most.gavel,
+            self.rate.bare,
+            self.rate.gavel,
+        ];
+        if !windows.iter().all(|window| window.noise.quiet()) {
+            return Some("steal");
+        }
+        let [.., bare, gavel] = windows;
+        let slowest = bare.per_s.min(gavel.per_s);
+        (slowest < REACHED * rate).then_some("the rate was not reached")
+    }
+
+    fn told(&self, side: fn(&Pair) -> Window) -> String {
+        let (most, rate) = (side(&self.most), side(&self.rate));
+        format!(
+            "{:.0}/s {:.1} us, at the rate {:.1} us, with engine {:.1} us",
+            most.per_s, most.cpu_us, rate.cpu_us, rate.cpu_with_engine_us
+        )
     }
 }
 
-fn figures(rounds: &[Round]) -> Result<Vec<Figure>> {
-    let quiet: Vec<&Round> = rounds.iter().filter(|round| round.quiet()).collect();
+fn figures(rounds: &[&Round]) -> Result<Vec<Figure>> {
     ensure!(
-        quiet.len() >= FEWEST,
-        "only {} rounds were quiet",
-        quiet.len()
+        rounds.len() >= FEWEST,
+        "only {} rounds count",
+        rounds.len()
     );
-    let middle = |of: fn(&Round) -> f64| median(quiet.iter().map(|round| of(round)));
+    let middle = |of: fn(&Round) -> f64| median(rounds.iter().map(|round| of(round)));
     Ok(vec![
-        Figure::told("rounds that count", Some(quiet.len() as f64)),
-        Figure::told("bare: requests/s", middle(|round| round.bare.per_s)),
-        Figure::told("gavel: requests/s", middle(|round| round.gavel.per_s)),
-        Figure::told(
-            "bare: us of CPU per request",
-            middle(|round| round.bare.cpu_us),
-        ),
-        Figure::told(
-            "gavel, all roles: us of CPU per request",
-            middle(|round| round.gavel.cpu_us),
-        ),
+        Figure::told("rounds that count", Some(rounds.len() as f64)),
+        Figure::told("bare: requests/s", middle(|round| round.most.bare.per_s)),
+        Figure::told("gavel: requests/s", middle(|round| round.most.gavel.per_s)),
         Figure::held_to(
             Bar::AtLeast(0.5),
             "requests/s, of bare's",
-            middle(|round| round.gavel.per_s / round.bare.per_s),
+            middle(|round| round.most.ratio(|window| window.per_s)),
+        ),
+        Figure::told(
+            "at its most: CPU per request, of bare's",
+            middle(|round| round.most.ratio(|window| window.cpu_us)),
+        ),
+        Figure::told(
+            "bare: us of CPU per request at the rate",
+            middle(|round| round.rate.bare.cpu_us),
+        ),
+        Figure::told(
+            "gavel, all roles: us of CPU per request at the rate",
+            middle(|round| round.rate.gavel.cpu_us),
         ),
         Figure::held_to(
             Bar::AtMost(2.0),
-            "CPU per request until the lag is 0, of bare's",
-            middle(|round| round.gavel.cpu_us / round.bare.cpu_us),
+            "CPU per request at the rate until the lag is 0, of bare's",
+            middle(|round| round.rate.ratio(|window| window.cpu_us)),
         ),
         Figure::told(
             "the same with the ClickHouse process",
-            middle(|round| round.gavel.cpu_with_engine_us / round.bare.cpu_us),
+            middle(|round| round.rate.ratio(|window| window.cpu_with_engine_us)),
         ),
     ])
+}
+
+impl Pair {
+    /// The service's figure, as so many of bare's.
+    fn ratio(&self, of: fn(Window) -> f64) -> f64 {
+        of(self.gavel) / of(self.bare)
+    }
 }
 
 struct Sides {
     bare: Bare,
     stage: Stage,
     connections: u32,
+    length: Duration,
+    dice: Dice,
 }
 
 impl Sides {
@@ -155,12 +194,33 @@ impl Sides {
         (0..self.connections).map(Visitor::new).collect()
     }
 
-    async fn bare(&self, length: Duration) -> Result<Window> {
+    fn pace(&mut self, rate: Option<f64>) -> Pace {
+        rate.map_or(Pace::Flat, |rate| Pace::Rate(rate, self.dice.fork()))
+    }
+
+    async fn warm_up(&mut self) -> Result<()> {
+        let length = std::mem::replace(&mut self.length, WARM_UP);
+        self.pair(None).await?;
+        self.length = length;
+        Ok(())
+    }
+
+    async fn pair(&mut self, rate: Option<f64>) -> Result<Pair> {
+        if self.dice.happens(0.5) {
+            let bare = self.bare(rate).await?;
+            let gavel = self.gavel(rate).await?;
+            return Ok(Pair { bare, gavel });
+        }
+        let gavel = self.gavel(rate).await?;
+        let bare = self.bare(rate).await?;
+        Ok(Pair { bare, gavel })
+    }
+
+    async fn bare(&mut self, rate: Option<f64>) -> Result<Window> {
         self.stage.at_rest().await?;
         let id = self.bare.id()?;
         let (machine, before) = (Machine::now()?, process::cpu(id)?);
-        let clock = self.stage.clock();
-        let done = closed::run(self.bare.address, self.visitors(), length, clock).await?;
+        let done = self.load(self.bare.address, rate).await?;
         let spent = process::cpu(id)?.saturating_sub(before);
         Ok(Window::of(
             done,
@@ -170,15 +230,19 @@ impl Sides {
         ))
     }
 
-    async fn gavel(&self, length: Duration) -> Result<Window> {
+    async fn gavel(&mut self, rate: Option<f64>) -> Result<Window> {
         self.stage.at_rest().await?;
         let (machine, before) = (Machine::now()?, self.stage.spent()?);
-        let clock = self.stage.clock();
-        let done = closed::run(self.stage.address(), self.visitors(), length, clock).await?;
+        let done = self.load(self.stage.address(), rate).await?;
         let noise = Machine::now()?.since(machine);
         self.stage.caught_up().await?;
         let spent = self.stage.spent()? - before;
         Ok(Window::of(done, noise, spent.service, spent.all()))
+    }
+
+    async fn load(&mut self, address: SocketAddr, rate: Option<f64>) -> Result<closed::Done> {
+        let (visitors, pace) = (self.visitors(), self.pace(rate));
+        closed::run(address, visitors, pace, self.length, self.stage.clock()).await
     }
 }
 
