@@ -3,6 +3,7 @@
 mod consumer;
 mod groups;
 mod memory;
+mod replay;
 mod space;
 mod topic;
 
@@ -16,6 +17,7 @@ use store::{Ack, EventLog, LogError, Position, Topic as Name};
 pub use consumer::LocalConsumer;
 pub(crate) use groups::{Groups, MOST_PARTITIONS};
 pub(crate) use memory::MemoryTopic;
+pub use replay::LocalReplay;
 pub(crate) use topic::{Reader, Run, Topic};
 
 use crate::floor::Floor;
@@ -87,6 +89,7 @@ impl Inner {
 
 impl EventLog for LocalLog {
     type Consumer = LocalConsumer;
+    type Replay = LocalReplay;
 
     fn append(
         &self,
@@ -133,6 +136,10 @@ impl EventLog for LocalLog {
             log.moved(name);
         }
         Ok(LocalConsumer::new(member, readers))
+    }
+
+    async fn replay(&self, topic: Name) -> Result<LocalReplay, LogError> {
+        LocalReplay::new(self.0.topic(topic)?)
     }
 
     fn ends(&self, topic: Name) -> Vec<u64> {

@@ -25,7 +25,7 @@ pub use consumer::{
 pub use journeys::{
     Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Telling, What,
 };
-pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Topic};
+pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
 pub use vault::Vault;
 

@@ -46,7 +46,7 @@ pub struct Position {
 }
 
 /// A record as it is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its offset in the partition.
     pub offset: u64,
@@ -75,6 +75,8 @@ pub enum LogError {
 pub trait EventLog: Send + Sync + 'static {
     /// A member of a consumer group.
     type Consumer: Consumer;
+    /// A reading of a whole topic.
+    type Replay: Replay;
 
     /// Appends a record. The record is queued before the future is returned, so one caller's
     /// appends for one key keep their order even if their futures are awaited together; the future
@@ -93,6 +95,10 @@ pub trait EventLog: Send + Sync + 'static {
         group: &'static str,
         topics: &[Topic],
     ) -> impl Future<Output = Result<Self::Consumer, LogError>> + Send;
+
+    /// Everything a topic holds now, from its oldest record on, in no group: for what every node has to
+    /// know whole.
+    fn replay(&self, topic: Topic) -> impl Future<Output = Result<Self::Replay, LogError>> + Send;
 
     /// The next offset of each partition of a topic: what a consumer has to reach to have seen all.
     fn ends(&self, topic: Topic) -> Vec<u64>;
@@ -143,4 +149,12 @@ pub trait Consumer: Send + 'static {
         partition: u16,
         next_offset: u64,
     ) -> impl Future<Output = Result<(), LogError>> + Send;
+}
+
+/// A reading of a whole topic.
+pub trait Replay: Send + 'static {
+    /// The next records of one partition, in order; none once all were given that were there when it
+    /// began. Some that came later may be among them.
+    fn next(&mut self)
+    -> impl Future<Output = Result<Option<(u16, Vec<Record>)>, LogError>> + Send;
 }

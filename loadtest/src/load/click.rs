@@ -135,11 +135,7 @@ impl Round {
 }
 
 fn figures(rounds: &[&Round]) -> Result<Vec<Figure>> {
-    ensure!(
-        rounds.len() >= FEWEST,
-        "only {} rounds count",
-        rounds.len()
-    );
+    ensure!(rounds.len() >= FEWEST, "only {} rounds count", rounds.len());
     let middle = |of: fn(&Round) -> f64| median(rounds.iter().map(|round| of(round)));
     Ok(vec![
         Figure::told("rounds that count", Some(rounds.len() as f64)),

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use proto::{EventRecord, Message as _};
 use store::{Ack, Backend, EventLog, LogError, Position, Topic};
 use store_local::{
-    Local, LocalCaps, LocalClaims, LocalConsumer, LocalJourneys, LocalLog, LocalVault,
+    Local, LocalCaps, LocalClaims, LocalConsumer, LocalJourneys, LocalLog, LocalReplay, LocalVault,
 };
 
 /// What an appended record was.
@@ -67,6 +67,7 @@ impl Store {
 
 impl EventLog for Log {
     type Consumer = LocalConsumer;
+    type Replay = LocalReplay;
 
     fn append(
         &self,
@@ -103,6 +104,10 @@ impl EventLog for Log {
         topics: &[Topic],
     ) -> Result<LocalConsumer, LogError> {
         self.log().subscribe(group, topics).await
+    }
+
+    async fn replay(&self, topic: Topic) -> Result<LocalReplay, LogError> {
+        self.log().replay(topic).await
     }
 
     fn ends(&self, topic: Topic) -> Vec<u64> {

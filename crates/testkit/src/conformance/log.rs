@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use store::{Ack, Backend, Consumer, Delivery, EventLog, Topic};
+use store::{Ack, Backend, Consumer, Delivery, EventLog, Replay, Topic};
 
 use super::{Harness, SOON};
 
@@ -196,6 +196,37 @@ pub async fn groups_do_not_see_each_other<H: Harness>(harness: &mut H) {
     one.commit(topic, partition, 1).await.unwrap();
     let mut other = consumer(harness, "other").await;
     assert_eq!(read(&mut other, 1).await, seen);
+}
+
+/// Everything, whatever groups have committed, for as many as ask, and then the end.
+pub async fn a_replay_is_all_there_is<H: Harness>(harness: &mut H) {
+    async fn replayed<H: Harness>(harness: &H) -> Seen {
+        let replay = harness.store().log().replay(Topic::Leads).await;
+        let mut replay = replay.unwrap();
+        let mut seen = Seen::new();
+        while let Some((partition, records)) = replay.next().await.unwrap() {
+            let place = seen.entry((Topic::Leads, partition)).or_default();
+            place.extend(records.into_iter().map(|r| (r.offset, r.payload)));
+        }
+        assert_eq!(replay.next().await.unwrap(), None, "the end stays the end");
+        seen
+    }
+    assert!(replayed(harness).await.is_empty(), "nothing was appended");
+    for n in 0..30 {
+        append(harness, n, format!("{n:02}"), Ack::Durable).await;
+    }
+    let mut group = consumer(harness, "beside").await;
+    let read = read(&mut group, 30).await;
+    for ((topic, partition), records) in &read {
+        let (last, _) = records.last().unwrap();
+        group.commit(*topic, *partition, last + 1).await.unwrap();
+    }
+    let (one, other) = tokio::join!(replayed(harness), replayed(harness));
+    assert_eq!((&one, &other), (&read, &read));
+    drop(group);
+    if harness.reopen().await {
+        assert_eq!(replayed(harness).await, read);
+    }
 }
 
 /// A consumer at the end gets what is appended later, from whichever topic.
