@@ -12,7 +12,7 @@ use domain::{
 use redis::Cmd;
 use store::{Caps, Held, Pinned, StoreError};
 
-use crate::link::{Call as _, Link};
+use crate::link::{Call, Link};
 use crate::script;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,17 +96,35 @@ fn corrupt(said: &str) -> StoreError {
     StoreError::Corrupt(format!("a script of caps said {said:?}"))
 }
 
-/// What settling a reservation takes: the same while the store is made again.
-pub(crate) fn settling(
+/// What settling a reservation takes whose lead was made then.
+fn settling(
     reservation: &Reservation,
     phase: &'static str,
+    made: Timestamp,
 ) -> Result<impl Fn(&mut Cmd) + Send + Sync, StoreError> {
     let uses = Uses::of(reservation)?;
-    let (id, made) = (reservation.id.to_string(), reservation.id.lead.time());
+    let id = reservation.id.to_string();
     Ok(move |command: &mut Cmd| {
         command.arg(&id).arg(phase).arg(KEPT.as_millis() as u64);
         command.arg(&uses.lines).arg(made.as_micros());
     })
+}
+
+/// The reservation of a leg as the log left it: settled, or pinned where nobody knows yet. With `all` it counts
+/// however old its lead is; else it may have been counted and forgotten.
+pub(crate) async fn restore(
+    redis: &(impl Call + Sync),
+    reservation: &Reservation,
+    usage: Option<Usage>,
+    all: bool,
+) -> Result<(), StoreError> {
+    let made = match all {
+        true => Timestamp::from_micros(MOST),
+        false => reservation.id.lead.time(),
+    };
+    let phase = usage.map_or("pinned", phase);
+    let settling = settling(reservation, phase, made)?;
+    redis.call(&script::SETTLE, settling).await
 }
 
 impl Caps for RedisCaps {
@@ -163,7 +181,8 @@ impl Caps for RedisCaps {
     }
 
     async fn settle(&self, reservation: &Reservation, usage: Usage) -> Result<(), StoreError> {
-        let settling = settling(reservation, phase(usage))?;
+        let made = reservation.id.lead.time();
+        let settling = settling(reservation, phase(usage), made)?;
         self.link.call(&script::SETTLE, settling).await
     }
 

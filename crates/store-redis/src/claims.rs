@@ -25,6 +25,7 @@ use store::{
 
 use crate::link::{Call as _, Link};
 use crate::script::{self, Script};
+pub(crate) use folding::fold;
 use read::Reply;
 
 /// How long an answer is kept.
@@ -205,8 +206,9 @@ impl Claims for RedisClaims {
 
     async fn fold(&self, offset: u64, record: &LeadRecord) -> Result<Folded, StoreError> {
         let link = &self.0.link;
-        let partition = link.options().partition(record.lead_id()?);
-        folding::fold(link, partition, offset, record).await
+        let lead = record.lead_id()?;
+        let partition = link.options().partition(lead);
+        fold(link, partition, lead, &[(offset, record)]).await
     }
 
     async fn open(&self, partition: u16) -> Result<Vec<Arc<LeadState>>, StoreError> {

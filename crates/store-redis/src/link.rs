@@ -135,6 +135,12 @@ impl Link {
         self.health()
     }
 
+    /// Waits until it stands so.
+    pub(crate) async fn until(&self, stands: impl Fn(&Health) -> bool) {
+        let mut status = self.0.said.status.subscribe();
+        while !stands(&self.health()) && status.changed().await.is_ok() {}
+    }
+
     /// Has the server looked at again; whoever calls next waits for it.
     pub(crate) fn look_again(&self) {
         self.0.said.doubt(|_| true);

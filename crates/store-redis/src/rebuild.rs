@@ -4,15 +4,19 @@
 //! are answered but its own, also not those of a node that did the same and was taken for dead. At the end
 //! a new epoch begins: its number is the time, and it names the server's process.
 
+mod fold;
+mod watch;
+
 use std::time::Duration;
 
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 use store::StoreError;
 
-use crate::link::{Blame, Refused, load, run_id};
+use crate::link::{Blame, Call as _, Refused, Session, load, run_id};
 use crate::names::Space;
 use crate::open::Redis;
+use crate::script;
 
 /// How long the lock of a node that died keeps others away.
 const LOCK: Duration = Duration::from_secs(10);
@@ -22,12 +26,15 @@ const BEGIN_EPOCH: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 
     redis.call('SET', KEYS[1], ARGV[2]) return 1";
 
 /// A store that is being made again.
-#[derive(Debug)]
 pub struct Rebuild {
     redis: Redis,
     connection: MultiplexedConnection,
+    session: Session,
     run_id: String,
     word: String,
+    /// How far each partition was folded by what is still known, and is by now.
+    from: Vec<u64>,
+    reached: Vec<u64>,
 }
 
 impl From<Refused> for StoreError {
@@ -65,21 +72,49 @@ impl Redis {
         }
         load(&mut connection).await.map_err(away)?;
         link.look_again();
+        let server = link.server();
+        let session = server.session(connection.clone(), word.clone());
+        let partitions = link.options().partitions;
+        let reached = session.call(&script::REACHED, |command| {
+            command.arg(partitions);
+        });
+        let from: Vec<u64> = reached.await?;
         Ok(Some(Rebuild {
             redis: self.clone(),
             connection,
+            session,
             run_id,
             word,
+            reached: from.clone(),
+            from,
         }))
     }
 }
 
 impl Rebuild {
+    /// Where the log has to be read from, partition by partition: what comes before is known.
+    pub fn from(&self) -> &[u64] {
+        &self.from
+    }
+
+    /// Keeps the others away for a while longer.
+    async fn stay(&mut self, how_long: Duration) -> Result<(), StoreError> {
+        let mut stay = redis::cmd("PEXPIRE");
+        stay.arg(lock_key(&self.redis.link().options().prefix));
+        stay.arg(millis(how_long + LOCK));
+        let () = stay.query_async(&mut self.connection).await.map_err(away)?;
+        Ok(())
+    }
+
     /// Begins the new epoch: the store is what it was, as far as the log says.
     ///
     /// # Errors
     /// Redis is away, or another node took over.
     pub async fn finish(mut self) -> Result<(), StoreError> {
+        let reached = self.session.call(&script::REACHED, |command| {
+            command.arg(self.reached.len()).arg(&self.reached);
+        });
+        let _: Vec<u64> = reached.await?;
         let link = self.redis.link().clone();
         let prefix = &link.options().prefix;
         let began = time(&mut self.connection).await?;

@@ -60,5 +60,6 @@ scripts! {
     FIND = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
     FOLDING = Claims, "begin.lua" "claims/folding.lua";
     FOLDED = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/folded.lua";
+    REACHED = Claims, "begin.lua" "claims/leads.lua" "claims/reached.lua";
     OPEN = Claims, "begin.lua" "claims/open.lua";
 }

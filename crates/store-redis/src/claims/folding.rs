@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use domain::{LeadId, LeadReason, LeadStatus, LegState};
-use proto::{LeadBody, LeadRecord, LeadState, Leg, Message as _, Received, RecordError};
+use proto::{LeadRecord, LeadState, Leg, Message as _, Received, RecordError};
 use redis::Cmd;
 use store::{ClaimKey, Earlier, Folded, StoreError, fold};
 
@@ -22,26 +22,33 @@ struct Before {
     again: bool,
 }
 
-/// Folds a record of this partition.
+/// Folds records of one lead, found at these offsets of its partition, in this order.
 pub(crate) async fn fold(
     redis: &(impl Call + Sync),
     partition: u16,
-    offset: u64,
-    record: &LeadRecord,
+    lead: LeadId,
+    records: &[(u64, &LeadRecord)],
 ) -> Result<Folded, StoreError> {
-    let lead = record.lead_id()?;
     for _ in 0..TRIES {
         let before = before(redis, lead, partition).await?;
         let unknown = before.state.is_none();
         let applied = before.state.as_ref().map_or(0, |state| state.applied);
+        let (mut state, mut changes) = (before.state, Vec::new());
         // Ended long ago and forgotten since: it is folded for who reads, and counts no more.
-        let again = before.again || (unknown && offset < before.folded);
-        let (state, changes) = fold::apply(before.state, offset, record)?;
-        let state = Arc::new(state);
-        let begins = matches!(record.body, Some(LeadBody::Received(_)));
+        let mut again = before.again;
+        for (offset, record) in records {
+            again |= state.is_none() && *offset < before.folded;
+            let (after, changed) = fold::apply(state.take(), *offset, record)?;
+            changes.extend(changed);
+            state = Some(after);
+        }
+        let state = Arc::new(state.unwrap_or_default());
+        if again {
+            changes.clear();
+        }
         let is_lead = state.received.is_some() || !state.legs.is_empty();
-        if offset < applied || !is_lead || (again && unknown && !begins) {
-            let changes = if again { Vec::new() } else { changes };
+        let from_the_middle = again && unknown && state.received.is_none();
+        if state.applied == applied || !is_lead || from_the_middle {
             return Ok(Folded { state, changes });
         }
         let write = writing(lead, partition, applied, &state, again)?;

@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// Calls over this connection, in this epoch.
-    pub(super) fn session(&self, connection: MultiplexedConnection, epoch: String) -> Session {
+    pub(crate) fn session(&self, connection: MultiplexedConnection, epoch: String) -> Session {
         Session::new(connection, epoch, self.prefix.clone(), self.ahead.clone())
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Timestamp;
 use servers::REDIS;
-use store::Backend;
+use store::{Backend, Caps as _, StoreError};
 use store_local::{Local, LocalJourneys, LocalLog, LocalOptions, LocalVault};
 use store_redis::{Redis, RedisCaps, RedisClaims, RedisOptions};
 use testkit::conformance::Harness;
@@ -103,6 +103,24 @@ impl Cluster {
     }
 }
 
+impl Server {
+    /// Deletes all keys that begin with a prefix.
+    fn forget(&self, prefix: &str) {
+        let mut connection = redis::Client::open(self.redis.url())
+            .unwrap()
+            .get_connection()
+            .unwrap();
+        for space in ["claims", "caps"] {
+            let pattern = format!("{{{prefix}.{space}}}:*");
+            let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
+                .arg(pattern)
+                .query(&mut connection)
+                .unwrap();
+            let () = redis::cmd("DEL").arg(keys).query(&mut connection).unwrap();
+        }
+    }
+}
+
 fn wall() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
@@ -115,8 +133,22 @@ impl Harness for Cluster {
         &self.store
     }
 
+    /// Everything that Redis had of it is gone, and made again from the log.
     async fn reopen(&mut self) -> bool {
-        false
+        server().unwrap().forget(&self.options.prefix);
+        let lost = self
+            .store
+            .redis
+            .caps()
+            .used(&["b:b/balance".parse().unwrap()])
+            .await;
+        assert_eq!(lost, Err(StoreError::Lost));
+        let made = self
+            .store
+            .redis
+            .make_again(self.store.log(), Duration::ZERO);
+        assert!(made.await.unwrap().is_some());
+        true
     }
 
     fn now(&self) -> Timestamp {

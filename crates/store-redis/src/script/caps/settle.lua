@@ -1,5 +1,5 @@
--- ARGV: 3 reservation, 4 what it comes to (sold, sent, nothing), 5 milliseconds it is known afterwards,
--- 6 its uses, none if they are not known yet, 7 when its lead was made.
+-- ARGV: 3 reservation, 4 what it comes to (sold, sent, nothing; pinned, where the store is made again),
+-- 5 milliseconds it is known afterwards, 6 its uses, none if they are not known yet, 7 when its lead was made.
 local id = ARGV[3]
 local key = base .. 'r:' .. id
 local known = redis.call('HMGET', key, 'phase', 'uses')
@@ -27,5 +27,9 @@ for amount, sent, _, name in each(was) do
   end
 end
 redis.call('HSET', key, 'phase', ARGV[4], 'uses', uses)
-redis.call('PEXPIRE', key, ARGV[5])
+if ARGV[4] == 'pinned' then
+  redis.call('PERSIST', key)
+else
+  redis.call('PEXPIRE', key, ARGV[5])
+end
 return 'ok'

@@ -34,8 +34,9 @@ redis.call('HSET', entry, 'phase', phase, 'applied', ARGV[6], 'state', ARGV[7])
 if ARGV[9] ~= '' and not known[3] then
   redis.call('HSET', entry, 'answer', ARGV[9])
 end
-if tonumber(redis.call('HGET', base .. 'folded', partition) or 0) < tonumber(ARGV[6]) then
-  redis.call('HSET', base .. 'folded', partition, ARGV[6])
+-- While the store is made again leads come in no order, and the epoch is a word, not a number.
+if string.match(ARGV[1], '^%d') then
+  reach(partition, ARGV[6])
 end
 if standing == 'open' then
   redis.call('ZADD', base .. 'open:' .. partition, ARGV[11], lead)

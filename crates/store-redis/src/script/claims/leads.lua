@@ -53,3 +53,10 @@ local function holder(key, digest, own, at)
   return nil
 end
 
+-- The partition is folded up to here.
+local function reach(partition, offset)
+  if tonumber(redis.call('HGET', base .. 'folded', partition) or 0) < tonumber(offset) then
+    redis.call('HSET', base .. 'folded', partition, offset)
+  end
+end
+

@@ -1,0 +1,101 @@
+//! A node that watches: where the store is lost it makes it again, unless another one does.
+
+use std::time::Duration;
+
+use store::{Consumer as _, Delivery, EventLog, LogError, StoreError, Topic};
+use tokio::time::sleep;
+
+use super::Rebuild;
+use crate::link::Health;
+use crate::open::Redis;
+
+/// The group that reads the log for this; it never commits, and so begins at the oldest record.
+const GROUP: &str = "rebuild";
+/// How long the log is waited for at a time.
+const WAIT: Duration = Duration::from_secs(1);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+fn unread(error: LogError) -> StoreError {
+    StoreError::Unavailable(format!("the log: {error}"))
+}
+
+impl Redis {
+    /// Makes the store again from the log whenever it is lost, for as long as this is polled. `quiet` is how
+    /// long a router may still write what it did before the loss: the longest `tmax`, and 2 s.
+    pub async fn watch<L: EventLog>(&self, log: &L, quiet: Duration) {
+        loop {
+            self.link().until(|health| *health == Health::Lost).await;
+            match self.make_again(log, quiet).await {
+                Ok(Some(records)) => tracing::warn!(records, "shared state was lost; made again"),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "shared state is lost; not made again yet"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Makes the store again, from a log of which the last `quiet` is waited for. Says how many records it took;
+    /// nothing if another node is at it.
+    ///
+    /// # Errors
+    /// Redis or the log is away, or another node took over.
+    pub async fn make_again<L: EventLog>(
+        &self,
+        log: &L,
+        quiet: Duration,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(mut rebuild) = self.rebuild().await? else {
+            return Ok(None);
+        };
+        // In a log without a record nobody did anything.
+        if log.ends(Topic::Leads).iter().any(|end| *end > 0) {
+            rebuild.stay(quiet).await?;
+            sleep(quiet).await;
+        }
+        let records = rebuild.read(log).await?;
+        rebuild.finish().await?;
+        Ok(Some(records))
+    }
+}
+
+impl Rebuild {
+    /// Folds all that the log has by now.
+    async fn read<L: EventLog>(&mut self, log: &L) -> Result<u64, StoreError> {
+        let ends = log.ends(Topic::Leads);
+        let mut read: Vec<u64> = vec![0; ends.len()];
+        let mut folded = 0;
+        if ends.iter().all(|end| *end == 0) {
+            return Ok(folded);
+        }
+        let mut consumer = log
+            .subscribe(GROUP, &[Topic::Leads])
+            .await
+            .map_err(unread)?;
+        while read.iter().zip(&ends).any(|(read, end)| read < end) {
+            self.stay(WAIT).await?;
+            let (partition, next) = match consumer.next(WAIT).await.map_err(unread)? {
+                Some(Delivery::Records {
+                    partition, records, ..
+                }) => {
+                    self.fold(partition, &records).await?;
+                    folded += records.len() as u64;
+                    let next = records
+                        .last()
+                        .map_or(0, |last| last.offset.saturating_add(1));
+                    (partition, next)
+                }
+                Some(Delivery::Assigned {
+                    partition,
+                    next_offset,
+                    ..
+                }) => (partition, next_offset),
+                Some(Delivery::Revoked { .. }) | None => continue,
+            };
+            if let Some(read) = read.get_mut(usize::from(partition)) {
+                *read = (*read).max(next);
+            }
+        }
+        Ok(folded)
+    }
+}
