@@ -32,6 +32,8 @@ pub(crate) struct Pace {
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) records: BTreeMap<(Topic, u16), Vec<Record>>,
+    /// Partitions that went to another meanwhile.
+    pub(crate) revoked: Vec<(Topic, u16)>,
     count: usize,
     bytes: usize,
     /// Whether more is surely waiting.
@@ -39,6 +41,11 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Whether there is nothing to be told of it.
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.revoked.is_empty()
+    }
+
     /// Where each partition goes on after this batch.
     pub(crate) fn next_offsets(&self) -> impl Iterator<Item = ((Topic, u16), u64)> {
         self.records
@@ -62,7 +69,7 @@ pub(crate) async fn gather<C: Consumer>(
     while gathered.count < fill.records && gathered.bytes < fill.bytes {
         let delivery = match consumer.next(wait).await {
             Ok(delivery) => delivery,
-            Err(error) if gathered.records.is_empty() => return Err(error),
+            Err(error) if gathered.is_empty() => return Err(error),
             Err(_) => return Ok(gathered),
         };
         match delivery {
@@ -90,6 +97,7 @@ pub(crate) async fn gather<C: Consumer>(
                 tracing::debug!(?reader, topic = topic.as_str(), partition, "revoked");
                 progress.lost((reader, topic, partition));
                 gathered.records.remove(&(topic, partition));
+                gathered.revoked.push((topic, partition));
             }
             Some(Delivery::Records {
                 topic,

@@ -22,6 +22,8 @@ pub struct Options {
     pub settle_every: Duration,
     /// How far apart the tables are looked at for what was inserted.
     pub audit_every: Duration,
+    /// How long rows that another process writes may be missing before the auditor says so.
+    pub audit_patience: Duration,
     /// How long to wait for a record before looking at the clock; so often the lag is told, too.
     pub idle: Duration,
     /// How often time gets to end leads whose router is silent.
@@ -46,6 +48,7 @@ impl Options {
             batch_every: Duration::from_secs(1),
             settle_every: Duration::ZERO,
             audit_every: Duration::from_secs(5),
+            audit_patience: Duration::from_secs(600),
             idle: Duration::from_millis(500),
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),

@@ -58,23 +58,28 @@ impl Progress {
 
     pub(crate) fn lost(&self, place: Place) {
         self.0.offsets.lock().remove(&place);
+        self.0.moved.notify_waiters();
     }
 
-    /// Waits until the rows of these records, by partition and next offset, are acknowledged. Their
-    /// partitions have to be this process's.
-    pub(crate) async fn inserted(&self, through: &[((Topic, u16), u64)]) {
+    /// Waits until the rows of these records, by partition and next offset, are acknowledged, where this
+    /// process is the one that writes them. Gives the partitions of which another does.
+    pub(crate) async fn inserted(&self, through: &[((Topic, u16), u64)]) -> Vec<(Topic, u16)> {
         loop {
             // Whoever moves after this line is heard, whoever moved before it is seen.
             let moved = self.0.moved.notified();
+            let mut elsewhere = Vec::new();
             let there = {
                 let offsets = self.0.offsets.lock();
                 through.iter().all(|((topic, partition), next)| {
                     let reached = offsets.get(&(Reader::Tables, *topic, *partition));
-                    reached.is_some_and(|reached| reached >= next)
+                    if reached.is_none() {
+                        elsewhere.push((*topic, *partition));
+                    }
+                    reached.is_none_or(|reached| reached >= next)
                 })
             };
             if there {
-                return;
+                return elsewhere;
             }
             moved.await;
         }
@@ -89,15 +94,14 @@ impl Progress {
         of_leads.map(|(_, _, partition)| *partition).collect()
     }
 
-    /// How many records of the log are not worked off; none while a partition with records is not
-    /// assigned. Zero means that everything acknowledged before the call can be read in the tables,
-    /// also what follows from it.
+    /// How many records of this process's partitions are not worked off; none while it has none of a
+    /// topic with records. Zero means that everything acknowledged before the call can be read in
+    /// the tables, also what follows from it, so far as it is this process's.
     pub fn lag(&self, log: &impl EventLog) -> Option<u64> {
         self.behind(&[Reader::Leads, Reader::Tables], log)
     }
 
-    /// How many records of the log were not yet compared with the tables; none while a partition
-    /// with records is not assigned.
+    /// As [`Self::lag`]: how many records were not yet compared with the tables.
     pub fn unaudited(&self, log: &impl EventLog) -> Option<u64> {
         self.behind(&[Reader::Audit], log)
     }
@@ -108,16 +112,65 @@ impl Progress {
         let mut lag = 0;
         for reader in readers {
             for topic in reader.topics() {
+                let (mut own, mut records) = (false, false);
                 for (partition, end) in (0..).zip(log.ends(*topic)) {
-                    let next = match offsets.get(&(*reader, *topic, partition)) {
-                        Some(next) => *next,
-                        None if end == 0 => 0,
-                        None => return None,
-                    };
-                    lag += end.saturating_sub(next);
+                    records |= end > 0;
+                    if let Some(next) = offsets.get(&(*reader, *topic, partition)) {
+                        own = true;
+                        lag += end.saturating_sub(*next);
+                    }
+                }
+                if records && !own {
+                    return None;
                 }
             }
         }
         Some(lag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    const OURS: (Topic, u16) = (Topic::Events, 1);
+    const THEIRS: (Topic, u16) = (Topic::Events, 2);
+
+    fn tables((topic, partition): (Topic, u16)) -> Place {
+        (Reader::Tables, topic, partition)
+    }
+
+    /// Whether it is over by now, and with what.
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn own_rows_are_waited_for_and_others_named() {
+        let progress = Progress::default();
+        progress.reached(tables(OURS), 5);
+        let through = [(OURS, 7), (THEIRS, 9)];
+        let mut inserted = pin!(progress.inserted(&through));
+        assert_eq!(poll(inserted.as_mut()), None, "5 of 7");
+        progress.reached(tables(OURS), 7);
+        assert_eq!(poll(inserted.as_mut()), Some(vec![THEIRS]));
+    }
+
+    #[test]
+    fn a_partition_that_goes_is_no_longer_waited_for() {
+        let progress = Progress::default();
+        progress.reached(tables(OURS), 5);
+        let through = [(OURS, 7)];
+        let mut inserted = pin!(progress.inserted(&through));
+        assert_eq!(poll(inserted.as_mut()), None);
+        progress.lost(tables(OURS));
+        assert_eq!(poll(inserted.as_mut()), Some(vec![OURS]));
     }
 }

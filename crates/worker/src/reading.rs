@@ -170,6 +170,10 @@ impl<'a, C: Consumer> Reading<'a, C> {
             };
             match gathered {
                 Ok(gathered) => {
+                    // Whoever has them now reads again what was not committed.
+                    for revoked in &gathered.revoked {
+                        self.uncommitted.remove(revoked);
+                    }
                     self.not_before = self.clock.mono().plus(self.period);
                     return Ok(gathered);
                 }

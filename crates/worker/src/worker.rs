@@ -215,16 +215,29 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         loop {
             let gathered = reading.next().await?;
             let through: Vec<_> = gathered.next_offsets().collect();
-            tokio::select! {
-                () = patience.shutdown.cancelled() => return Err(Stopped),
-                () = self.progress.inserted(&through) => {}
-            }
             let ranges = Compared::all(&gathered);
+            let until = self.clock.mono().plus(self.options.audit_patience);
             let mut attempts = patience.attempts("audit");
             let missing = loop {
-                match audit::missing(&self.sink, &ranges).await {
-                    Ok(missing) => break missing,
-                    Err(error) => attempts.failed(error).await?,
+                let elsewhere = tokio::select! {
+                    () = patience.shutdown.cancelled() => return Err(Stopped),
+                    elsewhere = self.progress.inserted(&through) => elsewhere,
+                };
+                let missing = match audit::missing(&self.sink, &ranges).await {
+                    Ok(missing) => missing,
+                    Err(error) => {
+                        attempts.failed(error).await?;
+                        continue;
+                    }
+                };
+                let late = self.clock.mono() >= until;
+                if late || !missing.iter().any(|of| of.range.is_in(&elsewhere)) {
+                    break missing;
+                }
+                // Another process writes these rows, and how far it has come is not known here.
+                tokio::select! {
+                    () = patience.shutdown.cancelled() => return Err(Stopped),
+                    () = tokio::time::sleep(self.options.audit_every) => {}
                 }
             };
             audit::tell(&self.metrics, &ranges, &missing);

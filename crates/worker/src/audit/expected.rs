@@ -23,6 +23,13 @@ pub(crate) struct Place {
     pub(crate) next: u64,
 }
 
+impl Place {
+    /// Whether it is of one of these partitions.
+    pub(crate) fn is_in(&self, partitions: &[(Topic, u16)]) -> bool {
+        partitions.contains(&(self.topic, self.partition))
+    }
+}
+
 /// Rows that one record should have left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rows {
