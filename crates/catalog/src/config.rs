@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::KeyDigest;
+use crate::{Cluster, KeyDigest};
 
 /// Everything a process is told before it starts.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub engine: Engine,
     /// A ClickHouse server to use instead of the embedded one.
     pub clickhouse: Option<ClickHouse>,
+    /// What is shared with other nodes; none: all is on this machine.
+    pub cluster: Option<Cluster>,
     /// Master keys; none: they are made in `data_dir` on the first start.
     pub secrets: Option<Secrets>,
     /// The log on disk.

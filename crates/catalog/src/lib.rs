@@ -5,6 +5,7 @@
 //! configuration with its default, `deploy/catalog/auto-us.toml` a whole catalog.
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod compile;
 mod config;
 mod consumers;
@@ -26,6 +27,7 @@ mod tree;
 mod units;
 mod vars;
 
+pub use cluster::{Cluster, Kafka, KafkaUser, Mechanism, Redis, Tls};
 pub use config::{
     CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
 };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
+use crate::cluster::cluster;
 use crate::config::{
     CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
 };
@@ -17,7 +18,7 @@ use crate::tree::{Members, Node, Place, Value};
 use crate::{Overrides, Problem, units};
 
 /// Every scalar of a configuration: what environment and flags may set.
-pub(crate) const KEYS: [&str; 25] = [
+pub(crate) const KEYS: [&str; 36] = [
     "data_dir",
     "fallback_url",
     "listen.public",
@@ -29,6 +30,17 @@ pub(crate) const KEYS: [&str; 25] = [
     "clickhouse.database",
     "clickhouse.user",
     "clickhouse.password",
+    "kafka.brokers",
+    "kafka.prefix",
+    "kafka.partitions",
+    "kafka.replicas",
+    "kafka.tls",
+    "kafka.authorities",
+    "kafka.user",
+    "kafka.password",
+    "kafka.mechanism",
+    "redis.url",
+    "redis.prefix",
     "secrets.file",
     "secrets.key_id",
     "secrets.sealing",
@@ -115,16 +127,23 @@ pub(crate) fn config(root: &Node, folder: &Path, sink: &Sink) -> Option<Config> 
             .and_then(|c| c.read_table(|table| catalog_source(table, folder)));
         let engine = table.section("engine", |table| engine(table, folder));
         let clickhouse = table.optional("clickhouse", |c| c.read_table(clickhouse));
+        let cluster = cluster(table, folder);
         let secrets = table.optional("secrets", |c| secrets(&c, folder));
         let log = table.section("log", log);
         let limits = table.section("limits", limits);
         let admin_keys = table.section("admin", admin_keys);
+        if matches!((&cluster, &secrets), (Some(Some(_)), Some(None))) {
+            table.complain::<()>(
+                "nodes that share Kafka and Redis share their keys: `[secrets]` is missing",
+            );
+        }
         Some(Config {
             listen: listen?,
             data_dir: data_dir?,
             catalog: catalog?,
             engine: engine?,
             clickhouse: clickhouse?,
+            cluster: cluster?,
             secrets: secrets?,
             log: log?,
             limits: limits?,

@@ -139,8 +139,9 @@ mod tests {
         let in_place = format!(
             "secrets = {{ sealing = \"{key}\", hashing = \"{key}\", quotes = \"{key}\", tracking = \"{key}\" }}"
         );
+        let shared = "kafka = { brokers = \"h:9\" }\nredis = { url = \"redis://h\" }\n";
         let root_of = |text: &str| Node::read("c", text).unwrap();
-        let node = root_of(&format!("{text}{in_place}"));
+        let node = root_of(&format!("{text}{shared}{in_place}"));
         let sink = Sink::new("c");
         read_config::config(&node, Path::new(""), &sink);
         asked.extend(sink.asked());
@@ -149,7 +150,7 @@ mod tests {
         let head = "Made from `crates/catalog/src/reference/config.rs`, which a test holds against the \
             reader. Paths are relative\nto the file's folder. The environment comes before the file, flags \
             before both: `listen.public` is\n`GAVEL_LISTEN_PUBLIC`. Unknown members are errors. \
-            `deploy/config/embedded.full.toml` shows all of them.";
+            `deploy/config/embedded.full.toml` and\n`cluster.full.toml` show all of them.";
         expect_file![root().join("docs/reference/config.md")].assert_eq(&page(
             "Configuration",
             head,

@@ -104,6 +104,43 @@ keys = ["short", "sha256:00"]
             DIR/gavel.toml:22: admin.keys[1]: expected 64 lower-case hex digits after `sha256:`"#]],
     );
     config(
+        r#"
+[catalog]
+file = "good.toml"
+[kafka]
+brokers = "kafka"
+prefix = "my prefix"
+partitions = 0
+authorities = "ca.pem"
+password = "secret"
+[redis]
+url = "http://127.0.0.1:6379"
+"#,
+        &[("kafka.mechanism", "sha")],
+        expect![[r#"
+            DIR/gavel.toml:4: kafka: `authorities` are for `tls = true`
+            DIR/gavel.toml:5: kafka.brokers: expected brokers like "kafka-1:9092,kafka-2:9092"
+            DIR/gavel.toml:6: kafka.prefix: expected at most 64 letters, digits, `.`, `_` and `-`
+            DIR/gavel.toml:7: kafka.partitions: expected a number from 1 to 1024, found 0
+            DIR/gavel.toml:11: redis.url: expected an address like "redis://127.0.0.1:6379"
+            environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number
+            flags: kafka.mechanism: expected one of plain, scram-sha-256, scram-sha-512, found `sha`"#]],
+    );
+    for (alone, at) in [
+        ("[kafka]\nbrokers = \"h:1\"", expect!["DIR/gavel.toml:3: kafka: Kafka and Redis come together: `[redis]` is missing"]),
+        ("[redis]\nurl = \"redis://h\"", expect!["DIR/gavel.toml:3: redis: Kafka and Redis come together: `[kafka]` is missing"]),
+        (
+            "[kafka]\nbrokers = \"h:1\"\n[redis]\nurl = \"redis://h\"",
+            expect!["DIR/gavel.toml:1: nodes that share Kafka and Redis share their keys: `[secrets]` is missing"],
+        ),
+    ] {
+        config(
+            &format!("[catalog]\nfile = \"good.toml\"\n{alone}\n"),
+            &[("limits.connections", "5")],
+            at,
+        );
+    }
+    config(
         "[catalog]\nfile = \"good.toml\"\n[secrets]\nfile = \"none\"\nsealing = \"\"\n",
         &[("limits.connections", "5")],
         expect![[r#"

@@ -43,6 +43,33 @@ fn both_configurations_load_clean_and_mean_the_same() {
 }
 
 #[test]
+fn a_node_of_a_cluster_is_told_of_the_others() {
+    let key = "0f".repeat(32);
+    let keys: Vec<(String, String)> = ["sealing", "hashing", "quotes", "tracking"]
+        .map(|name| (format!("secrets.{name}"), key.clone()))
+        .into();
+    let text = std::fs::read_to_string(deploy("config/cluster.full.toml")).unwrap();
+    // Its secrets are in a file that is not shipped.
+    let folder = tempfile::tempdir_in(deploy("config")).unwrap();
+    let text = text
+        .replace("file = \"secrets.toml\"", "")
+        .replace("\"../", "\"../../");
+    let file = folder.path().join("cluster.toml");
+    std::fs::write(&file, text).unwrap();
+    let overrides = Overrides {
+        flags: keys.into_iter().collect(),
+        ..Overrides::default()
+    };
+    let (config, _) = load(&file, &overrides).unwrap();
+    let cluster = config.cluster.unwrap();
+    assert_eq!(cluster.kafka.brokers.split(',').count(), 3);
+    assert_eq!((cluster.kafka.partitions, cluster.kafka.replicas), (12, 3));
+    assert!(cluster.kafka.tls.is_none() && cluster.kafka.user.is_none());
+    assert_eq!(cluster.redis.url.0.as_str(), "redis://redis.internal:6379");
+    assert_eq!(cluster.redis.prefix, "gavel");
+}
+
+#[test]
 fn every_contract_of_the_first_campaign_takes_every_lead() {
     let (_, snapshot) = shipped("config/embedded.minimal.toml", &Overrides::default());
     let campaign = snapshot.campaigns.get("auto-us").unwrap();

@@ -16,6 +16,17 @@ pub static CONFIG: &[Member] = members! {
     "clickhouse.database": "text", "gavel", "its database, made if absent";
     "clickhouse.user": "text", "default", "its user";
     "clickhouse.password": "text", "", "that user's password";
+    "kafka.brokers": "`host:port,..`", "required", "some of the brokers; with `[redis]` the node is one of a cluster";
+    "kafka.prefix": "text", "gavel.", "what names of topics and groups begin with";
+    "kafka.partitions": "whole number, 1 to 1024", "12", "partitions of topics `events` and `leads`, fixed when they are made; the same on every node";
+    "kafka.replicas": "whole number, 1 to 7", "3", "copies of each partition, where the service makes the topics";
+    "kafka.tls": "true or false", "false", "whether connections are encrypted; takes a build with feature `kafka-tls`";
+    "kafka.authorities": "path", "", "the authorities to trust; without it: the system's";
+    "kafka.user": "text", "", "the user to come in as";
+    "kafka.password": "text", "", "that user's password";
+    "kafka.mechanism": "`plain`, `scram-sha-256` or `scram-sha-512`", "plain", "how the password is proven";
+    "redis.url": "`redis://` or `rediss://` address", "required", "the state that nodes share; a password may be in it";
+    "redis.prefix": "text", "gavel", "what every key begins with";
     "secrets.file": "path", "", "a file that holds the members below instead";
     "secrets.key_id": "whole number from 1", "1", "the number of this set of master keys";
     "secrets.sealing": "64 hex digits", "required", "seals personal data; without `[secrets]` all keys are made in `data_dir` on the first start";
