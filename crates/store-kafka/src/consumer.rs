@@ -22,16 +22,7 @@ use commits::Commits;
 use inbox::Inbox;
 use session::Thread;
 
-/// Which partitions a consumer reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reads {
-    /// Those that its group gives it, from where the group was.
-    Group,
-    /// All, from the oldest record on.
-    All,
-}
-
-/// A member of a consumer group, or a follower. Dropping it leaves the group.
+/// A member of a consumer group. Dropping it leaves the group.
 pub struct KafkaConsumer {
     member: Member,
     patience: Duration,
@@ -63,7 +54,6 @@ impl KafkaConsumer {
         options: Arc<KafkaOptions>,
         watch: Watch,
         topics: &[Topic],
-        reads: Reads,
     ) -> std::io::Result<(Self, Member, JoinHandle<()>)> {
         let member = Member {
             inbox: Arc::new(Inbox::new(options.prefetch_bytes)),
@@ -76,7 +66,6 @@ impl KafkaConsumer {
             topics: topics.to_vec(),
             options,
             watch,
-            reads,
         };
         let thread = Builder::new()
             .name(format!("kafka-{}", thread.watch.client))

@@ -12,6 +12,8 @@ mod log;
 mod names;
 mod options;
 mod producer;
+mod replay;
+mod scan;
 mod topics;
 mod watch;
 
@@ -19,3 +21,4 @@ pub use consumer::KafkaConsumer;
 pub use error::{OpenError, Problems};
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, Mechanism, Sasl, Security, Tls};
+pub use replay::KafkaReplay;

@@ -8,25 +8,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::Clock;
 use parking_lot::Mutex;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use sha2::{Digest as _, Sha256};
 use store::{Ack, EventLog, LogError, Position, Topic};
 use telemetry::Metrics;
 use tokio::runtime::Handle;
 
-use crate::consumer::{KafkaConsumer, Member, Reads};
+use crate::consumer::{KafkaConsumer, Member};
 use crate::ends::Ends;
 use crate::error::{OpenError, during};
 use crate::options::KafkaOptions;
 use crate::producer::{Outgoing, Producer, Receipt, Traffic};
+use crate::replay::KafkaReplay;
 use crate::watch::Watch;
-use crate::{names, topics};
+use crate::{names, scan, topics};
 
 /// How long one question about a partition may take while the log opens.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How often it is asked again, and how long after.
-const LOOKS: u32 = 100;
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The log of a cluster. Cloning shares it.
 #[derive(Clone)]
@@ -87,28 +85,14 @@ impl KafkaLog {
         }
     }
 
-    /// Every partition of a topic from its oldest record on, outside of any group: each follower sees
-    /// all. What it commits is kept nowhere.
-    ///
-    /// # Errors
-    /// The client cannot be set up.
-    pub fn follow(&self, topic: Topic) -> Result<KafkaConsumer, LogError> {
-        self.begin("follow", &[topic], Reads::All)
-    }
-
-    fn begin(
-        &self,
-        group: &'static str,
-        topics: &[Topic],
-        reads: Reads,
-    ) -> Result<KafkaConsumer, LogError> {
+    fn begin(&self, group: &'static str, topics: &[Topic]) -> Result<KafkaConsumer, LogError> {
         let inner = &self.0;
         let watch = Watch {
             client: group,
             ..inner.watch.clone()
         };
         let options = Arc::clone(&inner.options);
-        let (consumer, member, thread) = KafkaConsumer::begin(options, watch, topics, reads)
+        let (consumer, member, thread) = KafkaConsumer::begin(options, watch, topics)
             .map_err(|error| LogError::Unavailable(error.to_string()))?;
         let mut members = inner.members.lock();
         members.retain(|(_, thread)| !thread.is_finished());
@@ -125,19 +109,9 @@ fn find_ends(options: &KafkaOptions, watch: &Watch) -> Result<(), OpenError> {
         .map_err(during("set up a client"))?;
     for (topic, name, partitions) in watch.ends.topics() {
         for partition in 0..partitions {
-            let mut looks = LOOKS;
-            let end = loop {
-                match asking.fetch_watermarks(name, i32::from(partition), PATIENCE) {
-                    Ok((_, end)) => break end,
-                    // One that was just made has no leader for a moment.
-                    Err(_) if looks > 0 => looks -= 1,
-                    Err(error) => return Err(during("ask how far a partition goes")(error)),
-                }
-                std::thread::sleep(LOOK);
-            };
-            watch
-                .ends
-                .reach(topic, partition, u64::try_from(end).unwrap_or(0));
+            let reached = scan::reach(&asking, name, partition, PATIENCE);
+            let (_, end) = reached.map_err(during("ask how far a partition goes"))?;
+            watch.ends.reach(topic, partition, end);
         }
     }
     Ok(())
@@ -145,6 +119,7 @@ fn find_ends(options: &KafkaOptions, watch: &Watch) -> Result<(), OpenError> {
 
 impl EventLog for KafkaLog {
     type Consumer = KafkaConsumer;
+    type Replay = KafkaReplay;
 
     fn append(
         &self,
@@ -178,7 +153,15 @@ impl EventLog for KafkaLog {
         group: &'static str,
         topics: &[Topic],
     ) -> Result<KafkaConsumer, LogError> {
-        self.begin(group, topics, Reads::Group)
+        self.begin(group, topics)
+    }
+
+    async fn replay(&self, topic: Topic) -> Result<KafkaReplay, LogError> {
+        let watch = Watch {
+            client: "replay",
+            ..self.0.watch.clone()
+        };
+        KafkaReplay::begin(Arc::clone(&self.0.options), watch, topic).await
     }
 
     fn ends(&self, topic: Topic) -> Vec<u64> {

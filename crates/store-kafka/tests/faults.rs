@@ -19,31 +19,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use servers::{KAFKA, Kafka};
-use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Topic};
+use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Replay as _, Topic};
 use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions, OpenError};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The records of a topic by text, read by a follower up to the ends that are known.
+/// The records of a topic by their places.
 async fn all(log: &KafkaLog, topic: Topic) -> BTreeMap<(u16, u64), String> {
-    let ends = log.ends(topic);
-    let mut left: u64 = ends.iter().sum();
-    let mut consumer = log.follow(topic).unwrap();
+    let mut replay = log.replay(topic).await.unwrap();
     let mut seen = BTreeMap::new();
-    while left > 0 {
-        let next = consumer.next(SOON).await.unwrap();
-        match next.unwrap_or_else(|| panic!("{left} records are missing")) {
-            Delivery::Assigned { next_offset, .. } => left -= next_offset,
-            Delivery::Revoked { partition, .. } => panic!("{partition} was revoked"),
-            Delivery::Records {
-                partition, records, ..
-            } => {
-                for record in records {
-                    let text = String::from_utf8(record.payload.to_vec()).unwrap();
-                    seen.insert((partition, record.offset), text);
-                    left -= 1;
-                }
-            }
+    while let Some((partition, records)) = replay.next().await.unwrap() {
+        for record in records {
+            let text = String::from_utf8(record.payload.to_vec()).unwrap();
+            seen.insert((partition, record.offset), text);
         }
     }
     seen

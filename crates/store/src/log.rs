@@ -142,7 +142,8 @@ pub trait Consumer: Send + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<Option<Delivery>, LogError>> + Send;
 
-    /// Stores `next_offset` as the place where the group goes on after a restart.
+    /// Stores `next_offset` as the place where the group goes on after a restart. Of a partition that is
+    /// another's by now it is not this member's to say, and nothing is stored.
     fn commit(
         &mut self,
         topic: Topic,

@@ -16,8 +16,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use store::{Delivery, Topic};
 
+use super::Member;
 use super::batch::Batch;
-use super::{Member, Reads};
 use crate::KafkaOptions;
 use crate::error::log_error;
 use crate::options::millis;
@@ -36,7 +36,6 @@ pub(super) struct Thread {
     pub(super) topics: Vec<Topic>,
     pub(super) options: Arc<KafkaOptions>,
     pub(super) watch: Watch,
-    pub(super) reads: Reads,
 }
 
 impl Thread {
@@ -108,27 +107,11 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn begin(&mut self) -> KafkaResult<()> {
+    fn begin(&self) -> KafkaResult<()> {
         let ends = &self.thread.watch.ends;
-        match self.thread.reads {
-            Reads::Group => {
-                let topics = self.thread.topics.iter();
-                let names: Vec<&str> = topics.map(|topic| ends.name(*topic)).collect();
-                self.client.subscribe(&names)
-            }
-            Reads::All => {
-                let mut all = TopicPartitionList::new();
-                for topic in &self.thread.topics {
-                    for (partition, _) in (0..).zip(ends.of(*topic)) {
-                        all.add_partition(ends.name(*topic), partition);
-                    }
-                }
-                let starts = self.starts(&all, &all)?;
-                self.client.assign(&list(&self.thread.watch, &starts)?)?;
-                self.gained(&starts);
-                Ok(())
-            }
-        }
+        let topics = self.thread.topics.iter();
+        let names: Vec<&str> = topics.map(|topic| ends.name(*topic)).collect();
+        self.client.subscribe(&names)
     }
 
     fn run(&mut self) -> KafkaResult<()> {
@@ -253,9 +236,7 @@ impl Session<'_> {
                 partition,
                 next_offset,
             } = *start;
-            if self.thread.reads == Reads::Group {
-                commits.gained(topic, partition, next_offset);
-            }
+            commits.gained(topic, partition, next_offset);
             inbox.put(Delivery::Assigned {
                 topic,
                 partition,
