@@ -168,14 +168,14 @@ impl PostLadder {
                 self.settle_recorded();
                 let abandon_by = self.abandon_by.take();
                 if abandon_by.is_some_and(|by| now > by) {
-                    self.unsent(at, ContractReason::NoTime);
+                    self.unsent(now, at, ContractReason::NoTime);
                     return self.give_up(now, ContractReason::NoTime, abandon_by);
                 }
                 // Hold, pin and record take their time: it may be too late by now.
                 match self.in_time(now, &at) {
                     Ok(()) => self.post(now, at),
                     Err(reason) => {
-                        self.unsent(at, reason);
+                        self.unsent(now, at, reason);
                         return self.step(now);
                     }
                 }
@@ -183,7 +183,7 @@ impl PostLadder {
             (State::Recording(at), LadderInput::RecordFailed(n)) if n == self.n => {
                 // The record may be in the log all the same, so the outcome says that nothing was
                 // sent, and the pin stays until that is acknowledged.
-                self.unsent(at, ContractReason::PostError);
+                self.unsent(now, at, ContractReason::PostError);
                 let abandon_by = self.abandon_by.take();
                 return self.give_up(now, ContractReason::PostError, abandon_by);
             }
@@ -405,12 +405,13 @@ impl PostLadder {
     }
 
     /// The post stays here, whatever the log has of it: the next record says so.
-    fn unsent(&mut self, at: Attempt, reason: ContractReason) {
+    fn unsent(&mut self, now: Mono, at: Attempt, reason: ContractReason) {
         self.set_reason(at.rung, reason.clone());
         self.replies.push(LegReply {
             leg: at.leg,
             state: LegState::Rejected,
             reason,
+            at: self.wall(now),
             took: Duration::ZERO,
             reference: None,
             answered: None,
@@ -434,6 +435,7 @@ impl PostLadder {
             leg: at.leg,
             state,
             reason,
+            at: self.wall(now),
             took: now.since(at.posted_at),
             reference: None,
             answered: None,

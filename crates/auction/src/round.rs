@@ -294,6 +294,8 @@ impl PingRound {
                     started_at: opening.context.wall,
                     took: Duration::ZERO,
                     bid: None,
+                    bid_id: None,
+                    expires: None,
                 };
                 Entry {
                     slot,
@@ -341,6 +343,16 @@ impl PingRound {
             return;
         }
         self.outstanding -= 1;
+        let (bid_id, expires_in) = match &reply {
+            PingReply::Bid {
+                bid_id, expires_in, ..
+            }
+            | PingReply::Accept { bid_id, expires_in } => (bid_id.as_ref(), *expires_in),
+            PingReply::NoBid | PingReply::Throttled | PingReply::Bad | PingReply::Error => {
+                (None, None)
+            }
+        };
+        let expires = expires_in.map(|span| wall.plus(span));
         let (result, offered) = match &reply {
             PingReply::Bid { price, .. } => (PingResult::Bid, Some(*price)),
             PingReply::Accept { .. } if entry.named.is_some() => (PingResult::Bid, None),
@@ -353,22 +365,22 @@ impl PingRound {
             ping.result = result;
             ping.took = now.since(opened);
             ping.bid = offered;
+            ping.bid_id = bid_id.cloned();
+            ping.expires = expires;
         }
         let offer = match reply {
-            PingReply::Bid {
-                price,
-                bid_id,
-                expires_in,
-            } => match entry.named.or_else(|| bounded(&terms.price, price)) {
-                Some(price) => Ok((price, bid_id, expires_in)),
-                None => {
-                    entry.row.price = Some(price);
-                    Err(ContractReason::BelowFloor)
+            PingReply::Bid { price, bid_id, .. } => {
+                match entry.named.or_else(|| bounded(&terms.price, price)) {
+                    Some(price) => Ok((price, bid_id)),
+                    None => {
+                        entry.row.price = Some(price);
+                        Err(ContractReason::BelowFloor)
+                    }
                 }
-            },
+            }
             // Who says yes and was to name a price has said nothing.
-            PingReply::Accept { bid_id, expires_in } => match entry.named {
-                Some(price) => Ok((price, bid_id, expires_in)),
+            PingReply::Accept { bid_id, .. } => match entry.named {
+                Some(price) => Ok((price, bid_id)),
                 None => Err(ContractReason::BadResponse),
             },
             PingReply::NoBid => Err(ContractReason::NoBid),
@@ -376,7 +388,7 @@ impl PingRound {
             PingReply::Bad => Err(ContractReason::BadResponse),
             PingReply::Error => Err(ContractReason::PingError),
         };
-        let offer = offer.and_then(|(price, bid_id, expires_in)| {
+        let offer = offer.and_then(|(price, bid_id)| {
             entry.row.price = Some(price);
             let RoundOpening {
                 rules,
@@ -385,11 +397,10 @@ impl PingRound {
                 ..
             } = &self.opening;
             limits::room(terms, rules, context, facts, price)?;
-            Ok((price, bid_id, expires_in))
+            Ok((price, bid_id))
         });
         match offer {
-            Ok((price, bid_id, expires_in)) => {
-                let expires = expires_in.map(|span| wall.plus(span));
+            Ok((price, bid_id)) => {
                 entry.state = State::Bid(Offer {
                     price,
                     bid_id,

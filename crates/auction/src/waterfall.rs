@@ -87,6 +87,10 @@ pub struct PingRow {
     pub took: Duration,
     /// The bid as it came.
     pub bid: Option<Micros>,
+    /// The buyer's name for it.
+    pub bid_id: Option<String>,
+    /// Until when it stood, if the buyer said so.
+    pub expires: Option<Timestamp>,
 }
 
 /// How a ping ended: each that was sent ends in exactly one of these.

@@ -92,6 +92,10 @@ impl<'a, B: Backend> Climber<'a, B> {
             remembered_us: i64::try_from(job.consumer.remembered.as_micros()).unwrap_or(i64::MAX),
             barred: records::barred(&job.known.consumer),
             judged: Some(records::judged(context, job.min_payout())),
+            promised: job
+                .quote
+                .as_ref()
+                .map(|quote| records::promised(&quote.promise, &quote.rungs)),
         }))
     }
 
@@ -531,7 +535,7 @@ struct Posted {
 }
 
 /// All of a lead's fields as JSON, and its consent: what is sealed.
-fn sealed_lead(lead: &FullLead, consent: Option<&Consent>) -> Vec<u8> {
+pub(crate) fn sealed_lead(lead: &FullLead, consent: Option<&Consent>) -> Vec<u8> {
     let value = |value: &domain::FieldValue| match value {
         domain::FieldValue::Text(text) => serde_json::Value::from(text.as_str()),
         domain::FieldValue::Int(number) => (*number).into(),

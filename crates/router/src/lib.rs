@@ -30,6 +30,8 @@ mod rate;
 mod records;
 mod refusal;
 mod replay;
+#[doc(hidden)]
+pub mod rerun;
 mod round;
 mod settle;
 

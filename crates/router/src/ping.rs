@@ -7,7 +7,7 @@ use auction::{Context, Kind, LeadView, Rung};
 use bytes::Bytes;
 use domain::{AuctionId, FieldName, Micros, Timestamp};
 use intake::{Body, ConsentRule, PingRequest};
-use proto::{Claim, LeadBody, LeadRecord, Message, Quote, QuoteRung, Quoted};
+use proto::{Claim, LeadBody, LeadRecord, Message, Quote, Quoted};
 use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
@@ -159,7 +159,7 @@ impl<B: Backend> Router<B> {
                 let quote = Quote {
                     auction: auction.as_bytes().to_vec(),
                     generation: self.market.snapshot.generation.clone(),
-                    rungs: round.rungs.iter().map(quote_rung).collect(),
+                    rungs: round.rungs.iter().map(records::rung).collect(),
                     payout_micros: payout.get(),
                     min_payout_micros: min_payout.get(),
                     test: control.test,
@@ -266,14 +266,4 @@ fn expiry(wall: Timestamp, ttl: Duration, top: &Rung) -> Timestamp {
         .map_or(longest, |expires| longest.min(expires))
         .minus(EXPIRY_MARGIN)
         .max(wall)
-}
-
-fn quote_rung(rung: &Rung) -> QuoteRung {
-    QuoteRung {
-        contract: rung.contract.to_string(),
-        price_micros: rung.price.get(),
-        payout_micros: rung.payout.get(),
-        bid_id: rung.bid_id.clone().unwrap_or_default(),
-        expires_at_us: rung.expires.map_or(0, Timestamp::as_micros),
-    }
 }

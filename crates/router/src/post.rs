@@ -128,9 +128,10 @@ impl<B: Backend> Router<B> {
             return Err(Refused::PingMismatch(changed));
         }
         let rungs: Option<Vec<Rung>> = quote.rungs.iter().map(rung).collect();
+        let promise = promise(quote.payout_micros, quote.promise, quote.min_margin_micros);
         Ok(Used {
             auction,
-            promise: promise(&quote).ok_or(Refused::PingUnknown)?,
+            promise: promise.ok_or(Refused::PingUnknown)?,
             min_payout: Micros::new(quote.min_payout_micros),
             rungs: rungs.ok_or(Refused::PingUnknown)?,
         })
@@ -336,11 +337,11 @@ impl<B: Backend> Router<B> {
 }
 
 /// What the quote promises; none if this is no promise of ours.
-fn promise(quote: &Quote) -> Option<auction::Quote> {
+pub(crate) fn promise(payout: i64, promise: u32, min_margin: i64) -> Option<auction::Quote> {
     Some(auction::Quote {
-        payout: Micros::new(quote.payout_micros),
-        promise: Promise::from_number(u8::try_from(quote.promise).ok()?)?,
-        min_margin: Micros::new(quote.min_margin_micros),
+        payout: Micros::new(payout),
+        promise: Promise::from_number(u8::try_from(promise).ok()?)?,
+        min_margin: Micros::new(min_margin),
     })
 }
 
@@ -352,7 +353,7 @@ fn mismatch(pointer: String) -> Issue {
     }
 }
 
-fn rung(rung: &proto::QuoteRung) -> Option<Rung> {
+pub(crate) fn rung(rung: &proto::QuoteRung) -> Option<Rung> {
     Some(Rung {
         contract: rung.contract.parse().ok()?,
         price: Micros::new(rung.price_micros),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use auction::{Book, Consumer, Context, Ended, Facts, LadderRecord, LegReply, Waterfall};
-use domain::{ContractName, Currency, Micros};
-use proto::{LeadBody, Outcome, Posting};
+use auction::{Book, Consumer, Context, Ended, Facts, LadderRecord, LegReply, Rung, Waterfall};
+use domain::{ContractName, Currency, Micros, Timestamp};
+use proto::{LeadBody, Outcome, Posting, QuoteRung};
 
 fn micros(span: std::time::Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
@@ -55,6 +55,27 @@ pub(crate) fn judged(context: &Context, min_payout: Micros) -> proto::Judged {
     }
 }
 
+/// What a quote says to the ladder of its post.
+pub(crate) fn promised(quote: &auction::Quote, rungs: &[Rung]) -> proto::Promised {
+    proto::Promised {
+        rungs: rungs.iter().map(rung).collect(),
+        payout_micros: quote.payout.get(),
+        promise: quote.promise.number().into(),
+        min_margin_micros: quote.min_margin.get(),
+    }
+}
+
+/// A rung as quotes and records hold it.
+pub(crate) fn rung(rung: &Rung) -> QuoteRung {
+    QuoteRung {
+        contract: rung.contract.to_string(),
+        price_micros: rung.price.get(),
+        payout_micros: rung.payout.get(),
+        bid_id: rung.bid_id.clone().unwrap_or_default(),
+        expires_at_us: rung.expires.map_or(0, Timestamp::as_micros),
+    }
+}
+
 /// The contracts that do not take a consumer, with the reason.
 pub(crate) fn barred(consumer: &Consumer) -> BTreeMap<String, String> {
     let barred = consumer.barred.iter();
@@ -91,6 +112,8 @@ pub(crate) fn waterfall(
         http_status: statuses
             .get(&ping.contract)
             .map_or(0, |status| (*status).into()),
+        bid_id: ping.bid_id.clone().unwrap_or_default(),
+        bid_expires_at_us: ping.expires.map_or(0, Timestamp::as_micros),
     });
     let mut excluded = BTreeMap::new();
     for (reason, count) in &waterfall.excluded {
@@ -115,6 +138,7 @@ fn replies(replies: &[LegReply], statuses: &Statuses) -> Vec<proto::LegReply> {
             .map_or(0, |status| (*status).into()),
         reference: reply.reference.clone().unwrap_or_default(),
         answered_micros: reply.answered.map_or(0, Micros::get),
+        at_us: reply.at.as_micros(),
         unsent: reply.usage == Some(domain::Usage::Nothing),
         booked: reply.booked.as_ref().map(|booked| proto::Booked {
             price_micros: booked.price.get(),

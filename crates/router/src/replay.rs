@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use auction::{Bar, Book, Check, Consumer, Context, Facts, LeadView, Shut, Slot, explain};
+use auction::{
+    Acceptance, Bar, Book, Check, Consumer, Context, Facts, History, LeadView, Shut, Slot, explain,
+};
 use domain::{
     ContractName, CounterKey, FieldClass, FieldName, FieldValue, LeadStatus, Micros, PingFields,
     PublisherName, Timestamp,
@@ -117,7 +119,7 @@ const fn unknown(check: Check) -> &'static str {
     }
 }
 
-fn context(received: &Received, judged: &Judged) -> Result<Context, RecordError> {
+pub(crate) fn context(received: &Received, judged: &Judged) -> Result<Context, RecordError> {
     let publisher: PublisherName = read(&received.publisher, "publisher")?;
     let wall = Timestamp::from_micros(judged.as_of_us);
     let exclude = judged.exclude.iter().map(|name| read(name, "exclude"));
@@ -141,12 +143,15 @@ fn context(received: &Received, judged: &Judged) -> Result<Context, RecordError>
     })
 }
 
-fn read<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<T, RecordError> {
+pub(crate) fn read<T: std::str::FromStr>(
+    text: &str,
+    field: &'static str,
+) -> Result<T, RecordError> {
     text.parse().map_err(|_| RecordError::Field(field))
 }
 
-/// The facts that a contract is judged by: what is remembered of it only ranks it.
-fn read_facts(recorded: &proto::Facts, book: &Book) -> Result<Facts, RecordError> {
+/// The facts of an auction, for the slots of its book.
+pub(crate) fn read_facts(recorded: &proto::Facts, book: &Book) -> Result<Facts, RecordError> {
     let used = recorded.caps.iter().map(|cap| {
         let counter: CounterKey = read(&cap.counter, "facts")?;
         Ok((counter, cap.used))
@@ -159,9 +164,22 @@ fn read_facts(recorded: &proto::Facts, book: &Book) -> Result<Facts, RecordError
     });
     let mut shut: Vec<(Slot, Shut)> = shut.collect::<Result<_, _>>()?;
     shut.sort_unstable();
+    let histories = recorded.histories.iter().map(|fact| {
+        let slot = book.find(&read(&fact.contract, "facts")?);
+        let history = History {
+            acceptance: Acceptance {
+                posts: fact.posts,
+                rejected: fact.rejected,
+            },
+            turn: fact.turn,
+        };
+        Ok((slot.ok_or(RecordError::Field("facts"))?, history))
+    });
+    let mut histories: Vec<(Slot, History)> = histories.collect::<Result<_, RecordError>>()?;
+    histories.sort_unstable_by_key(|(slot, _)| *slot);
     Ok(Facts {
         used: used.collect::<Result<_, RecordError>>()?,
-        histories: Vec::new(),
+        histories,
         shut,
     })
 }

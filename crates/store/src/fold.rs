@@ -82,6 +82,7 @@ pub fn apply(
             let known = state.received.is_some();
             let mut received = received.clone();
             received.sealed.clear();
+            received.promised = None;
             if !known {
                 changes.push(Change::Received);
                 state.received_at_us = record.at_us;

@@ -175,6 +175,8 @@ pub struct LegReply {
     pub state: LegState,
     /// The contract's reason.
     pub reason: ContractReason,
+    /// When that was known.
+    pub at: Timestamp,
     /// From the post to its answer.
     pub took: Duration,
     /// The buyer's reference.

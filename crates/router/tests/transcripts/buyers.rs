@@ -47,6 +47,8 @@ type To = (String, Kind);
 struct Desk {
     scripts: BTreeMap<To, VecDeque<Answer>>,
     got: Vec<Got>,
+    /// Every post that ever came.
+    posts: Vec<Got>,
     counts: BTreeMap<To, usize>,
 }
 
@@ -105,6 +107,14 @@ impl Buyers {
         got
     }
 
+    /// The posts of a lead, in order.
+    pub(crate) fn posts(&self, lead: &str) -> Vec<Got> {
+        let desk = self.desk.lock().unwrap();
+        let posts = desk.posts.iter();
+        let of_lead = posts.filter(|got| got.body["lead_id"] == lead);
+        of_lead.cloned().collect()
+    }
+
     async fn connection(&self, mut stream: TcpStream) {
         while let Some((path, body)) = request(&mut stream).await {
             let (kind, contract) = match path.trim_start_matches('/').split_once('/') {
@@ -149,11 +159,15 @@ impl Buyers {
     fn next(&self, contract: &str, kind: Kind, body: Value) -> Answer {
         let mut desk = self.desk.lock().unwrap();
         let to = (contract.to_owned(), kind);
-        desk.got.push(Got {
+        let got = Got {
             contract: contract.to_owned(),
             kind,
             body,
-        });
+        };
+        if kind == Kind::Post {
+            desk.posts.push(got.clone());
+        }
+        desk.got.push(got);
         *desk.counts.entry(to.clone()).or_default() += 1;
         let script = desk.scripts.get_mut(&to);
         let script =

@@ -35,6 +35,8 @@ pub(crate) struct House {
     pub(crate) buyers: Buyers,
     pub(crate) router: Arc<Router<Local>>,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// All that were in force, the present one included.
+    pub(crate) snapshots: Vec<Arc<Snapshot>>,
     pub(crate) progress: Progress,
     pub(crate) kept: Kept,
 }
@@ -151,6 +153,7 @@ impl House {
             address,
             buyers,
             router,
+            snapshots: vec![Arc::clone(&snapshot)],
             snapshot,
             progress,
             kept,
@@ -160,6 +163,7 @@ impl House {
     /// The router ends, and another one with another catalog goes on with what it leaves.
     pub(crate) fn restart(&mut self, catalog: &str) {
         self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
+        self.snapshots.push(Arc::clone(&self.snapshot));
         (self.router, self.address) = self.kept.serve(Arc::clone(&self.snapshot));
     }
 }
@@ -172,7 +176,7 @@ impl Kept {
             backend: self.backend.clone(),
             snapshot,
             keys: Keys {
-                sealer: Arc::new(Sealer::new([1; 32], [2; 32])),
+                sealer: Arc::new(sealer()),
                 quotes: QuoteKey::new([3; 32], 1),
                 tracking: TrackKey::new([4; 32]),
             },
@@ -198,6 +202,10 @@ impl Kept {
             .spawn(server.serve(service, CancellationToken::new()));
         (router, address)
     }
+}
+
+pub(crate) fn sealer() -> Sealer {
+    Sealer::new([1; 32], [2; 32])
 }
 
 /// A catalog with another laid over it.

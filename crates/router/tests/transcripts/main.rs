@@ -52,6 +52,7 @@
     reason = "a scenario that does not read stops its test"
 )]
 
+mod again;
 mod buyers;
 mod choices;
 mod client;

@@ -14,7 +14,7 @@ use crate::client::{self, Answer, Ask};
 use crate::clock::{Still, moment, pass, pass_until, quiet};
 use crate::house::{self, ADMIN, House};
 use crate::names::Names;
-use crate::records;
+use crate::records::{self, Records};
 use crate::script::{self, duration};
 
 /// Where the clock begins unless the scenario says otherwise: a Wednesday, 11:00 in New York.
@@ -32,12 +32,21 @@ const HEAD: [&str; 7] = [
 ];
 
 pub(crate) fn play(catalog: &str, steps: &str) -> String {
+    play_and(catalog, steps, async |_, _| ()).0
+}
+
+/// Plays a scenario, and then something with what it has left behind.
+pub(crate) fn play_and<T>(
+    catalog: &str,
+    steps: &str,
+    then: impl AsyncFnOnce(&House, &Records) -> T,
+) -> (String, T) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(1)
         .build()
         .unwrap();
-    let transcript = runtime.block_on(async {
+    let played = runtime.block_on(async {
         let still = Still::stand();
         let mut lines = steps.lines().map(str::trim).filter(|line| !line.is_empty());
         let at = lines.clone().find_map(|line| line.strip_prefix("at "));
@@ -53,12 +62,13 @@ pub(crate) fn play(catalog: &str, steps: &str) -> String {
         for line in &mut lines {
             scene.step(line).await;
         }
-        scene.end().await;
+        let records = scene.end().await;
+        let then = then(&scene.house, &records).await;
         drop(still);
-        scene.out
+        (scene.out, then)
     });
     runtime.shutdown_background();
-    transcript
+    played
 }
 
 struct Scene<'c> {
@@ -279,7 +289,7 @@ impl Scene<'_> {
         );
     }
 
-    async fn end(&mut self) {
+    async fn end(&mut self) -> Records {
         assert!(self.background.is_empty(), "`join` is missing");
         self.fold().await;
         self.got();
@@ -288,6 +298,7 @@ impl Scene<'_> {
         self.out.push_str(&shown);
         self.out
             .push_str(&records::refusals(&self.house.kept.backend).await);
+        records
     }
 }
 
