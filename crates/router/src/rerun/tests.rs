@@ -234,9 +234,9 @@ impl Draw {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Next {
-    IsPosted,
-    IsGoneBeforeItsPin,
-    IsRefusedByTheLog,
+    Posted,
+    Expired,
+    Refused,
 }
 
 /// Everybody that a router asks, and what it records.
@@ -262,8 +262,8 @@ impl Live<'_> {
 
     fn takes(&self, millis: u64) -> Duration {
         match self.next {
-            Next::IsPosted => self.draw.span(millis),
-            Next::IsGoneBeforeItsPin | Next::IsRefusedByTheLog => Duration::ZERO,
+            Next::Posted => self.draw.span(millis),
+            Next::Expired | Next::Refused => Duration::ZERO,
         }
     }
 
@@ -328,17 +328,17 @@ impl Answers for Live<'_> {
                 let shut = *draw.0.pick(&[Shut::Breaker, Shut::Rate]);
                 return Some((now, LadderInput::Shut(id, shut)));
             }
-            3 => Next::IsGoneBeforeItsPin,
-            4 => Next::IsRefusedByTheLog,
-            _ => Next::IsPosted,
+            3 => Next::Expired,
+            4 => Next::Refused,
+            _ => Next::Posted,
         };
         Some((now.plus(self.takes(3)), LadderInput::Held(id)))
     }
 
     fn pin(&mut self, now: Mono, id: ReservationId) -> Told<LadderInput> {
         let input = match self.next {
-            Next::IsGoneBeforeItsPin => LadderInput::PinExpired(id),
-            Next::IsPosted | Next::IsRefusedByTheLog => LadderInput::Pinned(id),
+            Next::Expired => LadderInput::PinExpired(id),
+            Next::Posted | Next::Refused => LadderInput::Pinned(id),
         };
         Some((now.plus(self.takes(5)), input))
     }
@@ -348,7 +348,7 @@ impl Answers for Live<'_> {
         let mut at = now.plus(self.draw.span(slow));
         let (start, statuses) = (self.start, Statuses::default());
         let body = match record {
-            LadderRecord::Posting { .. } if self.next == Next::IsRefusedByTheLog => {
+            LadderRecord::Posting { .. } if self.next == Next::Refused => {
                 return Some((at, LadderInput::RecordFailed(n)));
             }
             LadderRecord::Posting { .. } => {
@@ -409,7 +409,7 @@ fn what_is_run_again_from_its_records_does_the_same() {
             draw: &draw,
             start: &start,
             records: Vec::new(),
-            next: Next::IsPosted,
+            next: Next::Posted,
         };
         live.received(&snapshot.generation);
         let effects = run(&start, &mut live);
