@@ -118,6 +118,7 @@ fn waterfall() -> Waterfall {
             took_us: 250,
             bid_micros: 14_000_000,
             http_status: 200,
+            ..PingRow::default()
         }],
         excluded: [("paused".into(), 2)].into(),
     }
