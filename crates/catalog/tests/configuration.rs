@@ -127,11 +127,19 @@ url = "http://127.0.0.1:6379"
             flags: kafka.mechanism: expected one of plain, scram-sha-256, scram-sha-512, found `sha`"#]],
     );
     for (alone, at) in [
-        ("[kafka]\nbrokers = \"h:1\"", expect!["DIR/gavel.toml:3: kafka: Kafka and Redis come together: `[redis]` is missing"]),
-        ("[redis]\nurl = \"redis://h\"", expect!["DIR/gavel.toml:3: redis: Kafka and Redis come together: `[kafka]` is missing"]),
+        (
+            "[kafka]\nbrokers = \"h:1\"",
+            expect!["DIR/gavel.toml:3: kafka: Kafka and Redis come together: `[redis]` is missing"],
+        ),
+        (
+            "[redis]\nurl = \"redis://h\"",
+            expect!["DIR/gavel.toml:3: redis: Kafka and Redis come together: `[kafka]` is missing"],
+        ),
         (
             "[kafka]\nbrokers = \"h:1\"\n[redis]\nurl = \"redis://h\"",
-            expect!["DIR/gavel.toml:1: nodes that share Kafka and Redis share their keys: `[secrets]` is missing"],
+            expect![
+                "DIR/gavel.toml:1: nodes that share Kafka and Redis share their keys: `[secrets]` is missing"
+            ],
         ),
     ] {
         config(

@@ -127,6 +127,20 @@ pub(crate) async fn restore(
     redis.call(&script::SETTLE, settling).await
 }
 
+/// Gives back what a hold, or a pin, has not used.
+pub(crate) async fn release(
+    redis: &(impl Call + Sync),
+    id: ReservationId,
+    usage: Usage,
+) -> Result<(), StoreError> {
+    let id = id.to_string();
+    let asked = redis.call(&script::RELEASE, |command| {
+        command.arg(&id).arg(phase(usage));
+        command.arg(KEPT.as_millis() as u64);
+    });
+    asked.await
+}
+
 impl Caps for RedisCaps {
     async fn hold(
         &self,

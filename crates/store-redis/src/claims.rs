@@ -23,7 +23,7 @@ use store::{
     Lookup, PostingClaim, StoreError,
 };
 
-use crate::link::{Call as _, Link};
+use crate::link::{Call, Link};
 use crate::script::{self, Script};
 pub(crate) use folding::fold;
 use read::Reply;
@@ -212,22 +212,42 @@ impl Claims for RedisClaims {
     }
 
     async fn open(&self, partition: u16) -> Result<Vec<Arc<LeadState>>, StoreError> {
-        let mut open = Vec::new();
-        for from in (0..).step_by(PAGE) {
-            let page = self.0.call(&script::OPEN, |command| {
-                command.arg(partition).arg(from).arg(PAGE);
-            });
-            let page: Vec<Vec<u8>> = page.await?;
-            for state in page.iter().filter(|state| !state.is_empty()) {
-                let state = LeadState::decode(state.as_slice());
-                open.push(Arc::new(state.map_err(RecordError::from)?));
-            }
-            if page.len() < PAGE {
-                break;
-            }
-        }
-        Ok(open)
+        open(&self.0.link, partition).await
     }
+}
+
+/// Leads of a partition that have not ended, oldest first.
+pub(crate) async fn open(
+    redis: &(impl Call + Sync),
+    partition: u16,
+) -> Result<Vec<Arc<LeadState>>, StoreError> {
+    let mut open = Vec::new();
+    for from in (0..).step_by(PAGE) {
+        let page = redis.call(&script::OPEN, |command| {
+            command.arg(partition).arg(from).arg(PAGE);
+        });
+        let page: Vec<Vec<u8>> = page.await?;
+        for state in page.iter().filter(|state| !state.is_empty()) {
+            let state = LeadState::decode(state.as_slice());
+            open.push(Arc::new(state.map_err(RecordError::from)?));
+        }
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    Ok(open)
+}
+
+/// The state of a lead.
+pub(crate) async fn state(
+    redis: &(impl Call + Sync),
+    lead: LeadId,
+) -> Result<Option<Arc<LeadState>>, StoreError> {
+    let found = redis.call(&script::FIND, |command| {
+        command.arg("lead").arg(lead.to_string());
+    });
+    let found: Vec<Vec<u8>> = found.await?;
+    Ok(read::view(&found)?.and_then(|view| view.state))
 }
 
 /// What remembering the answer to a ping takes: the same while the store is made again.

@@ -29,6 +29,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest, and how often somebody looks whether what was lost was made again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often the server is asked whether it is still there.
+const BEAT: Duration = Duration::from_secs(1);
 /// How often a call is sent: the server that it went to may have been exchanged for another, twice.
 const TRIES: u8 = 3;
 
@@ -227,8 +229,15 @@ async fn keep(server: Arc<Server>, said: Arc<Said>) {
             Ok(Found::Trusted(session)) => {
                 joins = false;
                 pause = FIRST_PAUSE;
-                said.status.send_replace(Status::Up(Arc::new(session)));
-                said.doubt.notified().await;
+                let session = Arc::new(session);
+                said.status.send_replace(Status::Up(Arc::clone(&session)));
+                // Where nobody calls nobody would notice.
+                while timeout(BEAT, said.doubt.notified()).await.is_err() {
+                    if !session.is_as_it_was().await {
+                        said.status.send_replace(Status::Looking);
+                        break;
+                    }
+                }
                 continue;
             }
             Ok(Found::Lost) => (Status::Lost, LONGEST_PAUSE),

@@ -47,6 +47,12 @@ impl Redis {
         self.link.health()
     }
 
+    /// Waits until it stands so, and says how.
+    pub async fn until(&self, stands: impl Fn(&Health) -> bool) -> Health {
+        self.link.until(stands).await;
+        self.health()
+    }
+
     /// Claims and leads.
     pub fn claims(&self) -> &RedisClaims {
         &self.claims

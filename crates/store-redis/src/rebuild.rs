@@ -111,6 +111,7 @@ impl Rebuild {
     /// # Errors
     /// Redis is away, or another node took over.
     pub async fn finish(mut self) -> Result<(), StoreError> {
+        self.take_back().await?;
         let reached = self.session.call(&script::REACHED, |command| {
             command.arg(self.reached.len()).arg(&self.reached);
         });

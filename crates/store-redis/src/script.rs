@@ -52,6 +52,7 @@ scripts! {
     RELEASE = Caps, "begin.lua" "caps/counters.lua" "caps/release.lua";
     SETTLE = Caps, "begin.lua" "caps/counters.lua" "caps/settle.lua";
     USED = Caps, "begin.lua" "caps/counters.lua" "caps/used.lua";
+    PINS = Caps, "begin.lua" "caps/counters.lua" "caps/pins.lua";
     LOOKUP = Claims, "begin.lua" "claims/leads.lua" "claims/lookup.lua";
     LOOK = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
     ADMIT = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
@@ -61,5 +62,6 @@ scripts! {
     FOLDING = Claims, "begin.lua" "claims/folding.lua";
     FOLDED = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/folded.lua";
     REACHED = Claims, "begin.lua" "claims/leads.lua" "claims/reached.lua";
+    LAPSE = Claims, "begin.lua" "claims/lapse.lua";
     OPEN = Claims, "begin.lua" "claims/open.lua";
 }

@@ -7,6 +7,7 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
 use store::StoreError;
 
 use crate::Ahead;
+use crate::names::Space;
 use crate::script::Script;
 
 /// Who can call scripts.
@@ -40,6 +41,14 @@ impl Session {
             prefix,
             ahead,
         }
+    }
+
+    /// Whether the server answers, and the epoch is the one that was found.
+    pub(super) async fn is_as_it_was(&self) -> bool {
+        let mut get = redis::cmd("GET");
+        get.arg(Space::Claims.epoch(&self.prefix));
+        let epoch = get.query_async(&mut self.connection.clone()).await;
+        epoch.is_ok_and(|epoch: Option<String>| epoch.as_ref() == Some(&self.epoch))
     }
 
     pub(super) async fn try_call<T: FromRedisValue>(

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::{LeadId, Timestamp};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use proto::{LeadBody, LeadRecord, LeadState, Message as _, RecordError};
+use domain::{LeadId, ReservationId, Timestamp, Usage};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{self, StreamExt as _};
+use proto::{LeadBody, LeadRecord, LeadState, Leg, Message as _, RecordError};
 use store::{ClaimKey, Record, StoreError};
 
 use super::Rebuild;
@@ -13,6 +14,8 @@ use crate::{caps, claims, script};
 
 /// Leads that are folded side by side.
 const ABREAST: usize = 64;
+/// Pins that are looked at at a time.
+const PAGE: usize = 256;
 
 impl Rebuild {
     /// Folds records of a partition, which follow on those before. What cannot be read is stepped over: the
@@ -38,22 +41,72 @@ impl Rebuild {
                 }
             }
         }
-        let this = &*self;
         let all = known == 0;
-        let leads = leads.iter().map(|(lead, records)| async move {
-            unless_corrupt(this.lead(partition, *lead, records, all).await)
-        });
-        let leads = stream::iter(leads).buffer_unordered(ABREAST);
-        leads.try_collect::<()>().await?;
-        let quotes = quotes
-            .iter()
-            .map(|record| async move { unless_corrupt(this.quote(record).await) });
-        let quotes = stream::iter(quotes).buffer_unordered(ABREAST);
-        quotes.try_collect::<()>().await?;
+        let mut steps: Vec<BoxFuture<'_, Result<(), StoreError>>> = Vec::new();
+        for (lead, records) in &leads {
+            steps.push(self.lead(partition, *lead, records, all).boxed());
+        }
+        for quote in &quotes {
+            steps.push(self.quote(quote).boxed());
+        }
+        let mut steps = stream::iter(steps).buffer_unordered(ABREAST);
+        while let Some(step) = steps.next().await {
+            match step {
+                Ok(()) | Err(StoreError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        drop(steps);
         if let (Some(reached), Some(last)) = (self.reached.get_mut(at), records.last()) {
             *reached = (*reached).max(last.offset.saturating_add(1));
         }
         Ok(())
+    }
+
+    /// Takes back what was done without a record of it: holds, pins, and claims to post. Whoever did it is gone,
+    /// or will be refused.
+    pub(super) async fn take_back(&self) -> Result<(), StoreError> {
+        let mut from = 0;
+        loop {
+            let page = self.session.call(&script::PINS, |command| {
+                command.arg(from).arg(PAGE);
+            });
+            let (ended, page): (usize, Vec<String>) = page.await?;
+            for id in &page {
+                from += usize::from(self.is_recorded(id).await?);
+            }
+            if ended == 0 && page.len() < PAGE {
+                break;
+            }
+        }
+        for partition in 0..self.redis.link().options().partitions {
+            let open = claims::open(&self.session, partition).await?;
+            for state in open.iter().filter(|state| state.legs.is_empty()) {
+                let lead = state.lead_id()?.to_string();
+                let lapse = self.session.call(&script::LAPSE, |command| {
+                    command.arg(&lead);
+                });
+                let () = lapse.await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the log has the post of a reservation that is pinned; if not, it is released.
+    async fn is_recorded(&self, name: &str) -> Result<bool, StoreError> {
+        let id = name.split_once('/').and_then(|(lead, leg)| {
+            let (lead, leg) = (lead.parse().ok()?, leg.parse().ok()?);
+            Some(ReservationId { lead, leg })
+        });
+        let id = id.ok_or_else(|| StoreError::Corrupt("no reservation".to_owned()))?;
+        let state = claims::state(&self.session, id.lead).await?;
+        let mut legs = state.iter().flat_map(|state| &state.legs);
+        let is_this = |leg: &Leg| leg.leg == u32::from(id.leg) && !leg.contract.is_empty();
+        if legs.any(is_this) {
+            return Ok(true);
+        }
+        caps::release(&self.session, id, Usage::Nothing).await?;
+        Ok(false)
     }
 
     async fn lead(
@@ -96,12 +149,5 @@ impl Rebuild {
         let at = Timestamp::from_micros(record.at_us);
         let quoting = claims::quoting(&key, &digest, &quoted.answer, at);
         self.session.call(&script::QUOTED, quoting).await
-    }
-}
-
-fn unless_corrupt(result: Result<(), StoreError>) -> Result<(), StoreError> {
-    match result {
-        Err(StoreError::Corrupt(_)) => Ok(()),
-        other => other,
     }
 }

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use store::{Consumer as _, Delivery, EventLog, LogError, StoreError, Topic};
+use store::{EventLog, LogError, Replay as _, StoreError, Topic};
 use tokio::time::sleep;
 
 use super::Rebuild;
 use crate::link::Health;
 use crate::open::Redis;
 
-/// The group that reads the log for this; it never commits, and so begins at the oldest record.
-const GROUP: &str = "rebuild";
-/// How long the log is waited for at a time.
-const WAIT: Duration = Duration::from_secs(1);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -62,39 +58,12 @@ impl Redis {
 impl Rebuild {
     /// Folds all that the log has by now.
     async fn read<L: EventLog>(&mut self, log: &L) -> Result<u64, StoreError> {
-        let ends = log.ends(Topic::Leads);
-        let mut read: Vec<u64> = vec![0; ends.len()];
+        let mut replay = log.replay(Topic::Leads).await.map_err(unread)?;
         let mut folded = 0;
-        if ends.iter().all(|end| *end == 0) {
-            return Ok(folded);
-        }
-        let mut consumer = log
-            .subscribe(GROUP, &[Topic::Leads])
-            .await
-            .map_err(unread)?;
-        while read.iter().zip(&ends).any(|(read, end)| read < end) {
-            self.stay(WAIT).await?;
-            let (partition, next) = match consumer.next(WAIT).await.map_err(unread)? {
-                Some(Delivery::Records {
-                    partition, records, ..
-                }) => {
-                    self.fold(partition, &records).await?;
-                    folded += records.len() as u64;
-                    let next = records
-                        .last()
-                        .map_or(0, |last| last.offset.saturating_add(1));
-                    (partition, next)
-                }
-                Some(Delivery::Assigned {
-                    partition,
-                    next_offset,
-                    ..
-                }) => (partition, next_offset),
-                Some(Delivery::Revoked { .. }) | None => continue,
-            };
-            if let Some(read) = read.get_mut(usize::from(partition)) {
-                *read = (*read).max(next);
-            }
+        while let Some((partition, records)) = replay.next().await.map_err(unread)? {
+            self.stay(Duration::ZERO).await?;
+            self.fold(partition, &records).await?;
+            folded += records.len() as u64;
         }
         Ok(folded)
     }

@@ -8,11 +8,13 @@ end
 if phase ~= 'held' then
   return 'pinned'
 end
+local at = now()
 local expires = tonumber(redis.call('ZSCORE', base .. 'holds', id) or 0)
-if expires <= math.max(now(), tonumber(ARGV[4])) then
+if expires <= math.max(at, tonumber(ARGV[4])) then
   drop(id)
   return 'expired'
 end
 redis.call('ZREM', base .. 'holds', id)
+redis.call('ZADD', base .. 'pins', whole(at), id)
 redis.call('HSET', key, 'phase', 'pinned')
 return 'pinned'

@@ -10,6 +10,7 @@ elseif known[1] == 'pinned' then
       take(name, amount)
     end
   end
+  redis.call('ZREM', base .. 'pins', id)
   redis.call('HSET', key, 'phase', ARGV[4])
   redis.call('PEXPIRE', key, ARGV[5])
 end

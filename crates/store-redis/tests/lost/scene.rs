@@ -1,0 +1,86 @@
+//! A server of the test's own, and a log in memory that outlives it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::{CounterKey, Timestamp};
+use servers::REDIS;
+use store::Backend as _;
+use store_local::{Local, LocalLog, LocalOptions};
+use store_redis::{Health, Redis, RedisOptions};
+use testkit::FakeClock;
+
+/// What it was told is on disk a second later.
+pub(crate) const REMEMBERS: &[&str] = &["--appendonly", "yes", "--appendfsync", "everysec"];
+/// It has no files.
+pub(crate) const FORGETS: &[&str] = &["--save", "", "--appendonly", "no"];
+
+/// Longest wait for something that is about to happen.
+const SOON: Duration = Duration::from_secs(30);
+
+pub(crate) struct Scene {
+    pub(crate) server: servers::Redis,
+    pub(crate) local: Local,
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    /// None where there is no Redis to start.
+    pub(crate) async fn start(files: &[&str]) -> Option<Self> {
+        let binary = REDIS.find()?;
+        let dir = tempfile::tempdir().unwrap();
+        let server = servers::Redis::start_with(&binary, dir.path(), None, files).unwrap();
+        let local = Local::open(LocalOptions::default(), FakeClock::new(wall()).port()).unwrap();
+        Some(Self {
+            server,
+            local,
+            _dir: dir,
+        })
+    }
+
+    pub(crate) fn log(&self) -> &LocalLog {
+        self.local.log()
+    }
+
+    pub(crate) fn options(&self, instance: &str) -> RedisOptions {
+        RedisOptions {
+            url: self.server.url(),
+            instance: instance.to_owned(),
+            ..RedisOptions::default()
+        }
+    }
+
+    /// The store, made for the first time.
+    pub(crate) async fn made(&self) -> Redis {
+        let redis = Redis::open(self.options("first")).await.unwrap();
+        assert_eq!(redis.health(), Health::Lost);
+        let made = redis.make_again(self.log(), Duration::ZERO).await;
+        assert!(made.unwrap().is_some());
+        redis
+    }
+
+    /// Waits until the store stands so.
+    pub(crate) async fn until(&self, redis: &Redis, stands: impl Fn(&Health) -> bool) -> Health {
+        tokio::time::timeout(SOON, redis.until(stands))
+            .await
+            .unwrap()
+    }
+
+    /// Tells the server something.
+    pub(crate) fn ask(&self, words: &[&str]) {
+        let client = redis::Client::open(self.server.url()).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let said: redis::Value = command.query(&mut connection).unwrap();
+        assert_eq!(said, redis::Value::Okay);
+    }
+}
+
+pub(crate) fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+}
+
+pub(crate) fn counter() -> CounterKey {
+    "c:buyer-1/contract-1/total".parse().unwrap()
+}
