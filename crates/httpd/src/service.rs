@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::{Reply, Request};
+use crate::{Problem, Reply, Request};
 
 /// Who reads the answers under a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,21 @@ impl<S: Service> Service for Arc<S> {
 
     fn audience(&self, path: &str) -> Audience {
         (**self).audience(path)
+    }
+}
+
+/// A service that this process may not have: then nothing is found there.
+impl<S: Service> Service for Option<S> {
+    async fn call(&self, request: Request) -> Reply {
+        match self {
+            Some(service) => service.call(request).await,
+            None => Problem::not_found().into(),
+        }
+    }
+
+    fn audience(&self, path: &str) -> Audience {
+        let audience = self.as_ref().map(|service| service.audience(path));
+        audience.unwrap_or(Audience::Program)
     }
 }
 

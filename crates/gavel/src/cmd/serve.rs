@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use super::Failure;
 use crate::ending::Stdin;
-use crate::serve;
+use crate::serve::{self, Role, Roles};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// What the process does, of all that the service does; without it: everything. Roles apart share
+    /// Kafka and Redis.
+    #[arg(long, value_name = "ROLES", value_delimiter = ',')]
+    roles: Vec<Role>,
     /// End when standard input closes, that is with the parent that holds its other end.
     #[arg(long)]
     exit_with_stdin: bool,
@@ -24,6 +28,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     } else {
         Stdin::Ignored
     };
-    serve::run(config, snapshot, stdin)?;
+    serve::run(config, snapshot, &Roles::of(args.roles), stdin)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,48 +1,52 @@
-//! `gavel serve`: all roles in one process, on the embedded backend.
+//! `gavel serve`: the roles of a process, on the embedded backend or on what nodes share.
 //!
 //! The only place that names a backend. Starts from the bottom up (secrets, stores, roles,
 //! listeners) and ends from the top down: readiness fails, the listeners drain, leads in progress
 //! end, the worker finishes its batch, the stores close, the engine stops.
 
+mod behind;
 mod engine;
 mod finder;
 mod generation;
 mod pulse;
+mod roles;
 mod rules;
 mod runtimes;
 mod secrets;
+mod stores;
 mod tables;
 
 use std::fs;
+use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use catalog::{Config, Snapshot};
-use domain::{Clock, Entropy, TrackKey};
+use domain::TrackKey;
 use edge::Edge;
 use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
-use notifier::Notifier;
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
 use serde::Serialize;
-use store::{Backend, Sealer};
-use store_local::{Local, LocalOptions};
+use store::Sealer;
 use telemetry::Metrics;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use warehouse::Warehouse;
-use worker::Worker;
 
 use crate::cmd::Failure;
-use crate::ending::{self, Stdin};
+use crate::ending::{self, Asked, Stdin};
 use crate::os::{OsClock, OsEntropy};
+use behind::Behind;
 use engine::{Order, Supervisor};
 use finder::Leads;
 use runtimes::Runtimes;
-use tables::Tables;
+use stores::Stores;
+
+pub(crate) use roles::{Role, Roles};
 
 /// The embedded engine's directory in the data directory.
 const ENGINE_DIR: &str = "clickhouse";
@@ -59,131 +63,115 @@ struct Ready {
 }
 
 /// Serves until it is asked to end.
-pub(crate) fn run(config: Config, snapshot: Snapshot, stdin: Stdin) -> Result<(), Failure> {
+pub(crate) fn run(
+    config: Config,
+    snapshot: Snapshot,
+    roles: &Roles,
+    stdin: Stdin,
+) -> Result<(), Failure> {
+    if !roles.all() && config.cluster.is_none() {
+        let why = "roles apart share Kafka and Redis: `[kafka]` and `[redis]` are missing";
+        return Err(Failure::Usage(anyhow::anyhow!(why)));
+    }
+    if !roles.has(Role::Worker) && config.clickhouse.is_none() {
+        let why =
+            "the embedded ClickHouse is the worker's: without that role `[clickhouse]` is needed";
+        return Err(Failure::Usage(anyhow::anyhow!(why)));
+    }
     let runtimes = Runtimes::start().map_err(Failure::Work)?;
     let front = runtimes.front.handle().clone();
-    let served = front.block_on(serve(config, Arc::new(snapshot), stdin, &runtimes));
+    let served = front.block_on(open(config, Arc::new(snapshot), roles, stdin, &runtimes));
     runtimes.stop();
     served
 }
 
-async fn serve(
+/// What every role needs.
+struct Ground<'a, S> {
     config: Config,
     snapshot: Arc<Snapshot>,
+    roles: &'a Roles,
+    runtimes: &'a Runtimes,
+    secrets: catalog::Secrets,
+    sealer: Arc<Sealer>,
+    stores: S,
+    warehouse: Warehouse,
+    engine: Option<Supervisor>,
+    end_engine: CancellationToken,
+    host: Host,
+    instance: u64,
+}
+
+async fn open(
+    config: Config,
+    snapshot: Arc<Snapshot>,
+    roles: &Roles,
     stdin: Stdin,
     runtimes: &Runtimes,
 ) -> Result<(), Failure> {
     let asked = ending::asked_to_end(stdin)?;
-    let clock: Arc<dyn Clock> = Arc::new(OsClock::start());
-    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let metrics = Metrics::new();
-    let readiness = Readiness::default();
+    let host = Host {
+        clock: Arc::new(OsClock::start()),
+        entropy: Arc::new(OsEntropy),
+        metrics: Metrics::new(),
+    };
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make {}", config.data_dir.display()))
         .map_err(Failure::Usage)?;
-    let secrets = secrets::load(config.secrets.clone(), &config.data_dir, entropy.as_ref())
-        .map_err(Failure::Usage)?;
-
+    let entropy = host.entropy.as_ref();
+    let secrets =
+        secrets::load(config.secrets.clone(), &config.data_dir, entropy).map_err(Failure::Usage)?;
     let end_engine = CancellationToken::new();
     let (warehouse, engine) = analytics(&config, end_engine.clone())?;
-
-    let options = LocalOptions {
-        retention: config.log.retention,
-        reserve_bytes: config.log.reserve_bytes,
-        journeys_kept: rules::journeys_kept(&snapshot, config.log.retention),
-        ..LocalOptions::in_dir(config.data_dir.join("store"))
+    let instance = entropy.next_u64();
+    let stores = stores::local(&config, &snapshot, Arc::clone(&host.clock))?;
+    let ground = Ground {
+        config,
+        snapshot,
+        roles,
+        runtimes,
+        sealer: Arc::new(Sealer::new(secrets.sealing.0, secrets.hashing.0)),
+        secrets,
+        stores,
+        warehouse,
+        engine,
+        end_engine,
+        host,
+        instance,
     };
-    let backend = Local::open(options, Arc::clone(&clock)).map_err(Failure::work)?;
-    generation::record(&backend, &snapshot)
+    serve(ground, asked).await
+}
+
+async fn serve<S: Stores>(
+    ground: Ground<'_, S>,
+    asked: impl Future<Output = Asked>,
+) -> Result<(), Failure> {
+    let Ground {
+        config,
+        snapshot,
+        roles,
+        runtimes,
+        stores: backend,
+        host,
+        ..
+    } = &ground;
+    let readiness = Readiness::default();
+    backend.tell(&readiness);
+    generation::record(backend, snapshot)
         .await
         .map_err(Failure::Work)?;
-    let instance = entropy.next_u64();
 
-    let own = engine.as_ref().map(|engine| tables::Engine {
-        up: engine.up.clone(),
-        dir: config.data_dir.join(ENGINE_DIR),
-    });
-    let (handoff, inbox) = notifier::handoff();
-    let tables = Tables::new(warehouse.clone(), own, handoff);
-    let end_worker = CancellationToken::new();
-    let worker = Worker::new(
-        backend.clone(),
-        tables.clone(),
-        Arc::clone(&clock),
-        metrics.clone(),
-        worker::Options {
-            rules: rules::of(&snapshot, &backend),
-            settle_every: match &engine {
-                Some(_) => tables::SETTLE_EVERY,
-                None => Duration::ZERO,
-            },
-            told: rules::told(&snapshot),
-            ..worker::Options::new(instance)
-        },
-    );
-    let progress = worker.progress();
-    let worker = runtimes.work.spawn(worker.run(end_worker.clone()));
-    let notifier = Notifier::new(notifier::Parts {
-        outbox: tables,
-        carrier: notifier::Http::new(&snapshot, Arc::clone(&clock)).map_err(Failure::usage)?,
-        inbox,
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        metrics: metrics.clone(),
-        options: notifier::Options::default(),
-    });
-    let notifier = runtimes.work.spawn(notifier.run(end_worker.clone()));
-    let log = backend.clone();
-    readiness.register("worker", move || match progress.lag(log.log()) {
-        Some(_) => Standing::Ok,
-        None => Standing::missing("no partitions assigned yet"),
-    });
-
-    let (standing, stands) = watch::channel(Standing::missing("ClickHouse has not answered yet"));
-    let pulse = pulse::watch(
-        warehouse.clone(),
-        Arc::clone(&clock),
-        standing,
-        end_worker.clone(),
-    );
-    let pulse = runtimes.work.spawn(pulse);
-    readiness.register("clickhouse", move || stands.borrow().clone());
-
-    let sealer = Arc::new(Sealer::new(secrets.sealing.0, secrets.hashing.0));
-    let router = Router::new(Parts {
-        backend: backend.clone(),
-        snapshot: Arc::clone(&snapshot),
-        keys: Keys {
-            sealer: Arc::clone(&sealer),
-            quotes: QuoteKey::new(secrets.quotes.0, secrets.key_id),
-            tracking: TrackKey::new(secrets.tracking.0),
-        },
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        finder: Arc::new(Leads(warehouse)),
-        metrics: metrics.clone(),
-        instance,
-        runtime: runtimes.leads.handle().clone(),
-        leads: config.limits.requests,
-    })
-    .map_err(Failure::usage)?;
-    let edge = Edge::new(edge::Parts {
-        backend: backend.clone(),
-        snapshot: Arc::new(ArcSwap::new(snapshot)),
-        tracking: TrackKey::new(secrets.tracking.0),
-        sealer: Arc::clone(&sealer),
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-        metrics: metrics.clone(),
-        fallback_url: config.fallback_url.clone(),
-        country_header: None,
-    });
-
-    let host = Host {
-        clock,
-        entropy,
-        metrics: metrics.clone(),
+    let end_work = CancellationToken::new();
+    let behind = match roles.has(Role::Worker) {
+        true => Some(Behind::start(&ground, &readiness, &end_work)?),
+        false => None,
     };
+    let pulse = pulse(&ground, &readiness, end_work.clone());
+    let router = match roles.has(Role::Router) {
+        true => Some(router(&ground)?),
+        false => None,
+    };
+    let edge = roles.has(Role::Edge).then(|| edge(&ground));
+
     let limits = httpd::Limits {
         body_bytes: config.limits.body_bytes,
         connections: config.limits.connections,
@@ -205,15 +193,16 @@ async fn serve(
     let ready = Ready {
         public: public.local_addr().map_err(Failure::work)?,
         operator: operator.local_addr().map_err(Failure::work)?,
-        clickhouse: clickhouse_url(&config),
+        clickhouse: clickhouse_url(config),
     };
     let end_public = CancellationToken::new();
     let end_operator = CancellationToken::new();
-    let service = Fork::new(edge::claims, edge, RouterService(Arc::clone(&router)));
+    let routes = router.clone().map(RouterService);
+    let service = Fork::new(edge::claims, edge, routes);
     let public = runtimes
         .front
         .spawn(public.serve(service, end_public.clone()));
-    let health = Operator::new(metrics, readiness.clone());
+    let health = Operator::new(host.metrics.clone(), readiness.clone());
     let operator = runtimes
         .front
         .spawn(operator.serve(health, end_operator.clone()));
@@ -224,23 +213,86 @@ async fn serve(
     readiness.drain();
     end_public.cancel();
     joined("listener", public.await);
-    let left = router.drain(config.limits.drain_timeout).await;
-    if left > 0 {
-        tracing::warn!(left, "leads in progress were left: their records end them");
+    if let Some(router) = router {
+        let left = router.drain(config.limits.drain_timeout).await;
+        if left > 0 {
+            tracing::warn!(left, "leads in progress were left: their records end them");
+        }
     }
-    end_worker.cancel();
-    joined("worker", worker.await);
-    joined("notifier", notifier.await);
+    end_work.cancel();
+    if let Some(behind) = behind {
+        behind.ended().await;
+    }
     joined("pulse", pulse.await);
     end_operator.cancel();
     joined("operator listener", operator.await);
-    backend.close().await;
+    let Ground {
+        stores,
+        engine,
+        end_engine,
+        ..
+    } = ground;
+    stores.close().await;
     end_engine.cancel();
     if let Some(engine) = engine {
         engine.stopped().await;
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Asks ClickHouse every now and then how it is.
+fn pulse<S>(
+    ground: &Ground<'_, S>,
+    readiness: &Readiness,
+    end: CancellationToken,
+) -> JoinHandle<()> {
+    let (standing, stands) = watch::channel(Standing::missing("ClickHouse has not answered yet"));
+    let clock = Arc::clone(&ground.host.clock);
+    readiness.register("clickhouse", move || stands.borrow().clone());
+    let watched = pulse::watch(ground.warehouse.clone(), clock, standing, end);
+    ground.runtimes.work.spawn(watched)
+}
+
+fn router<S: Stores>(ground: &Ground<'_, S>) -> Result<Arc<Router<S>>, Failure> {
+    let Ground {
+        secrets,
+        host,
+        config,
+        ..
+    } = ground;
+    Router::new(Parts {
+        backend: ground.stores.clone(),
+        snapshot: Arc::clone(&ground.snapshot),
+        keys: Keys {
+            sealer: Arc::clone(&ground.sealer),
+            quotes: QuoteKey::new(secrets.quotes.0, secrets.key_id),
+            tracking: TrackKey::new(secrets.tracking.0),
+        },
+        clock: Arc::clone(&host.clock),
+        entropy: Arc::clone(&host.entropy),
+        finder: Arc::new(Leads(ground.warehouse.clone())),
+        metrics: host.metrics.clone(),
+        instance: ground.instance,
+        runtime: ground.runtimes.leads.handle().clone(),
+        leads: config.limits.requests,
+    })
+    .map_err(Failure::usage)
+}
+
+fn edge<S: Stores>(ground: &Ground<'_, S>) -> Arc<Edge<S>> {
+    let Ground { host, config, .. } = ground;
+    Edge::new(edge::Parts {
+        backend: ground.stores.clone(),
+        snapshot: Arc::new(ArcSwap::new(Arc::clone(&ground.snapshot))),
+        tracking: TrackKey::new(ground.secrets.tracking.0),
+        sealer: Arc::clone(&ground.sealer),
+        clock: Arc::clone(&host.clock),
+        entropy: Arc::clone(&host.entropy),
+        metrics: host.metrics.clone(),
+        fallback_url: config.fallback_url.clone(),
+        country_header: None,
+    })
 }
 
 /// ClickHouse: the configured server, or the embedded engine, started and watched.

@@ -1,0 +1,47 @@
+//! The backend of a process: everything on this machine, or what several nodes share.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use catalog::{Config, Snapshot};
+use domain::Clock;
+use httpd::Readiness;
+use store::Backend;
+use store_local::{Local, LocalOptions};
+
+use super::rules;
+use crate::cmd::Failure;
+
+/// A backend that a process opens and closes.
+pub(super) trait Stores: Backend {
+    /// Says what is wrong with it.
+    fn tell(&self, readiness: &Readiness);
+
+    /// Takes no more and keeps what it took.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The embedded backend.
+pub(super) fn local(
+    config: &Config,
+    snapshot: &Snapshot,
+    clock: Arc<dyn Clock>,
+) -> Result<Local, Failure> {
+    let options = LocalOptions {
+        retention: config.log.retention,
+        reserve_bytes: config.log.reserve_bytes,
+        journeys_kept: rules::journeys_kept(snapshot, config.log.retention),
+        ..LocalOptions::in_dir(config.data_dir.join("store"))
+    };
+    Local::open(options, clock).map_err(Failure::work)
+}
+
+impl Stores for Local {
+    fn tell(&self, _: &Readiness) {
+        // A disk that fails ends the process, and one that is full refuses what comes.
+    }
+
+    async fn close(&self) {
+        Self::close(self).await;
+    }
+}
