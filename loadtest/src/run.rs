@@ -117,6 +117,7 @@ impl Chaos {
             public,
             operator,
             clickhouse,
+            shared: None,
         };
         let driver = Arc::new(Driver {
             pool: Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use domain::Clock;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::{Call, Pool, Warehouse};
+use crate::{Call, Pool, Shared, Warehouse};
 
 /// The database of an embedded ClickHouse.
 const DATABASE: &str = "default";
@@ -82,6 +82,8 @@ pub struct Plan {
     pub operator: SocketAddr,
     /// ClickHouse's HTTP interface.
     pub clickhouse: SocketAddr,
+    /// What it shares with other nodes.
+    pub shared: Option<Shared>,
 }
 
 /// The running child.
@@ -109,11 +111,12 @@ impl Plan {
         let path = |path: &Path| text(&path.display().to_string());
         let mut config = format!(
             "data_dir = {}\n\n[listen]\npublic = \"{}\"\noperator = \"{}\"\n\n[engine]\nlisten = \"{}\"\n\n\
-             [admin]\nkey = {}\n\n[catalog]\nfile = {}\n\n[catalog.vars]\n",
+             {}[admin]\nkey = {}\n\n[catalog]\nfile = {}\n\n[catalog.vars]\n",
             path(&self.dir.join("data")),
             self.public,
             self.operator,
             self.clickhouse,
+            self.shared.as_ref().map(Shared::config).unwrap_or_default(),
             text(&self.admin_key),
             path(&self.catalog),
         );

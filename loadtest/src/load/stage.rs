@@ -78,6 +78,7 @@ impl Stage {
             public,
             operator,
             clickhouse,
+            shared: None,
         };
         let mut service = cores.as_subject(|| plan.start())??;
         let operator = plan.operator_pool(Arc::clone(&clock) as Arc<dyn Clock>);

@@ -18,17 +18,17 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use domain::Clock;
+use domain::{Clock, Entropy};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic::{
     Book, Books, Buyers, Clients, Control, ControlCall, Dice, Driver, Gate, Held, LeadTold, Live,
-    Patience, Pool, Postbacks, Run, Seconds, Steal, Told,
+    Patience, Pool, Postbacks, Run, Seconds, Shared, Steal, Told,
 };
 
 use super::Failure;
 use crate::ending::{self, Asked, Stdin};
-use crate::os::OsClock;
+use crate::os::{OsClock, OsEntropy};
 use freshness::Freshness;
 use report::Report;
 use stage::Stage;
@@ -65,9 +65,27 @@ pub(crate) struct Args {
     /// used and removed.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Share Kafka and Redis as a node of a cluster does, instead of keeping all on this machine's disk.
+    #[arg(long, requires_all = ["kafka", "redis"])]
+    cluster: bool,
+    /// The brokers of `--cluster`.
+    #[arg(long, value_name = "HOST:PORT", requires = "cluster")]
+    kafka: Option<String>,
+    /// The Redis of `--cluster`.
+    #[arg(long, value_name = "URL", requires = "cluster")]
+    redis: Option<String>,
     /// What all draws begin with: the same seed brings the same visitors.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+impl Args {
+    /// A cluster of its own, whatever else is on these servers.
+    fn shared(&self) -> Option<Shared> {
+        let (kafka, redis) = (self.kafka.clone()?, self.redis.clone()?);
+        let run = <dyn Entropy>::next_u64(&OsEntropy);
+        Some(Shared::new(kafka, redis, &mut Dice::new(run)))
+    }
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -130,7 +148,7 @@ async fn play(
         home.dir().display()
     );
     let mut stage = tokio::select! {
-        stage = Stage::set(home, Arc::clone(&clock)) => stage?,
+        stage = Stage::set(home, args.shared(), Arc::clone(&clock)) => stage?,
         _ = &mut asked_to_end => return Err(Interrupted.into()),
     };
     let gathered = tokio::select! {

@@ -14,7 +14,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
-use traffic::{Endpoint, Plan, Pool, Postbacks, Service, Warehouse, caught_up, free_addresses};
+use traffic::{
+    Endpoint, Plan, Pool, Postbacks, Service, Shared, Warehouse, caught_up, free_addresses,
+};
 
 use super::cast::{self, OPERATOR_KEY};
 use crate::cmd::Failure;
@@ -124,7 +126,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts buyers, then the service, and waits until both work.
-    pub(super) async fn set(home: &Home, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub(super) async fn set(
+        home: &Home,
+        shared: Option<Shared>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let gavel = std::env::current_exe().context("cannot find this program's own file")?;
         let sandbox = start_buyers(&gavel, &home.journals()).await?;
         let catalog = home.dir().join("auto-us.toml");
@@ -149,6 +155,7 @@ impl Stage {
             public,
             operator,
             clickhouse,
+            shared,
         };
         let mut service = plan.start()?;
         let operator = plan.operator_pool(Arc::clone(&clock));

@@ -1,0 +1,45 @@
+//! The Kafka and the Redis that nodes share, as their configurations name them.
+
+use crate::Dice;
+
+/// What all nodes of a cluster are told alike.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    kafka: String,
+    redis: String,
+    /// What all names there begin with: two clusters may share the servers.
+    name: String,
+    keys: [String; 4],
+}
+
+/// Fewer than a busy cluster has, and more than there are nodes.
+const PARTITIONS: u16 = 4;
+
+impl Shared {
+    /// A cluster of its own on these servers.
+    pub fn new(kafka: impl Into<String>, redis: impl Into<String>, dice: &mut Dice) -> Self {
+        let mut key = || [dice.token(), dice.token(), dice.token(), dice.token()].concat();
+        Self {
+            kafka: kafka.into(),
+            redis: redis.into(),
+            keys: [key(), key(), key(), key()],
+            name: format!("gavel-{}", dice.token()),
+        }
+    }
+
+    /// The tables of a node's configuration.
+    pub(crate) fn config(&self) -> String {
+        let Self {
+            kafka,
+            redis,
+            name,
+            keys: [sealing, hashing, quotes, tracking],
+        } = self;
+        format!(
+            "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{name}.\"\npartitions = {PARTITIONS}\n\
+             replicas = 1\n\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
+             sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
+             tracking = \"{tracking}\"\n\n"
+        )
+    }
+}
