@@ -1,6 +1,7 @@
 //! Why the log on Kafka did not open, and what Kafka's errors mean for an append.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use store::LogError;
@@ -19,9 +20,26 @@ pub enum OpenError {
         /// What Kafka said.
         source: KafkaError,
     },
+    /// A file of this node cannot be read or written.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// File or directory.
+        file: PathBuf,
+        /// Its error.
+        source: std::io::Error,
+    },
     /// The machine refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<store_local::FileError> for OpenError {
+    fn from(error: store_local::FileError) -> Self {
+        Self::File {
+            file: error.file,
+            source: error.source,
+        }
+    }
 }
 
 /// All of them, one a line.

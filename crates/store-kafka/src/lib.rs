@@ -15,6 +15,7 @@ mod producer;
 mod replay;
 mod scan;
 mod topics;
+mod vault;
 mod watch;
 
 pub use consumer::KafkaConsumer;
@@ -22,3 +23,4 @@ pub use error::{OpenError, Problems};
 pub use log::KafkaLog;
 pub use options::{KafkaOptions, Mechanism, Sasl, Security, Tls};
 pub use replay::KafkaReplay;
+pub use vault::KafkaVault;

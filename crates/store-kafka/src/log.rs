@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct KafkaLog(Arc<Inner>);
 
 struct Inner {
+    clock: Arc<dyn Clock>,
     options: Arc<KafkaOptions>,
     watch: Watch,
     leads: Producer,
@@ -63,6 +64,7 @@ impl KafkaLog {
                 leads: producer(Traffic::Leads).map_err(during("set up a producer"))?,
                 events: producer(Traffic::Events).map_err(during("set up a producer"))?,
                 options: Arc::new(options),
+                clock,
                 watch,
                 members: Mutex::default(),
             };
@@ -85,12 +87,30 @@ impl KafkaLog {
         }
     }
 
+    pub(crate) fn options(&self) -> Arc<KafkaOptions> {
+        Arc::clone(&self.0.options)
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
+    /// The context of a client of this name.
+    pub(crate) fn watch(&self, client: &'static str) -> Watch {
+        Watch {
+            client,
+            ..self.0.watch.clone()
+        }
+    }
+
+    /// The producer of records that somebody waits for.
+    pub(crate) fn leads(&self) -> &Producer {
+        &self.0.leads
+    }
+
     fn begin(&self, group: &'static str, topics: &[Topic]) -> Result<KafkaConsumer, LogError> {
         let inner = &self.0;
-        let watch = Watch {
-            client: group,
-            ..inner.watch.clone()
-        };
+        let watch = self.watch(group);
         let options = Arc::clone(&inner.options);
         let (consumer, member, thread) = KafkaConsumer::begin(options, watch, topics)
             .map_err(|error| LogError::Unavailable(error.to_string()))?;
@@ -157,11 +177,7 @@ impl EventLog for KafkaLog {
     }
 
     async fn replay(&self, topic: Topic) -> Result<KafkaReplay, LogError> {
-        let watch = Watch {
-            client: "replay",
-            ..self.0.watch.clone()
-        };
-        KafkaReplay::begin(Arc::clone(&self.0.options), watch, topic).await
+        KafkaReplay::begin(self.options(), self.watch("replay"), topic).await
     }
 
     fn ends(&self, topic: Topic) -> Vec<u64> {

@@ -53,6 +53,8 @@ pub(crate) enum Kept {
     For(String),
     /// The last one of each key stays.
     Compacted,
+    /// Likewise, and what was erased is soon gone from the disks as well.
+    Erasable,
 }
 
 /// All topics.
@@ -69,7 +71,7 @@ pub(crate) fn layouts(options: &KafkaOptions) -> Vec<Layout> {
     let vault = Layout {
         name: format!("{}{VAULT}", options.prefix),
         partitions: options.partitions,
-        kept: Kept::Compacted,
+        kept: Kept::Erasable,
         largest: LARGEST + FRAME,
     };
     vec![

@@ -24,6 +24,7 @@ const MOST_RECORDS: usize = 4096;
 pub(crate) struct Scanned {
     pub(crate) partition: u16,
     pub(crate) offset: u64,
+    pub(crate) key: Option<Bytes>,
     /// None where its key ends.
     pub(crate) payload: Option<Bytes>,
 }
@@ -42,7 +43,19 @@ struct Place {
     end: u64,
 }
 
-/// The oldest and the next offset of a partition. One that was just made has no leader for a moment.
+/// The oldest and the next offset of a partition.
+pub(crate) fn ask(
+    client: &BaseConsumer<Watch>,
+    name: &str,
+    partition: u16,
+    patience: Duration,
+) -> KafkaResult<(u64, u64)> {
+    let found = client.fetch_watermarks(name, i32::from(partition), patience);
+    let number = |offset| u64::try_from(offset).unwrap_or(0);
+    found.map(|(oldest, end)| (number(oldest), number(end)))
+}
+
+/// The same of a partition that may have been made just now, and has no leader for a moment.
 pub(crate) fn reach(
     client: &BaseConsumer<Watch>,
     name: &str,
@@ -51,13 +64,9 @@ pub(crate) fn reach(
 ) -> KafkaResult<(u64, u64)> {
     let mut looks = LOOKS;
     loop {
-        match client.fetch_watermarks(name, i32::from(partition), patience) {
-            Ok((oldest, end)) => {
-                let number = |offset| u64::try_from(offset).unwrap_or(0);
-                return Ok((number(oldest), number(end)));
-            }
+        match ask(client, name, partition, patience) {
             Err(_) if looks > 0 => looks -= 1,
-            Err(error) => return Err(error),
+            asked => return asked,
         }
         std::thread::sleep(LOOK);
     }
@@ -98,6 +107,11 @@ impl Scan {
         self.places.iter().all(|place| place.next >= place.end)
     }
 
+    /// What is read next, by partition.
+    pub(crate) fn next_offsets(&self) -> Vec<u64> {
+        self.places.iter().map(|place| place.next).collect()
+    }
+
     /// What comes within `wait`.
     pub(crate) fn look(&mut self, wait: Duration) -> KafkaResult<Vec<Scanned>> {
         let Self { client, places } = self;
@@ -135,6 +149,7 @@ impl Scan {
             scanned.push(Scanned {
                 partition,
                 offset,
+                key: message.key().map(Bytes::copy_from_slice),
                 payload: message.payload().map(Bytes::copy_from_slice),
             });
             wait = Duration::ZERO;

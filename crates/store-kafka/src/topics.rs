@@ -10,10 +10,11 @@ use rdkafka::admin::{
 use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::KafkaOptions;
 use crate::error::{OpenError, Problems, during};
 use crate::names::{Kept, Layout, layouts};
+use crate::options::millis;
 use crate::watch::Watch;
+use crate::{KafkaOptions, vault};
 
 /// How long one question to the brokers may take, at least: a start may wait longer than an append.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -143,6 +144,12 @@ fn settings(layout: &Layout) -> Vec<(&'static str, String)> {
             settings.push(("retention.ms", millis.clone()));
         }
         Kept::Compacted => settings.push(("cleanup.policy", "compact".to_owned())),
+        Kept::Erasable => {
+            settings.push(("cleanup.policy", "compact".to_owned()));
+            settings.push(("max.compaction.lag.ms", millis(vault::LONGEST)));
+            settings.push(("segment.ms", millis(vault::LONGEST)));
+            settings.push(("delete.retention.ms", millis(vault::MARKS)));
+        }
     }
     settings
 }
@@ -163,6 +170,25 @@ impl Found {
 
     fn weak(&mut self, layout: &Layout, text: String) {
         self.weak.push(format!("topic {}: {text}", layout.name));
+    }
+
+    /// A mark that is gone too soon brings a key back on a node that was away; one that is compacted late
+    /// leaves it on a disk.
+    fn look_at_erasure(&mut self, layout: &Layout, marks: &str, lag: &str) {
+        let millis = |span: Duration| span.as_millis() as u64;
+        if marks.parse().is_ok_and(|is: u64| is < millis(vault::MARKS)) {
+            let least = millis(vault::MARKS);
+            self.wrong(
+                layout,
+                format!("delete.retention.ms is {marks}, less than {least}"),
+            );
+        }
+        if lag.parse().is_ok_and(|is: u64| is > millis(vault::LONGEST)) {
+            self.weak(
+                layout,
+                format!("max.compaction.lag.ms is {lag}: an erased key stays on disks as long"),
+            );
+        }
     }
 
     fn look(&mut self, layout: &Layout, partitions: usize, replicas: usize, is: &ConfigResource) {
@@ -201,10 +227,18 @@ impl Found {
                     );
                 }
             }
-            Kept::Compacted if policy != "compact" => {
-                self.wrong(layout, format!("cleanup.policy is {policy}, not compact"));
+            Kept::Compacted | Kept::Erasable => {
+                if policy != "compact" {
+                    self.wrong(layout, format!("cleanup.policy is {policy}, not compact"));
+                }
+                if layout.kept == Kept::Erasable {
+                    self.look_at_erasure(
+                        layout,
+                        text("delete.retention.ms"),
+                        text("max.compaction.lag.ms"),
+                    );
+                }
             }
-            Kept::Compacted => {}
         }
         if number("max.message.bytes").is_some_and(|most| most < layout.largest as i64) {
             let most = text("max.message.bytes");

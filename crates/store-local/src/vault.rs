@@ -57,7 +57,11 @@ impl LocalVault {
         Self(Arc::new(Inner::Memory(Mutex::default())))
     }
 
-    pub(crate) fn open(dir: PathBuf, on_failure: OnFailure) -> Result<Self, FileError> {
+    /// In the files of `dir`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The directory cannot be made, or the machine refuses a thread.
+    pub fn open(dir: PathBuf, on_failure: OnFailure) -> Result<Self, FileError> {
         fs::create_dir_all(&dir).map_err(at(&dir))?;
         let (jobs, queue) = sync_channel(QUEUE);
         let mut keeper = Keeper {
@@ -75,7 +79,7 @@ impl LocalVault {
     }
 
     /// Syncs what is queued and ends the thread. Waits for the disk.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.0.close();
     }
 }

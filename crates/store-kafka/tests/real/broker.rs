@@ -5,8 +5,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use servers::{KAFKA, Kafka};
-use store_kafka::{KafkaLog, KafkaOptions};
+use store_kafka::{KafkaLog, KafkaOptions, KafkaVault};
+use store_local::OnFailure;
 use telemetry::Metrics;
+use tempfile::TempDir;
 use testkit::FakeClock;
 
 /// Options for topics that nobody else uses; none without a broker, which says so aloud.
@@ -16,8 +18,7 @@ pub(crate) fn topics() -> Option<KafkaOptions> {
     let broker = BROKER.get_or_init(|| {
         let jars = KAFKA.find()?;
         // It lives as long as the process, so nobody is there to clear up behind it: the next one does.
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(concat!("kafka-", env!("CARGO_CRATE_NAME")));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka");
         if dir.exists() {
             std::fs::remove_dir_all(&dir).unwrap();
         }
@@ -41,5 +42,11 @@ pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
 pub(crate) async fn open(options: &KafkaOptions) -> KafkaLog {
     let clock = FakeClock::default().port();
     let opened = KafkaLog::open(options.clone(), clock, Metrics::new()).await;
+    opened.unwrap()
+}
+
+/// Opens a node's vault.
+pub(crate) async fn vault(log: &KafkaLog, dir: &TempDir) -> KafkaVault {
+    let opened = KafkaVault::open(log, dir.path().join("vault"), OnFailure::Stop).await;
     opened.unwrap()
 }

@@ -1,22 +1,23 @@
-//! What every backend promises of its log, on a real broker: one for all cases, with topics of its own
+//! What every backend promises of its log and its vault, on a real broker: one for all cases, with topics of its own
 //! for each.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod broker;
 
 use std::time::Duration;
 
 use domain::Timestamp;
 use store::Backend;
-use store_kafka::{KafkaLog, KafkaOptions};
+use store_kafka::{KafkaLog, KafkaOptions, KafkaVault};
 use store_local::{Local, LocalOptions};
+use tempfile::TempDir;
 use testkit::conformance::Harness;
 use testkit::{FakeClock, SeededEntropy};
 
-/// The log on Kafka; all else of one process.
+use crate::broker;
+
+/// The log and the vault on Kafka; all else of one process.
 #[derive(Clone)]
 struct Mixed {
     log: KafkaLog,
+    vault: KafkaVault,
     rest: Local,
 }
 
@@ -25,7 +26,7 @@ impl Backend for Mixed {
     type Claims = <Local as Backend>::Claims;
     type Caps = <Local as Backend>::Caps;
     type Journeys = <Local as Backend>::Journeys;
-    type Vault = <Local as Backend>::Vault;
+    type Vault = KafkaVault;
 
     fn log(&self) -> &KafkaLog {
         &self.log
@@ -44,12 +45,14 @@ impl Backend for Mixed {
     }
 
     fn vault(&self) -> &Self::Vault {
-        self.rest.vault()
+        &self.vault
     }
 }
 
 struct Cluster {
     store: Mixed,
+    /// The node's own files.
+    dir: TempDir,
     options: KafkaOptions,
     clock: FakeClock,
     entropy: SeededEntropy,
@@ -59,11 +62,15 @@ impl Cluster {
     async fn new(options: KafkaOptions) -> Self {
         let clock = FakeClock::default();
         let rest = Local::open(LocalOptions::default(), clock.port()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let log = broker::open(&options).await;
         Self {
             store: Mixed {
-                log: broker::open(&options).await,
+                vault: broker::vault(&log, &dir).await,
+                log,
                 rest,
             },
+            dir,
             options,
             clock,
             entropy: SeededEntropy::new(1),
@@ -80,7 +87,9 @@ impl Harness for Cluster {
 
     /// What a killed process leaves to others is what Kafka has: nothing is flushed, nobody leaves.
     async fn reopen(&mut self) -> bool {
+        self.store.vault.close();
         self.store.log = broker::open(&self.options).await;
+        self.store.vault = broker::vault(&self.store.log, &self.dir).await;
         true
     }
 
@@ -108,3 +117,4 @@ macro_rules! fresh {
 }
 
 testkit::conformance!(log: fresh!());
+testkit::conformance!(vault: fresh!());

@@ -1,14 +1,6 @@
 //! What the log on Kafka adds to its promises: a broker that is killed or stopped, consumers that come and
 //! go in mid-batch, a full queue, topics that are not as they should be. Each test has a broker of its own
 //! where it hurts it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails where it stands, and joins the tasks that it starts"
-)]
-
-mod broker;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -21,6 +13,8 @@ use bytes::Bytes;
 use servers::{KAFKA, Kafka};
 use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Replay as _, Topic};
 use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions, OpenError};
+
+use crate::broker;
 
 const SOON: Duration = Duration::from_secs(30);
 
