@@ -316,9 +316,11 @@ impl Inner {
     }
 
     fn posting(&self, lead: LeadId) -> PostingClaim {
+        let mut consumers = self.consumers.lock();
         match self.leads.shard(&lead).get_mut(&lead) {
             Some(entry) if matches!(entry.phase, Phase::Admitted { .. }) => {
                 entry.phase = Phase::Posting;
+                consumers.posted(lead);
                 PostingClaim::Yours
             }
             _ => PostingClaim::Lost,

@@ -151,6 +151,8 @@ fn leads_end_once_whatever_crashes() {
         sum.taken_over += tally.taken_over;
         sum.abandoned += tally.abandoned;
         sum.silent += tally.silent;
+        sum.waits += tally.waits;
+        sum.duplicates += tally.duplicates;
     }
     println!("{sum:?}");
     // A simulation in which something never happens says nothing about it.
@@ -165,6 +167,8 @@ fn leads_end_once_whatever_crashes() {
         taken_over,
         abandoned,
         silent,
+        waits,
+        duplicates,
     } = sum;
     for (what, count) in [
         ("crashes", crashes),
@@ -177,6 +181,8 @@ fn leads_end_once_whatever_crashes() {
         ("taken over", taken_over),
         ("abandoned legs", abandoned),
         ("silent buyers", silent),
+        ("leads that waited for another", waits),
+        ("duplicates", duplicates),
     ] {
         assert!(count >= (SEEDS.end - SEEDS.start) / 10, "{count} {what}");
     }

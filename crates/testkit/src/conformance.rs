@@ -85,6 +85,8 @@ macro_rules! conformance {
             one_lead_of_a_consumer_is_in_flight,
             a_duplicate_holds_its_key_and_no_consumer,
             a_consumer_is_let_go_with_its_claim,
+            who_posts_holds_its_consumer_past_its_lease,
+            a_lead_that_is_taken_over_is_judged_anew,
             consumers_survive,
         );
     };

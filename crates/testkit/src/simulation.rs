@@ -10,10 +10,14 @@
 //! - an answer that a publisher heard is repeated byte for byte;
 //! - whatever was acknowledged is in the log where it was;
 //! - no counter ever passes its cap, and no lead is posted while a buyer may have it;
-//! - in the end every lead has one outcome: sold with exactly one accepted leg, or unsold with none.
+//! - of the leads of a person one is in flight at a time, and inside a rule's window one is sold; what the
+//!   fence says of a lead is what the leads before it say, whatever crashed in between;
+//! - in the end every lead has one outcome: sold with exactly one accepted leg, or unsold or a duplicate
+//!   with none.
 
 mod gate;
 mod model;
+mod people;
 mod router;
 mod worker;
 
@@ -65,6 +69,8 @@ pub struct Plan {
     pub crash_in: u64,
     /// Idempotency keys that publishers use.
     pub keys: u64,
+    /// Persons whose leads they send.
+    pub persons: u64,
     /// Routers at work at a time.
     pub routers: usize,
     /// Cap of each contract's day; its total is two higher.
@@ -76,7 +82,8 @@ impl Default for Plan {
         Self {
             steps: 400,
             crash_in: 60,
-            keys: 12,
+            keys: 18,
+            persons: 4,
             routers: 5,
             cap: 3,
         }
@@ -104,6 +111,10 @@ pub struct Tally {
     pub taken_over: u64,
     /// Legs in doubt that were abandoned for another buyer.
     pub abandoned: u64,
+    /// Leads that waited for another of their person.
+    pub waits: u64,
+    /// Leads that ended as duplicates.
+    pub duplicates: u64,
     /// Buyers that never said what they had promised to say.
     pub silent: u64,
 }
@@ -189,6 +200,7 @@ impl Process {
         machine.restart(end, &model.entropy).await;
         let store = machine.store();
         model.audit(&store).await;
+        model.restarted();
         Self::start(machine, model)
     }
 

@@ -16,7 +16,7 @@ const STEP: usize = 4;
 #[derive(Debug)]
 struct Known {
     earlier: Remembered,
-    /// Until then nothing but the claim speaks for it: it was not recorded yet.
+    /// Until then nothing but the claim speaks for it: it is not posted, and no record of it is folded.
     lease: Option<Timestamp>,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct Consumers {
 }
 
 impl Consumers {
-    /// Judges a lead by the ones before it, in memory and in the archive, and remembers it if it may go
-    /// on. What it is remembered as already is no reason against it.
+    /// Judges a lead by the others, in memory and in the archive, and remembers it if it may go on. One
+    /// that is taken over is judged anew: once its lease had lapsed, others may have been let in.
     pub(super) fn enter(
         &mut self,
         claim: &ConsumerClaim,
@@ -52,28 +52,39 @@ impl Consumers {
         if claim.hashes.is_empty() {
             return Ok(Verdict::Fresh);
         }
-        if let Some(own) = self.leads.get_mut(&lead) {
-            own.lease = own.lease.map(|_| lease);
-            return Ok(Verdict::Fresh);
-        }
         let earlier = self.of(&claim.campaign, &claim.hashes, now);
         let earlier = with(earlier, glance.earlier()?);
-        let verdict = claim.judge(earlier.iter(), now);
-        if verdict == Verdict::Fresh {
-            let earlier = Earlier {
-                lead,
-                campaign: claim.campaign.clone(),
-                publisher: claim.publisher.clone(),
-                at: now,
-                until: now.plus(claim.remembered),
-                standing: Standing::InFlight,
-                hashes: claim.hashes.clone(),
-                buyers: Vec::new(),
-            };
-            let earlier = Remembered::new(&earlier, &mut self.names);
-            self.insert(earlier, Some(lease));
+        let others = earlier.iter().filter(|earlier| earlier.lead != lead);
+        let verdict = claim.judge(others, now);
+        let own = self.leads.get_mut(&lead);
+        let unrecorded = own.as_ref().is_some_and(|own| own.lease.is_some());
+        match (own, verdict) {
+            (Some(own), Verdict::Fresh) => own.lease = own.lease.map(|_| lease),
+            (Some(_), Verdict::Duplicate(_)) if unrecorded => self.forget(lead),
+            (Some(_), _) | (None, Verdict::Wait(_) | Verdict::Duplicate(_)) => {}
+            (None, Verdict::Fresh) => {
+                let earlier = Earlier {
+                    lead,
+                    campaign: claim.campaign.clone(),
+                    publisher: claim.publisher.clone(),
+                    at: now,
+                    until: now.plus(claim.remembered),
+                    standing: Standing::InFlight,
+                    hashes: claim.hashes.clone(),
+                    buyers: Vec::new(),
+                };
+                let earlier = Remembered::new(&earlier, &mut self.names);
+                self.insert(earlier, Some(lease));
+            }
         }
         Ok(verdict)
+    }
+
+    /// A lead may be with a buyer from now on: only its records end that, however late they are folded.
+    pub(super) fn posted(&mut self, lead: LeadId) {
+        if let Some(known) = self.leads.get_mut(&lead) {
+            known.lease = None;
+        }
     }
 
     /// Earlier leads with one of these hashes.

@@ -51,7 +51,6 @@ impl Inner {
         });
         let said: Reply = said.await?;
         Ok(match said.word()? {
-            "own" => Judged::Fresh("own".to_owned()),
             "judge" => {
                 let earlier = read::earlier(&said.list(1)?)?;
                 let now = Timestamp::from_micros(read::number(said.text(2)?.as_bytes())?);

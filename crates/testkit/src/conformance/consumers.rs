@@ -183,6 +183,43 @@ pub async fn a_consumer_is_let_go_with_its_claim<H: Harness>(harness: &mut H) {
     granted(harness, "fourth").await;
 }
 
+/// A lead that may be with a buyer is in the way of others however long its records are under way.
+pub async fn who_posts_holds_its_consumer_past_its_lease<H: Harness>(harness: &mut H) {
+    let first = granted(harness, "first").await;
+    harness.store().claims().posting(first).await.unwrap();
+    harness.advance(HOUR * 2).await;
+    let admission = admit(harness, &request(harness, "second")).await;
+    let held = |view: &LeadView| view.lead == first;
+    assert!(
+        matches!(&admission, Admission::Busy(view) if held(view)),
+        "{admission:?}"
+    );
+}
+
+/// Who comes back for a lead whose lease has lapsed finds those that were let in meanwhile.
+pub async fn a_lead_that_is_taken_over_is_judged_anew<H: Harness>(harness: &mut H) {
+    let first = granted(harness, "first").await;
+    harness.advance(HOUR * 2).await;
+    let second = granted(harness, "second").await;
+    let again = request(harness, "first");
+    let admission = admit(harness, &again).await;
+    assert!(
+        matches!(&admission, Admission::Busy(view) if view.lead == second),
+        "{admission:?}"
+    );
+    ended(harness, second, "second", true).await;
+    let admission = admit(harness, &again).await;
+    assert!(
+        matches!(admission, Admission::Duplicate(lead) if lead == first),
+        "{admission:?}"
+    );
+    // It is nothing that a later one is measured by.
+    let claims = harness.store().claims();
+    let earlier = claims.earlier("solar", &[MD5]).await.unwrap();
+    let leads: Vec<LeadId> = earlier.iter().map(|earlier| earlier.lead).collect();
+    assert_eq!(leads, [second]);
+}
+
 /// Consumers outlive the process, and the day for which their leads are kept, until their window ends.
 pub async fn consumers_survive<H: Harness>(harness: &mut H) {
     let sold = granted(harness, "sold").await;

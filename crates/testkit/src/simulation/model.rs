@@ -10,6 +10,7 @@ use domain::{CounterKey, CounterUse, LeadId, LeadReason, LeadStatus, LegState, T
 use proto::{LeadBody, LeadRecord, LeadState, Message};
 use store::{Backend, Caps, ClaimKey, Claims, Consumer, Delivery, EventLog, Position, Topic};
 
+use super::people::People;
 use super::{Plan, Tally};
 use crate::{FakeClock, SeededEntropy, records};
 
@@ -33,6 +34,7 @@ pub(super) struct Model {
     pub(super) entropy: Rc<SeededEntropy>,
     pub(super) plan: Plan,
     pub(super) tally: Cell<Tally>,
+    pub(super) people: People,
     /// The lead whose `received` was first acknowledged under a key.
     claimed: RefCell<BTreeMap<ClaimKey, LeadId>>,
     /// Final answers that publishers heard.
@@ -61,6 +63,7 @@ impl Model {
             entropy,
             plan,
             tally: Cell::default(),
+            people: People::default(),
             claimed: RefCell::default(),
             heard: RefCell::default(),
             posts: RefCell::default(),
@@ -152,6 +155,11 @@ impl Model {
         self.synced.set(false);
         self.set_busy();
         self.count(|tally| tally.crashes += 1);
+    }
+
+    /// What the process knows by now is what its log says.
+    pub(super) fn restarted(&self) {
+        self.people.restarted(&self.leads.borrow());
     }
 
     /// The publisher may rely on this lead from now on.
@@ -325,6 +333,7 @@ impl Model {
 
     /// Every lead has one outcome, and it says what its legs say.
     pub(super) fn check_outcomes(&self) -> Tally {
+        self.people.check(&self.leads.borrow());
         for (lead, state) in self.leads.borrow().iter() {
             let accepted = state
                 .legs
@@ -334,7 +343,7 @@ impl Model {
             let status = state.lead_status().unwrap();
             let expected = match status {
                 LeadStatus::Sold => 1,
-                LeadStatus::Unsold => 0,
+                LeadStatus::Unsold | LeadStatus::Duplicate => 0,
                 other => panic!("{lead} ended as {other}"),
             };
             assert_eq!(
@@ -345,6 +354,7 @@ impl Model {
             self.count(|tally| {
                 tally.leads += 1;
                 tally.sold += u64::from(status == LeadStatus::Sold);
+                tally.duplicates += u64::from(status == LeadStatus::Duplicate);
                 tally.interrupted += u64::from(interrupted);
             });
         }

@@ -10,12 +10,13 @@ use domain::{
 };
 use proto::{LeadBody, LegReply, Quoted};
 use store::{
-    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, EventLog, Held,
-    Pinned, PostingClaim, Topic, key,
+    Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, Digest, EventLog,
+    Held, Pinned, PostingClaim, Topic, key,
 };
 
 use super::gate::{Gate, Task};
 use super::model::{CONTRACTS, Model, Reply};
+use super::people;
 use crate::records;
 
 const HOLD: Duration = Duration::from_secs(20);
@@ -27,7 +28,8 @@ const MOST_LEGS: u16 = 3;
 /// A publisher posts under one of its keys: a new lead, or one it has posted before.
 pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
     let number = model.entropy.below(model.plan.keys);
-    let key = ClaimKey(format!("pub/solar/post/{number}"));
+    let key = ClaimKey(format!("{}/solar/post/{number}", people::publisher(number)));
+    let consumer = people::consumer(number, model.plan.persons);
     let lead = LeadId::mint(model.now(), &*model.entropy);
     Task::new(|gate| async move {
         let model_now = model.now();
@@ -36,9 +38,11 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
             model,
             gate,
             key,
+            consumer,
             lead,
             n: 0,
             refused: None,
+            admitted: model_now,
             until: model_now.plus(LEASE),
             taken_over: false,
         };
@@ -51,10 +55,12 @@ struct Router<B> {
     model: Rc<Model>,
     gate: Gate,
     key: ClaimKey,
+    consumer: ConsumerClaim,
     lead: LeadId,
     n: u32,
     /// Not sold, and not yet on record as not sold.
     refused: Option<(Reservation, Usage)>,
+    admitted: Timestamp,
     /// The lead is taken over, or a leg of it given up, no earlier than this.
     until: Timestamp,
     /// Another router may have recorded an outcome of it, so that the fold alone knows the answer.
@@ -64,35 +70,36 @@ struct Router<B> {
 impl<B: Backend> Router<B> {
     async fn serve(&mut self) {
         let digest = [self.key.0.len() as u8; 32];
-        let request = AdmitRequest {
-            lead: self.lead,
-            key: self.key.clone(),
-            digest,
-            quote: None,
-            consumer: ConsumerClaim::default(),
-            lease: LEASE,
-            now: self.model.now(),
-        };
-        match self.store.claims().admit(request).await.unwrap() {
-            Admission::Granted(lead) => {
-                self.taken_over = lead != self.lead;
-                let taken_over = u64::from(self.taken_over);
-                self.model.count(|tally| tally.taken_over += taken_over);
-                self.lead = lead;
-            }
+        let (lead, duplicate) = match self.fence(digest).await {
+            Admission::Granted(lead) => (lead, false),
+            Admission::Duplicate(lead) => (lead, true),
             Admission::Held(view) => {
                 return self
                     .model
                     .told(&self.key, view.lead, view.answer.as_deref());
             }
             other => panic!("{other:?}"),
-        }
+        };
+        self.taken_over = lead != self.lead;
+        let taken_over = u64::from(self.taken_over);
+        self.model.count(|tally| tally.taken_over += taken_over);
+        self.lead = lead;
         self.gate.pass().await;
-        let received = records::received(&self.key, &digest);
+        let mut received = records::received(&self.key, &digest);
+        if !duplicate {
+            people::received(&mut received, &self.consumer);
+        }
         self.record(received).await;
         self.model.claimed(&self.key, self.lead);
         self.gate.pass().await;
-        let Some((outcome, answer)) = self.ladder().await else {
+        let ended = match duplicate {
+            true => {
+                let reason = Some(LeadReason::Duplicate);
+                Some(self.ended(LeadStatus::Duplicate, reason, Vec::new()))
+            }
+            false => self.ladder().await,
+        };
+        let Some((outcome, answer)) = ended else {
             return;
         };
         self.gate.pass().await;
@@ -124,6 +131,36 @@ impl<B: Backend> Router<B> {
         self.model.queued();
         self.gate.pass().await;
         self.model.acknowledged(appended.await.unwrap(), bytes);
+    }
+
+    /// Asks to be admitted; waits a while for another lead of the same person, and then takes it for one
+    /// that may yet be sold.
+    async fn fence(&mut self, digest: Digest) -> Admission {
+        let mut patience = self.model.entropy.below(8);
+        loop {
+            let now = self.model.now();
+            let request = AdmitRequest {
+                lead: self.lead,
+                key: self.key.clone(),
+                digest,
+                quote: None,
+                consumer: ConsumerClaim {
+                    patient: patience > 0,
+                    ..self.consumer.clone()
+                },
+                lease: LEASE,
+                now,
+            };
+            let said = self.store.claims().admit(request.clone()).await.unwrap();
+            self.model.people.judged(&request, now, &said);
+            if !matches!(said, Admission::Busy(_)) {
+                (self.admitted, self.until) = (now, now.plus(LEASE));
+                return said;
+            }
+            self.model.count(|tally| tally.waits += 1);
+            patience = patience.saturating_sub(1);
+            self.gate.pass().await;
+        }
     }
 
     /// A quote is evidence: a power cut may take it.
@@ -171,7 +208,7 @@ impl<B: Backend> Router<B> {
     async fn ladder(&mut self) -> Option<(LeadBody, Option<Arc<[u8]>>)> {
         let first = self.model.entropy.below(CONTRACTS);
         // No post starts later: whoever was posted before has not been given up by then.
-        let deadline = self.model.now().plus(REPLY);
+        let deadline = self.admitted.plus(REPLY);
         let mut posting = false;
         let mut leg = 1;
         let mut replies: Vec<LegReply> = Vec::new();
@@ -197,7 +234,10 @@ impl<B: Backend> Router<B> {
             self.gate.pass().await;
             if !posting {
                 match self.store.claims().posting(self.lead).await.unwrap() {
-                    PostingClaim::Yours => posting = true,
+                    PostingClaim::Yours => {
+                        posting = true;
+                        self.model.people.posting(self.lead);
+                    }
                     // The hold is whoever's the lead is: it is not given back.
                     PostingClaim::Lost => return None,
                 }

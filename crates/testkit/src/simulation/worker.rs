@@ -59,6 +59,7 @@ async fn fold<B: Backend>(
         return;
     }
     let folded = store.claims().fold(offset, &record).await.unwrap();
+    model.people.folded(offset, &record);
     gate.pass().await;
     let lead = folded.state.lead_id().unwrap();
     for change in folded.changes {

@@ -1,6 +1,6 @@
 -- The fence. ARGV: 3 key, 4 digest, 5 lead, 6 quote or nothing, 7 microseconds of the lease, 8 campaign,
 -- 9 hashes, 10 publisher, 11 microseconds its consumer is remembered, 12 what the earlier leads amounted to
--- when it was judged, or `own`, 13 whether it is a `duplicate`, 14 when the quote was made.
+-- when it was judged, 13 whether it is a `duplicate`, 14 when the quote was made.
 -- Says `granted` or `duplicate` and the lead, `held`, `conflict`, `used`, `void`, or `again` if it has to be
 -- judged again.
 local at = now()
@@ -13,8 +13,8 @@ local taken_over = lead ~= nil
 lead = lead or ARGV[5]
 local hashes, duplicate = ARGV[9], ARGV[13] == 'duplicate'
 local own = redis.call('EXISTS', base .. 'e:' .. lead) == 1
-if hashes ~= '' and not own then
-  if redis.sha1hex(table.concat(earlier(ARGV[8], hashes, at), '\n')) ~= ARGV[12] then
+if hashes ~= '' then
+  if redis.sha1hex(table.concat(earlier(ARGV[8], hashes, at, lead), '\n')) ~= ARGV[12] then
     return { 'again' }
   end
 end
@@ -33,7 +33,11 @@ end
 local lease = whole(at + ARGV[7])
 if own then
   if redis.call('HGET', base .. 'e:' .. lead, 'lease') ~= '' then
-    redis.call('HSET', base .. 'e:' .. lead, 'lease', lease)
+    if duplicate then
+      forget(lead)
+    else
+      redis.call('HSET', base .. 'e:' .. lead, 'lease', lease)
+    end
   end
 elseif hashes ~= '' and not duplicate then
   local till = whole(at + ARGV[11])
@@ -52,4 +56,4 @@ if redis.call('HEXISTS', entry, 'state') == 0 then
   -- In case no record of it is ever written.
   keep(lead, whole(math.ceil(ARGV[7] / 1000) + KEPT))
 end
-return { (duplicate and not own) and 'duplicate' or 'granted', { lead } }
+return { duplicate and 'duplicate' or 'granted', { lead } }

@@ -1,6 +1,7 @@
 -- What is known of consumers. `e:<lead>` is a lead as later ones see it: campaign, publisher, at, till,
 -- standing, hashes (32 digits each), buyers (a comma between), and `lease` while nothing but the claim speaks
--- for it. `h:<campaign>:<hash>` has the leads with a hash, by how long they are remembered.
+-- for it and it is not posted. `h:<campaign>:<hash>` has the leads with a hash, by how long they are
+-- remembered.
 local PER_HASH = 64
 local HASH = string.rep('%x', 32)
 local FIELDS = { 'campaign', 'publisher', 'at', 'till', 'standing', 'hashes', 'buyers', 'lease' }
@@ -24,10 +25,10 @@ local function forget(lead)
   end
 end
 
--- Leads of a campaign with one of these hashes (32 digits each) that count at this time: the lead, then
--- its fields, one after the other.
-local function earlier(campaign, hashes, at)
-  local found, seen = {}, {}
+-- Leads of a campaign with one of these hashes (32 digits each) that count at this time, but for the lead
+-- that asks: the lead, then its fields, one after the other.
+local function earlier(campaign, hashes, at, asks)
+  local found, seen = {}, { [asks or ''] = true }
   for hash in string.gmatch(hashes, HASH) do
     local key = index(campaign, hash)
     redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(at))
