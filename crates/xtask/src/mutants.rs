@@ -7,8 +7,10 @@
 //! ```
 //! The tests of that target are run on the tree as it is, where all must pass, and then with the patch,
 //! where exactly the named one must fail. The tree is a clone of HEAD with a build folder of its own,
-//! kept between runs.
+//! kept between runs. `docs/reference/laws.md` lists them all.
 
+#[cfg(test)]
+mod laws;
 mod patch;
 mod verdict;
 
