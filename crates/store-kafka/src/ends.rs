@@ -68,6 +68,13 @@ impl Ends {
         }
     }
 
+    /// The next offset of a partition.
+    pub(crate) fn at(&self, topic: Topic, partition: u16) -> u64 {
+        let of_topic = self.0.iter().find(|it| it.topic == topic);
+        let end = of_topic.and_then(|it| it.ends.get(usize::from(partition)));
+        end.map_or(0, |end| end.load(Ordering::Acquire))
+    }
+
     /// Next offset per partition.
     pub(crate) fn of(&self, topic: Topic) -> Vec<u64> {
         let of_topic = self.0.iter().find(|it| it.topic == topic);

@@ -28,6 +28,12 @@ pub enum OpenError {
         /// Its error.
         source: std::io::Error,
     },
+    /// A journal in front of Kafka does not open.
+    #[error(transparent)]
+    Journal(#[from] journal::OpenError),
+    /// What a journal in front of Kafka holds cannot be read.
+    #[error(transparent)]
+    Read(#[from] journal::ReadError),
     /// The machine refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),

@@ -6,11 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::Clock;
+use domain::{Clock, LeadId};
 use parking_lot::Mutex;
 use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
 use sha2::{Digest as _, Sha256};
-use store::{Ack, EventLog, LogError, Position, Topic};
+use store::{Ack, EventLog, LogError, Position, Topic, key};
 use telemetry::Metrics;
 use tokio::runtime::Handle;
 
@@ -103,6 +104,64 @@ impl KafkaLog {
         }
     }
 
+    /// A further producer.
+    pub(crate) fn producer(&self, traffic: Traffic) -> KafkaResult<Producer> {
+        let Inner {
+            options,
+            watch,
+            clock,
+            ..
+        } = &*self.0;
+        Producer::new(traffic, options, watch, Arc::clone(clock))
+    }
+
+    /// A topic's name.
+    pub(crate) fn name(&self, topic: Topic) -> &str {
+        self.0.watch.ends.name(topic)
+    }
+
+    /// The partition of a key.
+    pub(crate) fn partition(&self, topic: Topic, key: u64) -> u16 {
+        let partitions = names::partitions(&self.0.options, topic);
+        (key % u64::from(partitions.max(1))) as u16
+    }
+
+    /// The next offset of a partition.
+    pub(crate) fn end(&self, topic: Topic, partition: u16) -> u64 {
+        self.0.watch.ends.at(topic, partition)
+    }
+
+    /// The name of the topic of keys.
+    pub(crate) fn vault_name(&self) -> String {
+        format!("{}{}", self.0.options.prefix, names::VAULT)
+    }
+
+    /// The topic of keys, and the partition of a lead's.
+    pub(crate) fn vault_place(&self, lead: LeadId) -> (String, u16) {
+        let partitions = u64::from(self.0.options.partitions.max(1));
+        (self.vault_name(), (key::lead(lead) % partitions) as u16)
+    }
+
+    /// Queues a record now.
+    pub(crate) fn send(&self, topic: Topic, key: u64, record: &Bytes) -> Receipt {
+        if record.len() > names::largest(topic) {
+            return Receipt::Known(Some(Err(LogError::TooLarge)));
+        }
+        // Compaction keeps the last record of a key: what is the same is kept once.
+        let digest = (topic == Topic::Catalog).then(|| Sha256::digest(record));
+        let outgoing = Outgoing {
+            name: self.name(topic),
+            topic: Some(topic),
+            partition: self.partition(topic, key),
+            key: digest.as_ref().map(|digest| digest.as_slice()),
+            payload: Some(record),
+        };
+        match topic {
+            Topic::Events => self.0.events.send(&outgoing),
+            Topic::Leads | Topic::Catalog => self.0.leads.send(&outgoing),
+        }
+    }
+
     /// The producer of records that somebody waits for.
     pub(crate) fn leads(&self) -> &Producer {
         &self.0.leads
@@ -148,24 +207,7 @@ impl EventLog for KafkaLog {
         record: Bytes,
         _: Ack,
     ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
-        let inner = &self.0;
-        let partitions = names::partitions(&inner.options, topic);
-        // Compaction keeps the last record of a key: what is the same is kept once.
-        let digest = (topic == Topic::Catalog).then(|| Sha256::digest(&record));
-        let outgoing = Outgoing {
-            name: inner.watch.ends.name(topic),
-            topic: Some(topic),
-            partition: (key % u64::from(partitions)) as u16,
-            key: digest.as_ref().map(|digest| digest.as_slice()),
-            payload: Some(&record),
-        };
-        if record.len() > names::largest(topic) {
-            return Receipt::Known(Some(Err(LogError::TooLarge)));
-        }
-        match topic {
-            Topic::Events => inner.events.send(&outgoing),
-            Topic::Leads | Topic::Catalog => inner.leads.send(&outgoing),
-        }
+        self.send(topic, key, &record)
     }
 
     async fn subscribe(

@@ -19,8 +19,11 @@ pub struct KafkaOptions {
     pub replicas: u16,
     /// How long records of `events` and `leads` stay.
     pub retention: Duration,
-    /// How long an append may wait for its acknowledgement; a commit and a start likewise.
+    /// How long the append of an event may wait for its acknowledgement, and a question to Kafka for its
+    /// answer.
     pub patience: Duration,
+    /// How long the append of a lead record may wait: somebody waits for it.
+    pub leads_patience: Duration,
     /// How long an event waits for others to share a batch with.
     pub events_linger: Duration,
     /// Records of each kind that may wait for Kafka; one more is refused.
@@ -94,6 +97,7 @@ impl Default for KafkaOptions {
             replicas: 3,
             retention: Duration::from_secs(7 * 24 * 3600),
             patience: Duration::from_secs(5),
+            leads_patience: Duration::from_secs(2),
             events_linger: Duration::from_millis(5),
             queue_records: 200_000,
             queue_bytes: 128 << 20,

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -32,6 +33,10 @@ pub(crate) enum Traffic {
     Leads,
     /// Many small records: they share batches, compressed.
     Events,
+    /// Lead records out of a journal: the same, and none is ever given up.
+    ShippedLeads,
+    /// Events out of a journal: likewise.
+    ShippedEvents,
 }
 
 impl Traffic {
@@ -39,13 +44,19 @@ impl Traffic {
         match self {
             Self::Leads => "leads",
             Self::Events => "events",
+            Self::ShippedLeads => "shipped-leads",
+            Self::ShippedEvents => "shipped-events",
         }
     }
 
     fn config(self, options: &KafkaOptions) -> ClientConfig {
-        let (linger, compression) = match self {
-            Self::Leads => (Duration::ZERO, "none"),
-            Self::Events => (options.events_linger, "lz4"),
+        let (linger, compression, patience) = match self {
+            Self::Leads => (Duration::ZERO, "none", options.leads_patience),
+            Self::Events => (options.events_linger, "lz4", options.patience),
+            // Without an end.
+            Self::ShippedLeads | Self::ShippedEvents => {
+                (options.events_linger, "lz4", Duration::ZERO)
+            }
         };
         let mut config = options.client(self.as_str());
         config
@@ -53,7 +64,7 @@ impl Traffic {
             .set("acks", "all")
             .set("linger.ms", millis(linger))
             .set("compression.type", compression)
-            .set("delivery.timeout.ms", millis(options.patience))
+            .set("delivery.timeout.ms", millis(patience))
             .set("message.max.bytes", "100000000")
             .set(
                 "queue.buffering.max.messages",
@@ -101,6 +112,7 @@ impl Producer {
             ..watch.clone()
         };
         let context = Deliveries {
+            down: Arc::default(),
             acknowledged: watch.metrics.timer(KAFKA_ACK_SECONDS, [watch.client]),
             watch,
             clock: Arc::clone(&clock),
@@ -142,6 +154,16 @@ impl Producer {
         }
     }
 
+    /// Whether no broker could be reached since somebody said that it is up.
+    pub(crate) fn is_down(&self) -> bool {
+        self.context.down.load(Ordering::Acquire)
+    }
+
+    /// It was reached.
+    pub(crate) fn is_up(&self) {
+        self.context.down.store(false, Ordering::Release);
+    }
+
     /// Begins anew. What the old client still has is refused.
     fn replace(&self) {
         let old = {
@@ -177,6 +199,8 @@ impl Producer {
 #[derive(Clone)]
 struct Deliveries {
     watch: Watch,
+    /// Whether no broker could be reached.
+    down: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     acknowledged: Times,
 }
@@ -187,6 +211,9 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.down.store(true, Ordering::Release);
+        }
         self.watch.error(error, reason);
     }
 

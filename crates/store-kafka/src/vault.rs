@@ -20,7 +20,7 @@ use std::time::Duration;
 use domain::LeadId;
 use parking_lot::Mutex;
 use rdkafka::consumer::BaseConsumer;
-use store::{LogError, StoreError, Vault, WrappedKey, key};
+use store::{LogError, StoreError, Vault, WrappedKey};
 use store_local::{LocalVault, OnFailure};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -29,8 +29,7 @@ use tokio::time::timeout;
 
 use crate::error::{OpenError, during};
 use crate::log::KafkaLog;
-use crate::names::VAULT;
-use crate::producer::Outgoing;
+use crate::producer::{Outgoing, Receipt};
 use crate::scan;
 use crate::watch::Watch;
 use filler::Filler;
@@ -50,7 +49,6 @@ struct Inner {
     log: KafkaLog,
     /// The topic's name.
     name: String,
-    partitions: u16,
     patience: Duration,
     /// Asks how far a partition goes.
     asking: Arc<BaseConsumer<Watch>>,
@@ -91,7 +89,7 @@ impl KafkaVault {
     ) -> Result<Self, OpenError> {
         let options = log.options();
         let watch = log.watch("vault");
-        let name = format!("{}{VAULT}", options.prefix);
+        let name = log.vault_name();
         let config = options.client("vault");
         let asking: BaseConsumer<Watch> = config
             .create_with_context(watch.clone())
@@ -119,7 +117,6 @@ impl KafkaVault {
             .map_err(OpenError::Thread)?;
         Ok(Self(Arc::new(Inner {
             name,
-            partitions: options.partitions,
             patience: options.patience,
             log,
             asking: Arc::new(asking),
@@ -139,24 +136,16 @@ impl KafkaVault {
         self.0.files.close();
     }
 
-    fn partition(&self, lead: LeadId) -> u16 {
-        (key::lead(lead) % u64::from(self.0.partitions.max(1))) as u16
-    }
-
-    /// Sends what a lead's key is from now on.
-    fn send(
-        &self,
-        lead: LeadId,
-        key: Option<&WrappedKey>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static + use<> {
-        let sent = self.0.log.leads().send(&Outgoing {
-            name: &self.0.name,
+    /// Queues what a lead's key is from now on.
+    pub(crate) fn queue(&self, lead: LeadId, key: Option<&WrappedKey>) -> Receipt {
+        let (name, partition) = self.0.log.vault_place(lead);
+        self.0.log.leads().send(&Outgoing {
+            name: &name,
             topic: None,
-            partition: self.partition(lead),
+            partition,
             key: Some(lead.as_bytes()),
             payload: key.map(|key| key.0.as_slice()),
-        });
-        async move { sent.await.map(drop).map_err(unavailable) }
+        })
     }
 
     /// Waits until the files hold all that was acknowledged in a partition before the call.
@@ -201,15 +190,17 @@ impl Vault for KafkaVault {
         lead: LeadId,
         key: WrappedKey,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
-        self.send(lead, Some(&key))
+        let queued = self.queue(lead, Some(&key));
+        async move { queued.await.map(drop).map_err(unavailable) }
     }
 
     async fn get(&self, lead: LeadId) -> Result<Option<WrappedKey>, StoreError> {
-        self.up_to_date(self.partition(lead)).await?;
+        let (_, partition) = self.0.log.vault_place(lead);
+        self.up_to_date(partition).await?;
         self.0.files.get(lead).await
     }
 
     async fn erase(&self, lead: LeadId) -> Result<(), StoreError> {
-        self.send(lead, None).await
+        self.queue(lead, None).await.map(drop).map_err(unavailable)
     }
 }

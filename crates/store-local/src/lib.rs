@@ -43,6 +43,6 @@ pub use claims::LocalClaims;
 pub use error::{FileError, OpenError};
 pub use journeys::LocalJourneys;
 pub use local::Local;
-pub use log::{LocalConsumer, LocalLog, LocalReplay};
+pub use log::{LocalConsumer, LocalLog, LocalReplay, append_error, space_of};
 pub use options::{LocalOptions, OnFailure};
 pub use vault::LocalVault;

@@ -18,6 +18,8 @@ pub use consumer::LocalConsumer;
 pub(crate) use groups::{Groups, MOST_PARTITIONS};
 pub(crate) use memory::MemoryTopic;
 pub use replay::LocalReplay;
+pub use space::of as space_of;
+pub use topic::append_error;
 pub(crate) use topic::{Reader, Run, Topic};
 
 use crate::floor::Floor;

@@ -41,7 +41,8 @@ pub enum Ack {
 pub struct Position {
     /// The partition, from 0.
     pub partition: u16,
-    /// The record's offset in it, from 0.
+    /// The record's offset in it, from 0; of one that is shipped to its partition later, the least that it
+    /// can be.
     pub offset: u64,
 }
 

@@ -130,13 +130,19 @@ metrics! {
         "Breakers of contracts that are not closed now.";
 
     Gauge KAFKA_BROKERS_UP KafkaBrokersUp "gavel_kafka_brokers_up" ["client"]
-        "Brokers that a client is connected to, by client: producers leads and events, and the consumer groups.";
+        "Brokers that a client is connected to, by client: producers (leads, events, and those that ship the journals) and consumer groups.";
     Gauge KAFKA_QUEUE KafkaQueue "gavel_kafka_queue_records" ["producer"]
         "Records that wait for Kafka's acknowledgement.";
     Histogram(REQUEST_BUCKETS) KAFKA_ACK_SECONDS KafkaAckSeconds "gavel_kafka_ack_seconds" ["producer"]
         "Time from a record's queueing to its acknowledgement by all in-sync replicas.";
     Counter KAFKA_FAILURES KafkaFailures "gavel_kafka_failures_total" ["producer"]
         "Records that Kafka did not acknowledge in time, or refused.";
+    Gauge KAFKA_AWAY KafkaAway "gavel_kafka_away" []
+        "1 while lead records go to the journal in front of Kafka, else 0.";
+    Gauge JOURNAL_BACKLOG_RECORDS JournalBacklogRecords "gavel_journal_backlog_records" ["topic"]
+        "Records in the journal in front of Kafka that Kafka does not have yet.";
+    Gauge JOURNAL_BACKLOG_BYTES JournalBacklogBytes "gavel_journal_backlog_bytes" ["topic"]
+        "Bytes of them.";
     Gauge KAFKA_LAG KafkaLag "gavel_kafka_lag_records" ["group"]
         "Records of the partitions that a consumer group's member has and has not read yet.";
 

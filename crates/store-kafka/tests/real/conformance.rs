@@ -4,31 +4,32 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use store::Backend;
-use store_kafka::{KafkaLog, KafkaOptions, KafkaVault};
+use store::{Backend, EventLog, Vault};
+use store_kafka::{FrontOptions, KafkaLog, KafkaOptions, KafkaVault, ShippedLog, ShippedVault};
 use store_local::{Local, LocalOptions};
+use telemetry::Metrics;
 use tempfile::TempDir;
 use testkit::conformance::Harness;
 use testkit::{FakeClock, SeededEntropy};
 
 use crate::broker;
 
-/// The log and the vault on Kafka; all else of one process.
+/// The log and the vault on Kafka, with a journal in front or without; all else of one process.
 #[derive(Clone)]
-struct Mixed {
-    log: KafkaLog,
-    vault: KafkaVault,
+struct Mixed<L, V> {
+    log: L,
+    vault: V,
     rest: Local,
 }
 
-impl Backend for Mixed {
-    type Log = KafkaLog;
+impl<L: EventLog + Clone, V: Vault + Clone> Backend for Mixed<L, V> {
+    type Log = L;
     type Claims = <Local as Backend>::Claims;
     type Caps = <Local as Backend>::Caps;
     type Journeys = <Local as Backend>::Journeys;
-    type Vault = KafkaVault;
+    type Vault = V;
 
-    fn log(&self) -> &KafkaLog {
+    fn log(&self) -> &L {
         &self.log
     }
 
@@ -49,8 +50,59 @@ impl Backend for Mixed {
     }
 }
 
-struct Cluster {
-    store: Mixed,
+/// How a node opens and leaves.
+trait Node: Clone + Send + Sync + 'static {
+    type Log: EventLog + Clone;
+    type Vault: Vault + Clone;
+
+    async fn open(options: &KafkaOptions, dir: &TempDir) -> (Self::Log, Self::Vault);
+
+    fn close(log: &Self::Log, vault: &Self::Vault);
+}
+
+/// Kafka alone. A killed process leaves to others what Kafka has: nothing is flushed, nobody leaves.
+#[derive(Clone)]
+struct Direct;
+
+impl Node for Direct {
+    type Log = KafkaLog;
+    type Vault = KafkaVault;
+
+    async fn open(options: &KafkaOptions, dir: &TempDir) -> (KafkaLog, KafkaVault) {
+        let log = broker::open(options).await;
+        let vault = broker::vault(&log, dir).await;
+        (log, vault)
+    }
+
+    fn close(_: &KafkaLog, vault: &KafkaVault) {
+        vault.close();
+    }
+}
+
+/// With a journal in front.
+#[derive(Clone)]
+struct Shipped;
+
+impl Node for Shipped {
+    type Log = ShippedLog;
+    type Vault = ShippedVault;
+
+    async fn open(options: &KafkaOptions, dir: &TempDir) -> (ShippedLog, ShippedVault) {
+        let (log, vault) = Direct::open(options, dir).await;
+        let front = FrontOptions::in_dir(dir.path().join("front"));
+        let log = ShippedLog::open(log, front, Metrics::new()).await.unwrap();
+        let vault = log.vault(vault);
+        (log, vault)
+    }
+
+    fn close(log: &ShippedLog, vault: &ShippedVault) {
+        vault.close();
+        log.close();
+    }
+}
+
+struct Cluster<N: Node> {
+    store: Mixed<N::Log, N::Vault>,
     /// The node's own files.
     dir: TempDir,
     options: KafkaOptions,
@@ -58,18 +110,14 @@ struct Cluster {
     entropy: SeededEntropy,
 }
 
-impl Cluster {
+impl<N: Node> Cluster<N> {
     async fn new(options: KafkaOptions) -> Self {
         let clock = FakeClock::default();
         let rest = Local::open(LocalOptions::default(), clock.port()).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let log = broker::open(&options).await;
+        let (log, vault) = N::open(&options, &dir).await;
         Self {
-            store: Mixed {
-                vault: broker::vault(&log, &dir).await,
-                log,
-                rest,
-            },
+            store: Mixed { log, vault, rest },
             dir,
             options,
             clock,
@@ -78,18 +126,16 @@ impl Cluster {
     }
 }
 
-impl Harness for Cluster {
-    type Backend = Mixed;
+impl<N: Node> Harness for Cluster<N> {
+    type Backend = Mixed<N::Log, N::Vault>;
 
-    fn store(&self) -> &Mixed {
+    fn store(&self) -> &Self::Backend {
         &self.store
     }
 
-    /// What a killed process leaves to others is what Kafka has: nothing is flushed, nobody leaves.
     async fn reopen(&mut self) -> bool {
-        self.store.vault.close();
-        self.store.log = broker::open(&self.options).await;
-        self.store.vault = broker::vault(&self.store.log, &self.dir).await;
+        N::close(&self.store.log, &self.store.vault);
+        (self.store.log, self.store.vault) = N::open(&self.options, &self.dir).await;
         true
     }
 
@@ -108,13 +154,22 @@ impl Harness for Cluster {
 
 /// On topics of its own; without a broker the case skips itself.
 macro_rules! fresh {
-    () => {
+    ($node:ident) => {
         match broker::topics() {
-            Some(options) => Cluster::new(options).await,
+            Some(options) => Cluster::<$node>::new(options).await,
             None => return,
         }
     };
 }
 
-testkit::conformance!(log: fresh!());
-testkit::conformance!(vault: fresh!());
+mod direct {
+    use super::*;
+    testkit::conformance!(log: fresh!(Direct));
+    testkit::conformance!(vault: fresh!(Direct));
+}
+
+mod shipped {
+    use super::*;
+    testkit::conformance!(log: fresh!(Shipped));
+    testkit::conformance!(vault: fresh!(Shipped));
+}

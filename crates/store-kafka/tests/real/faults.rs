@@ -76,7 +76,7 @@ async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
     let options = KafkaOptions {
-        patience: Duration::from_secs(2),
+        leads_patience: Duration::from_secs(2),
         ..broker::options(&kafka.addr().to_string(), "killed.")
     };
     let log = broker::open(&options).await;
@@ -134,7 +134,7 @@ async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
     let dir = tempfile::tempdir().unwrap();
     let kafka = Kafka::start(&jars, dir.path(), None).unwrap();
     let options = KafkaOptions {
-        patience: Duration::from_secs(1),
+        leads_patience: Duration::from_secs(1),
         queue_records: 50,
         ..broker::options(&kafka.addr().to_string(), "stopped.")
     };

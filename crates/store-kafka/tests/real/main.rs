@@ -10,3 +10,4 @@ mod broker;
 mod conformance;
 mod erasure;
 mod faults;
+mod shipped;

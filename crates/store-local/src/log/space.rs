@@ -8,7 +8,8 @@ use store::Topic;
 /// Field numbers of `LeadRecord.body` that begin something: `received` and `quoted`.
 const BEGINS: [u32; 2] = [10, 11];
 
-pub(super) fn of(topic: Topic, record: &[u8]) -> Space {
+/// Which part of the disk a record of this topic may use.
+pub fn of(topic: Topic, record: &[u8]) -> Space {
     match topic {
         Topic::Events | Topic::Catalog => Space::Admit,
         Topic::Leads if begins(record) => Space::Admit,

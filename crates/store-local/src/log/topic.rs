@@ -243,7 +243,8 @@ fn runs(records: Vec<journal::Record>) -> Vec<Run> {
     runs
 }
 
-fn append_error(error: AppendError) -> LogError {
+/// What a journal's error means to who appends to the log.
+pub fn append_error(error: AppendError) -> LogError {
     match error {
         AppendError::Full => LogError::Full,
         AppendError::NoSpace => LogError::NoSpace,
