@@ -13,6 +13,7 @@ use redis::Cmd;
 use store::{Caps, Held, Pinned, StoreError};
 
 use crate::link::{Call, Link};
+use crate::names::Space;
 use crate::script;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -124,7 +125,7 @@ pub(crate) async fn restore(
     };
     let phase = usage.map_or("pinned", phase);
     let settling = settling(reservation, phase, made)?;
-    redis.call(&script::SETTLE, settling).await
+    redis.call(Space::Caps, &script::SETTLE, settling).await
 }
 
 /// Gives back what a hold, or a pin, has not used.
@@ -134,7 +135,7 @@ pub(crate) async fn release(
     usage: Usage,
 ) -> Result<(), StoreError> {
     let id = id.to_string();
-    let asked = redis.call(&script::RELEASE, |command| {
+    let asked = redis.call(Space::Caps, &script::RELEASE, |command| {
         command.arg(&id).arg(phase(usage));
         command.arg(KEPT.as_millis() as u64);
     });
@@ -150,7 +151,7 @@ impl Caps for RedisCaps {
     ) -> Result<Held, StoreError> {
         let uses = Uses::of(reservation)?;
         let id = reservation.id.to_string();
-        let asked = self.link.call(&script::HOLD, |command| {
+        let asked = self.link.call(Space::Caps, &script::HOLD, |command| {
             command
                 .arg(&id)
                 .arg(now.as_micros())
@@ -172,7 +173,7 @@ impl Caps for RedisCaps {
 
     async fn pin(&self, id: ReservationId, now: Timestamp) -> Result<Pinned, StoreError> {
         let id = id.to_string();
-        let asked = self.link.call(&script::PIN, |command| {
+        let asked = self.link.call(Space::Caps, &script::PIN, |command| {
             command.arg(&id).arg(now.as_micros());
         });
         let said: String = asked.await?;
@@ -185,7 +186,7 @@ impl Caps for RedisCaps {
 
     async fn release(&self, id: ReservationId, usage: Usage) -> Result<(), StoreError> {
         let id = id.to_string();
-        let asked = self.link.call(&script::RELEASE, |command| {
+        let asked = self.link.call(Space::Caps, &script::RELEASE, |command| {
             command
                 .arg(&id)
                 .arg(phase(usage))
@@ -197,7 +198,7 @@ impl Caps for RedisCaps {
     async fn settle(&self, reservation: &Reservation, usage: Usage) -> Result<(), StoreError> {
         let made = reservation.id.lead.time();
         let settling = settling(reservation, phase(usage), made)?;
-        self.link.call(&script::SETTLE, settling).await
+        self.link.call(Space::Caps, &script::SETTLE, settling).await
     }
 
     async fn used(&self, counters: &[CounterKey]) -> Result<Vec<i64>, StoreError> {
@@ -205,7 +206,7 @@ impl Caps for RedisCaps {
             return Ok(Vec::new());
         }
         let names: Vec<String> = counters.iter().map(ToString::to_string).collect();
-        let asked = self.link.call(&script::USED, |command| {
+        let asked = self.link.call(Space::Caps, &script::USED, |command| {
             command.arg(&names);
         });
         asked.await

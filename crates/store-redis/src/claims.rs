@@ -24,6 +24,7 @@ use store::{
 };
 
 use crate::link::{Call, Link};
+use crate::names::Space;
 use crate::script::{self, Script};
 pub(crate) use folding::fold;
 use read::Reply;
@@ -75,7 +76,7 @@ impl Inner {
         script: &Script,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> Result<T, StoreError> {
-        self.link.call(script, arguments).await
+        self.link.call(Space::Claims, script, arguments).await
     }
 
     /// What is known by a name.
@@ -223,7 +224,7 @@ pub(crate) async fn open(
 ) -> Result<Vec<Arc<LeadState>>, StoreError> {
     let mut open = Vec::new();
     for from in (0..).step_by(PAGE) {
-        let page = redis.call(&script::OPEN, |command| {
+        let page = redis.call(Space::Claims, &script::OPEN, |command| {
             command.arg(partition).arg(from).arg(PAGE);
         });
         let page: Vec<Vec<u8>> = page.await?;
@@ -243,7 +244,7 @@ pub(crate) async fn state(
     redis: &(impl Call + Sync),
     lead: LeadId,
 ) -> Result<Option<Arc<LeadState>>, StoreError> {
-    let found = redis.call(&script::FIND, |command| {
+    let found = redis.call(Space::Claims, &script::FIND, |command| {
         command.arg("lead").arg(lead.to_string());
     });
     let found: Vec<Vec<u8>> = found.await?;

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::names::Space;
 use crate::options::RedisOptions;
 use crate::script::Script;
 use look::Found;
@@ -150,17 +151,22 @@ impl Link {
 
     async fn call_again<T: FromRedisValue>(
         &self,
+        space: Space,
         script: &Script,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> Result<T, StoreError> {
         let mut tries = TRIES;
         loop {
             let session = self.session().await?;
-            let error = match session.try_call(script, &arguments).await {
+            let error = match session.try_call(space, script, &arguments).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let blame = Blame::of(&error);
+            if matches!(space, Space::Journeys(_)) && error.code() == Some("EPOCH") {
+                // Leads may be as they were: journeys are made again apart from them.
+                return Err(StoreError::Lost);
+            }
             if blame == Blame::Server {
                 self.0
                     .said
@@ -171,6 +177,11 @@ impl Link {
                 return Err(blame.of_a_call(&error));
             }
         }
+    }
+
+    /// The epoch in which the server is trusted.
+    pub(crate) async fn epoch(&self) -> Result<String, StoreError> {
+        Ok(self.session().await?.epoch().to_owned())
     }
 
     /// The connection, if the server can be trusted. While somebody looks, that is waited for.
@@ -190,11 +201,12 @@ impl Call for Link {
     /// Again where the connection broke meanwhile: every script may be called twice.
     async fn call<T: FromRedisValue>(
         &self,
+        space: Space,
         script: &Script,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> Result<T, StoreError> {
         let within = self.0.options.answer_within;
-        match timeout(within, self.call_again(script, arguments)).await {
+        match timeout(within, self.call_again(space, script, arguments)).await {
             Ok(answer) => answer,
             Err(_) => {
                 self.look_again();

@@ -8,6 +8,8 @@ pub(crate) enum Space {
     Claims,
     /// Counters and reservations.
     Caps,
+    /// Journeys of a partition of the log.
+    Journeys(u16),
 }
 
 impl Space {
@@ -19,6 +21,7 @@ impl Space {
         match self {
             Self::Claims => format!("{{{prefix}.claims}}:"),
             Self::Caps => format!("{{{prefix}.caps}}:"),
+            Self::Journeys(partition) => format!("{{{prefix}.journeys.{partition}}}:"),
         }
     }
 

@@ -3,7 +3,7 @@
 use redis::RedisError;
 
 use crate::link::{Health, Link};
-use crate::{RedisCaps, RedisClaims, RedisOptions};
+use crate::{RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,7 @@ pub struct Redis {
     link: Link,
     claims: RedisClaims,
     caps: RedisCaps,
+    journeys: RedisJourneys,
 }
 
 impl Redis {
@@ -38,6 +39,7 @@ impl Redis {
         Ok(Self {
             claims: RedisClaims::new(link.clone()),
             caps: RedisCaps::new(link.clone()),
+            journeys: RedisJourneys::new(link.clone()),
             link,
         })
     }
@@ -61,6 +63,11 @@ impl Redis {
     /// Caps.
     pub fn caps(&self) -> &RedisCaps {
         &self.caps
+    }
+
+    /// Journeys.
+    pub fn journeys(&self) -> &RedisJourneys {
+        &self.journeys
     }
 
     pub(crate) fn link(&self) -> &Link {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::LeadId;
+use store::Limits;
 
 use crate::Ahead;
 
@@ -25,6 +26,10 @@ pub struct RedisOptions {
     pub calls: usize,
     /// How many may wait for news of a lead at once; one more is answered at once.
     pub waiters: usize,
+    /// A journey is forgotten when its last event is older.
+    pub journeys_kept: Duration,
+    /// How much of one identity is kept.
+    pub journeys: Limits,
     /// The store's time; a test lets it pass.
     pub ahead: Ahead,
 }
@@ -40,6 +45,13 @@ impl Default for RedisOptions {
             answer_within: Duration::from_secs(1),
             calls: 1024,
             waiters: 10_000,
+            // The longest window, the lateness allowed, and the log's retention.
+            journeys_kept: Duration::from_secs(44 * 24 * 3600),
+            journeys: Limits {
+                entries: 10_000,
+                visitors: 10,
+                ties: 1_000,
+            },
             ahead: Ahead::default(),
         }
     }

@@ -75,7 +75,7 @@ impl Redis {
         let server = link.server();
         let session = server.session(connection.clone(), word.clone());
         let partitions = link.options().partitions;
-        let reached = session.call(&script::REACHED, |command| {
+        let reached = session.call(Space::Claims, &script::REACHED, |command| {
             command.arg(partitions);
         });
         let from: Vec<u64> = reached.await?;
@@ -112,9 +112,11 @@ impl Rebuild {
     /// Redis is away, or another node took over.
     pub async fn finish(mut self) -> Result<(), StoreError> {
         self.take_back().await?;
-        let reached = self.session.call(&script::REACHED, |command| {
-            command.arg(self.reached.len()).arg(&self.reached);
-        });
+        let reached = self
+            .session
+            .call(Space::Claims, &script::REACHED, |command| {
+                command.arg(self.reached.len()).arg(&self.reached);
+            });
         let _: Vec<u64> = reached.await?;
         let link = self.redis.link().clone();
         let prefix = &link.options().prefix;

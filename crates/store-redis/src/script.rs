@@ -8,34 +8,27 @@ use std::sync::LazyLock;
 use data_encoding::HEXLOWER;
 use sha1::{Digest as _, Sha1};
 
-use crate::names::Space;
-
-/// A script, and the keys it works on.
+/// A script.
 #[derive(Debug)]
 pub(crate) struct Script {
-    pub(crate) space: Space,
     pub(crate) source: &'static str,
     /// SHA-1 of the source, as the server names it.
     pub(crate) hash: String,
 }
 
 impl Script {
-    fn new(space: Space, source: &'static str) -> Self {
+    fn new(source: &'static str) -> Self {
         let hash = HEXLOWER.encode(&Sha1::digest(source));
-        Self {
-            space,
-            source,
-            hash,
-        }
+        Self { source, hash }
     }
 }
 
 macro_rules! scripts {
-    ($($(#[$doc:meta])* $name:ident = $space:ident, $($file:literal)*;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $($file:literal)*;)*) => {
         $(
             $(#[$doc])*
             pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
-                Script::new(Space::$space, concat!($(include_str!(concat!("script/", $file)),)*))
+                Script::new(concat!($(include_str!(concat!("script/", $file)),)*))
             });
         )*
 
@@ -47,21 +40,24 @@ macro_rules! scripts {
 }
 
 scripts! {
-    HOLD = Caps, "begin.lua" "caps/counters.lua" "caps/hold.lua";
-    PIN = Caps, "begin.lua" "caps/counters.lua" "caps/pin.lua";
-    RELEASE = Caps, "begin.lua" "caps/counters.lua" "caps/release.lua";
-    SETTLE = Caps, "begin.lua" "caps/counters.lua" "caps/settle.lua";
-    USED = Caps, "begin.lua" "caps/counters.lua" "caps/used.lua";
-    PINS = Caps, "begin.lua" "caps/counters.lua" "caps/pins.lua";
-    LOOKUP = Claims, "begin.lua" "claims/leads.lua" "claims/lookup.lua";
-    LOOK = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
-    ADMIT = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
-    CLAIM = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/claim.lua";
-    QUOTED = Claims, "begin.lua" "claims/quoted.lua";
-    FIND = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
-    FOLDING = Claims, "begin.lua" "claims/folding.lua";
-    FOLDED = Claims, "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/folded.lua";
-    REACHED = Claims, "begin.lua" "claims/leads.lua" "claims/reached.lua";
-    LAPSE = Claims, "begin.lua" "claims/lapse.lua";
-    OPEN = Claims, "begin.lua" "claims/open.lua";
+    HOLD = "begin.lua" "caps/counters.lua" "caps/hold.lua";
+    PIN = "begin.lua" "caps/counters.lua" "caps/pin.lua";
+    RELEASE = "begin.lua" "caps/counters.lua" "caps/release.lua";
+    SETTLE = "begin.lua" "caps/counters.lua" "caps/settle.lua";
+    USED = "begin.lua" "caps/counters.lua" "caps/used.lua";
+    PINS = "begin.lua" "caps/counters.lua" "caps/pins.lua";
+    LOOKUP = "begin.lua" "claims/leads.lua" "claims/lookup.lua";
+    LOOK = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
+    ADMIT = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
+    CLAIM = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/claim.lua";
+    QUOTED = "begin.lua" "claims/quoted.lua";
+    FIND = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
+    FOLDING = "begin.lua" "claims/folding.lua";
+    FOLDED = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/folded.lua";
+    REACHED = "begin.lua" "claims/leads.lua" "claims/reached.lua";
+    LAPSE = "begin.lua" "claims/lapse.lua";
+    READ = "begin.lua" "journeys/read.lua";
+    WRITE = "begin.lua" "journeys/write.lua";
+    THROUGH = "begin.lua" "journeys/through.lua";
+    OPEN = "begin.lua" "claims/open.lua";
 }

@@ -22,3 +22,4 @@ macro_rules! fresh {
 testkit::conformance!(claims: fresh!());
 testkit::conformance!(consumers: fresh!());
 testkit::conformance!(caps: fresh!());
+testkit::conformance!(journeys: fresh!());

@@ -14,18 +14,22 @@
 mod market;
 #[path = "lost/scene.rs"]
 mod scene;
+#[path = "lost/tracks.rs"]
+mod tracks;
 
 use std::time::{Duration, Instant};
 
 use domain::{AuctionId, LeadId};
 use store::{
-    Admission, AdmitRequest, Caps as _, ClaimKey, Claims as _, ConsumerClaim, LeadView, StoreError,
+    Admission, AdmitRequest, Caps as _, ClaimKey, Claims as _, ConsumerClaim, Journeys as _,
+    LeadView, StoreError,
 };
 use store_redis::{Health, OpenError, Redis};
 use testkit::SeededEntropy;
 
 use market::Market;
 use scene::{FORGETS, REMEMBERS, Scene, counter, wall};
+use tracks::Tracks;
 
 /// No call takes longer, whatever happens.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -183,4 +187,85 @@ async fn a_server_that_evicts_is_refused() {
     scene.server.kill().unwrap();
     let nobody = Redis::open(scene.options("third")).await;
     assert!(matches!(nobody, Err(OpenError::Away(_))));
+}
+
+/// Two workers on one partition for a moment, with the same batches: journeys are as if there were one, and the
+/// revisions too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_on_one_partition_are_one_after_the_other() {
+    let Some(scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let (one, tracks) = (scene.made().await, Tracks::of_a_visitor(20));
+    let two = Redis::open(scene.options("second")).await.unwrap();
+    let restored = one.restore_journeys(scene.log(), |_| Vec::new()).await;
+    assert_eq!(restored, Ok(0));
+    let read = async |redis: &Redis| {
+        for (at, batch) in (0_u64..).zip(tracks.0.chunks(3)) {
+            let through = (0, (at + 1) * 3);
+            redis
+                .journeys()
+                .apply(batch.to_vec(), through)
+                .await
+                .unwrap();
+        }
+    };
+    tokio::join!(read(&one), read(&two));
+    let mut expected = None;
+    // Partition 1 has one worker.
+    for partition in [0, 1] {
+        let through = (partition, 40);
+        if partition == 1 {
+            for batch in tracks.0.chunks(3) {
+                one.journeys().apply(batch.to_vec(), through).await.unwrap();
+            }
+        }
+        let again = one
+            .journeys()
+            .apply(tracks.0.clone(), through)
+            .await
+            .unwrap();
+        let journeys = again.journeys;
+        assert_eq!(journeys.len(), 1);
+        assert_eq!(journeys[0].entries.len(), tracks.0.len());
+        match &expected {
+            None => expected = Some(journeys),
+            Some(expected) => assert_eq!(&journeys, expected),
+        }
+    }
+}
+
+/// Journeys of a server that forgot them are refused until they are restored, and then are what they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_journeys_are_restored_from_the_log() {
+    let Some(mut scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let (redis, tracks) = (scene.made().await, Tracks::of_a_visitor(10));
+    tracks.append(scene.log()).await;
+    let meaning = |record: &store::Record| tracks.meaning(record);
+    let early = redis.journeys().apply(tracks.0.clone(), (0, 0)).await;
+    assert_eq!(early, Err(StoreError::Lost), "nobody has begun");
+    assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(20));
+    assert_eq!(redis.journeys().through(0).await, Ok(20));
+    let before = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(0));
+
+    scene.server.kill().unwrap();
+    scene.server.start_again().unwrap();
+    scene.until(&redis, |health| *health == Health::Lost).await;
+    assert_eq!(
+        redis.restore_journeys(scene.log(), meaning).await,
+        Err(StoreError::Lost)
+    );
+    assert_eq!(
+        redis.make_again(scene.log(), Duration::ZERO).await,
+        Ok(Some(0))
+    );
+    let unrestored = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    assert_eq!(unrestored, Err(StoreError::Lost));
+    assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(20));
+    let after = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    assert_eq!(after, before);
+    assert!(before.is_ok());
 }

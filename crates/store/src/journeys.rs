@@ -21,6 +21,7 @@
 //! not of those visitors' other persons. That is what makes a link that turns out to be none (a
 //! person of too many visitors, a shared office phone) go away without a trace.
 
+mod apply;
 mod events;
 mod learn;
 mod node;
@@ -35,6 +36,7 @@ use proto::{JourneyEntry, Lent, OrderClaim};
 
 use crate::StoreError;
 
+pub use apply::{Nodes, apply, touched_click};
 pub use node::{Limits, Node};
 
 /// A keyed hash of an e-mail address or a phone number.

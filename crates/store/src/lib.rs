@@ -9,7 +9,7 @@ mod caps;
 mod claims;
 mod consumer;
 pub mod fold;
-mod journeys;
+pub mod journeys;
 pub mod key;
 mod log;
 mod seal;

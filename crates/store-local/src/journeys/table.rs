@@ -5,13 +5,13 @@
 //! place is on disk. A look-up goes from young to old to disk and makes what it finds young; so what is
 //! behind may be out of date, and what is in front counts.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
-use proto::{JourneyBody, JourneyEntry};
-use store::{Applied, Identity, JourneyUpdate, Limits, News, Node, StoreError, Telling};
+use store::journeys::{Nodes, touched_click};
+use store::{Applied, Identity, JourneyUpdate, Limits, Node, StoreError};
 
 use super::rows;
 use crate::cold::Cold;
@@ -76,87 +76,7 @@ impl Table {
     /// # Errors
     /// The disk cannot be read. Some updates are applied then, and may be applied again.
     pub(super) fn apply(&mut self, updates: Vec<JourneyUpdate>) -> Result<Applied, StoreError> {
-        let mut touched = Vec::with_capacity(updates.len());
-        let mut applied = Applied::default();
-        for update in updates {
-            let JourneyUpdate {
-                identity,
-                ts_us,
-                news,
-            } = update;
-            let identity = self.resolve(identity)?;
-            if let (Identity::Visitor(visitor), News::Event(entry)) = (identity, &news)
-                && let Some(click) = touched_click(entry)
-            {
-                let absorbed = self.clicked(visitor, click)?;
-                applied.tellings.extend(absorbed);
-            }
-            let limits = self.limits;
-            let tellings = self.node(identity)?.learn(identity, ts_us, news, limits);
-            applied.tellings.extend(tellings);
-            touched.push(identity);
-        }
-        let mut seen = HashSet::new();
-        for identity in touched {
-            // A click that a later touch of the batch gave to a visitor is that visitor's.
-            let identity = self.resolve(identity)?;
-            if seen.insert(identity)
-                && let Some(node) = self.young.nodes.get(&identity)
-            {
-                applied.journeys.push(node.journey(identity, self.limits));
-            }
-        }
-        Ok(applied)
-    }
-
-    /// Whoever is known by this.
-    fn resolve(&mut self, identity: Identity) -> Result<Identity, StoreError> {
-        Ok(match identity {
-            Identity::Click(click) => match self.whose(click)? {
-                Some(visitor) => Identity::Visitor(visitor),
-                None => identity,
-            },
-            Identity::Visitor(_) | Identity::Person(_) | Identity::Key(_) => identity,
-        })
-    }
-
-    fn whose(&mut self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
-        if let Some(visitor) = self.young.clicks.get(&click) {
-            return Ok(Some(*visitor));
-        }
-        let found = self.behind.click(click)?;
-        self.young.clicks.extend(found.map(|found| (click, found)));
-        Ok(found)
-    }
-
-    /// A visitor made this click. What waited for it is the visitor's, the first time it is heard of: a
-    /// copy that is left behind is never asked for again. What is told then is told whenever the click
-    /// comes again.
-    fn clicked(&mut self, visitor: VisitorId, click: ClickId) -> Result<Vec<Telling>, StoreError> {
-        let known = self.whose(click)?;
-        self.young.clicks.insert(click, visitor);
-        if known.is_some() {
-            let (me, limits) = (Identity::Visitor(visitor), self.limits);
-            return Ok(self.node(me)?.absorbed(me, click, limits));
-        }
-        let (into, from) = (Identity::Visitor(visitor), Identity::Click(click));
-        let waited = match self.young.nodes.remove(&from) {
-            None => self.behind.node(from)?,
-            young => young,
-        };
-        let Some(waited) = waited else {
-            return Ok(Vec::new());
-        };
-        let limits = self.limits;
-        Ok(self.node(into)?.absorb(into, click, waited, limits))
-    }
-
-    /// What is known of an identity; it is young from now on.
-    fn node(&mut self, identity: Identity) -> Result<&mut Node, StoreError> {
-        Ok(match self.young.nodes.entry(identity) {
-            Entry::Occupied(young) => young.into_mut(),
-            Entry::Vacant(place) => place.insert(self.behind.node(identity)?.unwrap_or_default()),
-        })
+        store::journeys::apply(self, updates, self.limits)
     }
 
     /// What is old: it does not change.
@@ -172,6 +92,39 @@ impl Table {
     }
 }
 
+impl Nodes for Table {
+    type Error = StoreError;
+
+    /// It is young from now on.
+    fn node(&mut self, identity: Identity) -> Result<&mut Node, StoreError> {
+        Ok(match self.young.nodes.entry(identity) {
+            Entry::Occupied(young) => young.into_mut(),
+            Entry::Vacant(place) => place.insert(self.behind.node(identity)?.unwrap_or_default()),
+        })
+    }
+
+    /// A copy that is left behind is never asked for again.
+    fn take(&mut self, identity: Identity) -> Result<Option<Node>, StoreError> {
+        match self.young.nodes.remove(&identity) {
+            None => self.behind.node(identity),
+            young => Ok(young),
+        }
+    }
+
+    fn whose(&mut self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
+        if let Some(visitor) = self.young.clicks.get(&click) {
+            return Ok(Some(*visitor));
+        }
+        let found = self.behind.click(click)?;
+        self.young.clicks.extend(found.map(|found| (click, found)));
+        Ok(found)
+    }
+
+    fn belongs(&mut self, click: ClickId, visitor: VisitorId) {
+        self.young.clicks.insert(click, visitor);
+    }
+}
+
 impl Generation {
     /// An identity of a snapshot, and its clicks.
     pub(super) fn restore(&mut self, identity: Identity, node: Node) {
@@ -183,17 +136,14 @@ impl Generation {
     }
 }
 
-/// The click that a touch is.
-fn touched_click(entry: &JourneyEntry) -> Option<ClickId> {
-    let touch = matches!(entry.body, Some(JourneyBody::Touch(_)));
-    let click: [u8; 24] = entry.click_id.as_slice().try_into().ok()?;
-    touch.then(|| ClickId::from_bytes(click))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proto::{Conversion, JourneyBody, JourneyEntry, TouchEntry};
+    use store::News;
+
     use super::*;
-    use proto::{Conversion, TouchEntry};
 
     const VISITOR: Identity = Identity::Visitor(VisitorId::from_bytes([9; 24]));
 

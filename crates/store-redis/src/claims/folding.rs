@@ -11,6 +11,7 @@ use store::{ClaimKey, Earlier, Folded, StoreError, fold};
 
 use super::{TRIES, contended, key_name, read};
 use crate::link::Call;
+use crate::names::Space;
 use crate::script;
 
 /// What Redis has of a lead before a record.
@@ -52,7 +53,7 @@ pub(crate) async fn fold(
             return Ok(Folded { state, changes });
         }
         let write = writing(lead, partition, applied, &state, again)?;
-        if redis.call(&script::FOLDED, write).await? {
+        if redis.call(Space::Claims, &script::FOLDED, write).await? {
             return Ok(Folded { state, changes });
         }
     }
@@ -65,7 +66,7 @@ async fn before(
     partition: u16,
 ) -> Result<Before, StoreError> {
     let name = lead.to_string();
-    let said = redis.call(&script::FOLDING, |command| {
+    let said = redis.call(Space::Claims, &script::FOLDING, |command| {
         command.arg(&name).arg(partition);
     });
     let (state, folded, again): (Vec<u8>, u64, String) = said.await?;

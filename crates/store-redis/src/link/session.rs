@@ -15,6 +15,7 @@ pub(crate) trait Call {
     /// Calls one with what `arguments` adds.
     fn call<T: FromRedisValue>(
         &self,
+        space: Space,
         script: &Script,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
@@ -43,6 +44,10 @@ impl Session {
         }
     }
 
+    pub(super) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// Whether the server answers, and the epoch is the one that was found.
     pub(super) async fn is_as_it_was(&self) -> bool {
         let mut get = redis::cmd("GET");
@@ -53,12 +58,13 @@ impl Session {
 
     pub(super) async fn try_call<T: FromRedisValue>(
         &self,
+        space: Space,
         script: &Script,
         arguments: impl Fn(&mut Cmd),
     ) -> Result<T, RedisError> {
         let mut command = Cmd::new();
         command.arg("EVALSHA").arg(&script.hash).arg(1);
-        command.arg(script.space.epoch(&self.prefix));
+        command.arg(space.epoch(&self.prefix));
         command.arg(&self.epoch).arg(self.ahead.micros());
         arguments(&mut command);
         command.query_async(&mut self.connection.clone()).await
@@ -68,10 +74,11 @@ impl Session {
 impl Call for Session {
     async fn call<T: FromRedisValue>(
         &self,
+        space: Space,
         script: &Script,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> Result<T, StoreError> {
-        let answer = self.try_call(script, arguments).await;
+        let answer = self.try_call(space, script, arguments).await;
         answer.map_err(|error| Blame::of(&error).of_a_call(&error))
     }
 }

@@ -10,6 +10,7 @@ use store::{ClaimKey, Record, StoreError};
 
 use super::Rebuild;
 use crate::link::Call as _;
+use crate::names::Space;
 use crate::{caps, claims, script};
 
 /// Leads that are folded side by side.
@@ -68,7 +69,7 @@ impl Rebuild {
     pub(super) async fn take_back(&self) -> Result<(), StoreError> {
         let mut from = 0;
         loop {
-            let page = self.session.call(&script::PINS, |command| {
+            let page = self.session.call(Space::Caps, &script::PINS, |command| {
                 command.arg(from).arg(PAGE);
             });
             let (ended, page): (usize, Vec<String>) = page.await?;
@@ -83,7 +84,7 @@ impl Rebuild {
             let open = claims::open(&self.session, partition).await?;
             for state in open.iter().filter(|state| state.legs.is_empty()) {
                 let lead = state.lead_id()?.to_string();
-                let lapse = self.session.call(&script::LAPSE, |command| {
+                let lapse = self.session.call(Space::Claims, &script::LAPSE, |command| {
                     command.arg(&lead);
                 });
                 let () = lapse.await?;
@@ -148,6 +149,8 @@ impl Rebuild {
         let key = ClaimKey(claim.key.clone());
         let at = Timestamp::from_micros(record.at_us);
         let quoting = claims::quoting(&key, &digest, &quoted.answer, at);
-        self.session.call(&script::QUOTED, quoting).await
+        self.session
+            .call(Space::Claims, &script::QUOTED, quoting)
+            .await
     }
 }

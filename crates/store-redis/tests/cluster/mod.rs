@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use domain::Timestamp;
 use servers::REDIS;
 use store::{Backend, Caps as _, StoreError};
-use store_local::{Local, LocalJourneys, LocalLog, LocalOptions, LocalVault};
-use store_redis::{Redis, RedisCaps, RedisClaims, RedisOptions};
+use store_local::{Local, LocalLog, LocalOptions, LocalVault};
+use store_redis::{Redis, RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
 use testkit::conformance::Harness;
 use testkit::{FakeClock, SeededEntropy};
 
@@ -43,7 +43,7 @@ impl Backend for Store {
     type Log = LocalLog;
     type Claims = RedisClaims;
     type Caps = RedisCaps;
-    type Journeys = LocalJourneys;
+    type Journeys = RedisJourneys;
     type Vault = LocalVault;
 
     fn log(&self) -> &LocalLog {
@@ -58,8 +58,8 @@ impl Backend for Store {
         self.redis.caps()
     }
 
-    fn journeys(&self) -> &LocalJourneys {
-        self.local.journeys()
+    fn journeys(&self) -> &RedisJourneys {
+        self.redis.journeys()
     }
 
     fn vault(&self) -> &LocalVault {
@@ -86,15 +86,11 @@ impl Cluster {
             ..RedisOptions::default()
         };
         let redis = Redis::open(options.clone()).await.unwrap();
-        redis
-            .rebuild()
-            .await
-            .unwrap()
-            .unwrap()
-            .finish()
-            .await
-            .unwrap();
         let local = Local::open(LocalOptions::default(), FakeClock::new(wall()).port()).unwrap();
+        let made = redis.make_again(local.log(), Duration::ZERO).await;
+        assert_eq!(made, Ok(Some(0)));
+        let restored = redis.restore_journeys(local.log(), |_| Vec::new()).await;
+        assert_eq!(restored, Ok(0));
         Some(Self {
             store: Store { redis, local },
             options,
@@ -133,7 +129,8 @@ impl Harness for Cluster {
         &self.store
     }
 
-    /// Everything that Redis had of it is gone, and made again from the log.
+    /// Everything that Redis had of leads is gone, and made again from the log. Journeys are of an epoch before;
+    /// the events of the cases are not in the log, so what the server has of them is all there is.
     async fn reopen(&mut self) -> bool {
         server().unwrap().forget(&self.options.prefix);
         let lost = self
@@ -148,6 +145,13 @@ impl Harness for Cluster {
             .redis
             .make_again(self.store.log(), Duration::ZERO);
         assert!(made.await.unwrap().is_some());
+        let journeys = self.store.redis.journeys();
+        assert_eq!(journeys.through(0).await, Err(StoreError::Lost));
+        let restored = self
+            .store
+            .redis
+            .restore_journeys(self.store.log(), |_| Vec::new());
+        restored.await.unwrap();
         true
     }
 
