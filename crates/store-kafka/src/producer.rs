@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ use crate::KafkaOptions;
 use crate::error::log_error;
 use crate::options::millis;
 use crate::watch::Watch;
+
+/// How often a broker is looked for by a record while none can be reached.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// What a producer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,11 @@ impl Traffic {
             Self::ShippedLeads => "shipped-leads",
             Self::ShippedEvents => "shipped-events",
         }
+    }
+
+    /// Whether a record that waits too long is refused.
+    const fn gives_up(self) -> bool {
+        matches!(self, Self::Leads | Self::Events)
     }
 
     fn config(self, options: &KafkaOptions) -> ClientConfig {
@@ -93,6 +101,9 @@ pub(crate) struct Outgoing<'a> {
 
 /// A producer. One that Kafka has put out of action for good is replaced by the next record.
 pub(crate) struct Producer {
+    traffic: Traffic,
+    /// When a record was last sent although no broker could be reached.
+    probed: AtomicU64,
     config: ClientConfig,
     context: Deliveries,
     clock: Arc<dyn Clock>,
@@ -119,6 +130,8 @@ impl Producer {
         };
         let client = config.create_with_context(context.clone())?;
         Ok(Self {
+            traffic,
+            probed: AtomicU64::new(0),
             config,
             context,
             clock,
@@ -126,8 +139,13 @@ impl Producer {
         })
     }
 
-    /// Queues a record now; what it resolves to is its place once all in-sync replicas have it.
+    /// Queues a record now; what it resolves to is its place once all in-sync replicas have it. While no
+    /// broker can be reached, all but one in a while are refused at once: nobody waits in vain.
     pub(crate) fn send(&self, record: &Outgoing<'_>) -> Receipt {
+        if self.is_down() && !self.may_probe() {
+            let why = "kafka: no broker can be reached".to_owned();
+            return Receipt::Known(Some(Err(LogError::Unavailable(why))));
+        }
         match self.queue(record) {
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fatal)) => {
                 self.replace();
@@ -154,14 +172,27 @@ impl Producer {
         }
     }
 
-    /// Whether no broker could be reached since somebody said that it is up.
+    /// Whether no broker could be reached, as far as is known: a record that is acknowledged ends it. One
+    /// that never gives a record up is never down.
     pub(crate) fn is_down(&self) -> bool {
-        self.context.down.load(Ordering::Acquire)
+        self.context.down.load(Ordering::Acquire) && self.traffic.gives_up()
     }
 
-    /// It was reached.
+    /// Kafka was reached by another.
     pub(crate) fn is_up(&self) {
         self.context.down.store(false, Ordering::Release);
+    }
+
+    /// Whether it is time to look whether a broker is there again.
+    fn may_probe(&self) -> bool {
+        let now = self.clock.mono().as_micros();
+        let probed = self.probed.load(Ordering::Acquire);
+        let due = now.saturating_sub(probed) >= PROBE.as_micros() as u64;
+        let (acquire, release) = (Ordering::Acquire, Ordering::AcqRel);
+        due && self
+            .probed
+            .compare_exchange(probed, now, release, acquire)
+            .is_ok()
     }
 
     /// Begins anew. What the old client still has is refused.
@@ -239,6 +270,7 @@ impl ProducerContext for Deliveries {
                         if let Some(topic) = slot.topic {
                             ends.reach(topic, partition, offset.saturating_add(1));
                         }
+                        self.down.store(false, Ordering::Release);
                         self.acknowledged
                             .record(self.clock.mono().since(slot.queued));
                         Ok(Position { partition, offset })

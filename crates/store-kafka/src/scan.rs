@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -65,11 +65,23 @@ pub(crate) fn reach(
     let mut looks = LOOKS;
     loop {
         match ask(client, name, partition, patience) {
-            Err(_) if looks > 0 => looks -= 1,
+            Err(error) if looks > 0 && is_electing(&error) => looks -= 1,
             asked => return asked,
         }
         std::thread::sleep(LOOK);
     }
+}
+
+fn is_electing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
 }
 
 impl Scan {

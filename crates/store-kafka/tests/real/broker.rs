@@ -1,15 +1,16 @@
 //! One broker for all tests of a binary, with topics of their own for each.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use domain::{Clock, Mono, Timestamp};
 use servers::{KAFKA, Kafka};
 use store_kafka::{KafkaLog, KafkaOptions, KafkaVault};
 use store_local::OnFailure;
 use telemetry::Metrics;
 use tempfile::TempDir;
-use testkit::FakeClock;
 
 /// Options for topics that nobody else uses; none without a broker, which says so aloud.
 pub(crate) fn topics() -> Option<KafkaOptions> {
@@ -29,6 +30,11 @@ pub(crate) fn topics() -> Option<KafkaOptions> {
     Some(options(&broker, &format!("case-{number}.")))
 }
 
+/// For a broker of a test's own.
+pub(crate) fn dir() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
 /// Options for a broker of one node.
 pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
     KafkaOptions {
@@ -40,9 +46,26 @@ pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
 
 /// Opens the log.
 pub(crate) async fn open(options: &KafkaOptions) -> KafkaLog {
-    let clock = FakeClock::default().port();
-    let opened = KafkaLog::open(options.clone(), clock, Metrics::new()).await;
+    let opened = KafkaLog::open(options.clone(), clock(), Metrics::new()).await;
     opened.unwrap()
+}
+
+/// The machine's: what Kafka does takes its time.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(Machine(Instant::now()))
+}
+
+struct Machine(Instant);
+
+impl Clock for Machine {
+    fn wall(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+    }
+
+    fn mono(&self) -> Mono {
+        Mono::default().plus(self.0.elapsed())
+    }
 }
 
 /// Opens a node's vault.

@@ -36,7 +36,7 @@ async fn taken(log: &KafkaLog, text: &str) -> (u16, u64) {
     loop {
         match append(log, 1, text).await {
             Ok(position) => return position,
-            Err(LogError::Unavailable(_)) => {}
+            Err(LogError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
             Err(other) => panic!("{other}"),
         }
     }
@@ -73,7 +73,7 @@ async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
     let Some(jars) = KAFKA.find() else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = broker::dir();
     let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
     let options = KafkaOptions {
         leads_patience: Duration::from_secs(2),
@@ -131,7 +131,7 @@ async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
     let Some(jars) = KAFKA.find() else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = broker::dir();
     let kafka = Kafka::start(&jars, dir.path(), None).unwrap();
     let options = KafkaOptions {
         leads_patience: Duration::from_secs(1),
@@ -141,18 +141,82 @@ async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
     let log = broker::open(&options).await;
     taken(&log, "before").await;
     kafka.stop().unwrap();
-    let waiting: Vec<_> = (0..50)
+    let waiting: Vec<_> = (0..60)
         .map(|n| log.append(Topic::Leads, n, Bytes::from_static(b"x"), Ack::Durable))
         .collect();
     // The queue in front is bounded, and says so at once.
     assert_eq!(append(&log, 1, "x").await, Err(LogError::Full));
+    let mut full = 0;
     for appended in waiting {
-        let fate = tokio::time::timeout(SOON, appended).await.unwrap();
-        assert!(matches!(fate, Err(LogError::Unavailable(_))), "{fate:?}");
+        match tokio::time::timeout(SOON, appended).await.unwrap() {
+            Err(LogError::Unavailable(_)) => {}
+            Err(LogError::Full) => full += 1,
+            other => panic!("{other:?}"),
+        }
     }
+    assert!((10..15).contains(&full), "{full}");
     kafka.go_on().unwrap();
     taken(&log, "after").await;
     log.close();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_nobody_waits_in_vain_and_the_log_closes() {
+    let Some(jars) = KAFKA.find() else { return };
+    let dir = broker::dir();
+    let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let options = KafkaOptions {
+        leads_patience: SOON * 10,
+        ..broker::options(&kafka.addr().to_string(), "gone.")
+    };
+    let log = broker::open(&options).await;
+    append(&log, 1, "before").await.unwrap();
+    let mut consumer = log.subscribe("gone", &[Topic::Leads]).await.unwrap();
+    while !matches!(
+        consumer
+            .next(SOON)
+            .await
+            .unwrap()
+            .expect("a record is missing"),
+        Delivery::Records { .. }
+    ) {}
+    kafka = blocking(move || {
+        kafka.kill().unwrap();
+        kafka
+    })
+    .await;
+    // Those that waited when it went wait on; the first that is sent after it is known does not.
+    let refused = async {
+        let mut waiting = Vec::new();
+        loop {
+            let appended = append(&log, 1, "x");
+            match tokio::time::timeout(Duration::from_millis(100), appended).await {
+                Ok(refused) => return (refused, waiting),
+                Err(waits) => waiting.push(waits),
+            }
+        }
+    };
+    let (refused, _) = tokio::time::timeout(SOON, refused).await.unwrap();
+    assert!(
+        matches!(refused, Err(LogError::Unavailable(_))),
+        "{refused:?}"
+    );
+    let said = loop {
+        if let Err(said) = consumer.next(SOON).await {
+            break said;
+        }
+    };
+    assert!(matches!(said, LogError::Unavailable(_)), "{said:?}");
+
+    kafka = blocking(move || {
+        kafka.start_again().unwrap();
+        kafka
+    })
+    .await;
+    taken(&log, "after").await;
+    kafka.stop().unwrap();
+    let closing = blocking(move || log.close());
+    tokio::time::timeout(SOON * 2, closing).await.unwrap();
 }
 
 /// Reads until every partition of the topic belongs to one of the consumers and each has some.
@@ -307,8 +371,7 @@ async fn all_that_is_wrong_with_the_topics_is_said_at_once() {
         retention: options.retention * 2,
         ..options.clone()
     };
-    let clock = testkit::FakeClock::default().port();
-    let opened = KafkaLog::open(asked, clock, telemetry::Metrics::new()).await;
+    let opened = KafkaLog::open(asked, broker::clock(), telemetry::Metrics::new()).await;
     let Err(OpenError::Problems(problems)) = opened else {
         panic!("it opened");
     };

@@ -114,7 +114,7 @@ const WAYS: [(Topic, Ack); 2] = [(Topic::Events, Ack::Kernel), (Topic::Leads, Ac
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_broker_is_away_leads_and_clicks_go_on_and_are_shipped_in_order() {
     let Some(jars) = KAFKA.find() else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = broker::dir();
     let mut kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
     let options = hasty(&kafka.addr().to_string(), "away.");
     let metrics = Metrics::new();
@@ -220,7 +220,7 @@ async fn child() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let Some(jars) = KAFKA.find() else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = broker::dir();
     let kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
     let front = dir.path().join("front");
     let mut acknowledged: BTreeMap<Topic, BTreeSet<String>> = BTreeMap::new();
@@ -294,7 +294,7 @@ fn live(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_journal_refuses_what_is_new_and_says_so() {
     let Some(jars) = KAFKA.find() else { return };
-    let dir = tempfile::tempdir().unwrap();
+    let dir = broker::dir();
     let kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
     let options = hasty(&kafka.addr().to_string(), "full.");
     let front = FrontOptions {
