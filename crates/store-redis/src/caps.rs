@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use domain::{
-    CapWindow, CounterKey, CounterUse, Counts, Reservation, ReservationId, Timestamp, Usage,
+    CapWindow, CounterKey, CounterUse, Counts, LeadId, Reservation, ReservationId, Timestamp, Usage,
 };
+use proto::LeadState;
 use redis::Cmd;
 use store::{Caps, Held, Pinned, StoreError};
 
@@ -138,6 +139,20 @@ pub(crate) async fn release(
     let asked = redis.call(Space::Caps, &script::RELEASE, |command| {
         command.arg(&id).arg(phase(usage));
         command.arg(KEPT.as_millis() as u64);
+    });
+    asked.await
+}
+
+/// A lead has ended: what is pinned for it and was never posted is released.
+pub(crate) async fn ended(
+    redis: &(impl Call + Sync),
+    lead: LeadId,
+    state: &LeadState,
+) -> Result<(), StoreError> {
+    let legs: Vec<u32> = state.legs.iter().map(|leg| leg.leg).collect();
+    let name = lead.to_string();
+    let asked = redis.call(Space::Caps, &script::ENDED, |command| {
+        command.arg(&name).arg(KEPT.as_millis() as u64).arg(&legs);
     });
     asked.await
 }

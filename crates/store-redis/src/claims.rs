@@ -23,10 +23,12 @@ use store::{
     Lookup, PostingClaim, StoreError,
 };
 
+use crate::caps;
 use crate::link::{Call, Link};
 use crate::names::Space;
 use crate::script::{self, Script};
 pub(crate) use folding::fold;
+use folding::has_ended;
 use read::Reply;
 
 /// How long an answer is kept.
@@ -209,7 +211,13 @@ impl Claims for RedisClaims {
         let link = &self.0.link;
         let lead = record.lead_id()?;
         let partition = link.options().partition(lead);
-        fold(link, partition, lead, &[(offset, record)]).await
+        let folded = fold(link, partition, lead, &[(offset, record)]).await?;
+        // Also where it is folded again: whoever folded it first may have died before this.
+        let is_last = folded.state.applied == offset.saturating_add(1);
+        if is_last && has_ended(&folded.state) {
+            caps::ended(link, lead, &folded.state).await?;
+        }
+        Ok(folded)
     }
 
     async fn open(&self, partition: u16) -> Result<Vec<Arc<LeadState>>, StoreError> {

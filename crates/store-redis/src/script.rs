@@ -42,7 +42,8 @@ macro_rules! scripts {
 scripts! {
     HOLD = "begin.lua" "caps/counters.lua" "caps/hold.lua";
     PIN = "begin.lua" "caps/counters.lua" "caps/pin.lua";
-    RELEASE = "begin.lua" "caps/counters.lua" "caps/release.lua";
+    RELEASE = "begin.lua" "caps/counters.lua" "caps/released.lua" "caps/release.lua";
+    ENDED = "begin.lua" "caps/counters.lua" "caps/released.lua" "caps/ended.lua";
     SETTLE = "begin.lua" "caps/counters.lua" "caps/settle.lua";
     USED = "begin.lua" "caps/counters.lua" "caps/used.lua";
     PINS = "begin.lua" "caps/counters.lua" "caps/pins.lua";

@@ -64,14 +64,33 @@ async fn killed_under_load(files: &[&str]) {
     let Some(mut scene) = Scene::start(files).await else {
         return;
     };
-    let market = Market::open(&scene).await;
+    let market = Market::open(&scene, 2 * PATIENCE).await;
     for leads in [400, 1000] {
         market.until_ended(leads).await;
         scene.server.kill().unwrap();
         scene.server.start_again().unwrap();
     }
     market.until_ended(market::LEADS).await;
-    market.is_as_the_log_says().await;
+    assert_eq!(market.is_as_the_log_says().await, market::CAP);
+}
+
+/// As above, and the server stops for a while, twice, longer than anybody waits: what it does when it goes on,
+/// nobody hears of. Nothing is left behind of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_under_load() {
+    let Some(scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let market = Market::open(&scene, PATIENCE / 5).await;
+    for leads in [400, 1000] {
+        market.until_ended(leads).await;
+        scene.server.stop().unwrap();
+        tokio::time::sleep(PATIENCE / 2).await;
+        scene.server.go_on().unwrap();
+    }
+    market.until_ended(market::LEADS).await;
+    // What was held and not heard of may have kept the last leads away.
+    assert!(market.is_as_the_log_says().await <= market::CAP);
 }
 
 /// A server without its memory answers nothing until it has been made again, and a quote of before is void.
@@ -112,6 +131,23 @@ async fn what_was_lost_is_not_trusted() {
     let fresh = AuctionId::mint(wall().plus(Duration::from_millis(2)), &entropy);
     let fresh = redis.claims().admit(request(Some(fresh), "c")).await;
     assert!(matches!(fresh, Ok(Admission::Granted(_))), "{fresh:?}");
+}
+
+/// Also where everything it was told is on its disk, and for one who comes new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_came_back_with_its_files_is_lost_too() {
+    let Some(mut scene) = Scene::start(&["--appendonly", "yes", "--appendfsync", "always"]).await
+    else {
+        return;
+    };
+    let redis = scene.made().await;
+    let first = redis.claims().admit(request(None, "a")).await;
+    assert!(matches!(first, Ok(Admission::Granted(_))), "{first:?}");
+    scene.server.kill().unwrap();
+    scene.server.start_again().unwrap();
+    let second = Redis::open(scene.options("second")).await.unwrap();
+    assert_eq!(second.health(), Health::Lost);
+    scene.until(&redis, |health| *health == Health::Lost).await;
 }
 
 /// Scripts that are gone from a server that never went away are an alarm too.

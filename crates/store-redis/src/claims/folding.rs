@@ -152,7 +152,7 @@ fn makes(state: &LeadState) -> &'static str {
 }
 
 /// Whether no record can be expected to change this lead any more.
-fn has_ended(state: &LeadState) -> bool {
+pub(super) fn has_ended(state: &LeadState) -> bool {
     let ended = |leg: &Leg| {
         let state = leg.leg_state();
         matches!(state, Ok(LegState::Accepted | LegState::Rejected))

@@ -3,7 +3,7 @@
 --
 -- A reservation is `r:<id>`: its phase (held, pinned; settled as sold, sent or nothing) and its uses, a
 -- line each: amount, 1 if a post that left uses it up, milliseconds the counter is kept (0: for ever), name.
--- `holds` has those held, by when they expire, and `pins` those pinned, by when they were.
+-- `holds` has those held, by when they expire, and `pins` those pinned, by name.
 local MOST = 9007199254740992
 
 local function each(uses)

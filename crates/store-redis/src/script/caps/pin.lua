@@ -9,12 +9,16 @@ if phase ~= 'held' then
   return 'pinned'
 end
 local at = now()
+if at - ARGV[4] > 5000000 then
+  -- Nobody waits for it any more.
+  return 'expired'
+end
 local expires = tonumber(redis.call('ZSCORE', base .. 'holds', id) or 0)
 if expires <= math.max(at, tonumber(ARGV[4])) then
   drop(id)
   return 'expired'
 end
 redis.call('ZREM', base .. 'holds', id)
-redis.call('ZADD', base .. 'pins', whole(at), id)
+redis.call('ZADD', base .. 'pins', 0, id)
 redis.call('HSET', key, 'phase', 'pinned')
 return 'pinned'

@@ -28,7 +28,7 @@ for amount, sent, _, name in each(was) do
 end
 redis.call('HSET', key, 'phase', ARGV[4], 'uses', uses)
 if ARGV[4] == 'pinned' then
-  redis.call('ZADD', base .. 'pins', whole(now()), id)
+  redis.call('ZADD', base .. 'pins', 0, id)
   redis.call('PERSIST', key)
 else
   redis.call('ZREM', base .. 'pins', id)
