@@ -37,7 +37,8 @@ impl Kafka {
         Self::start_with(jars, dir, port, "")
     }
 
-    /// As [`Kafka::start`], with these lines of settings behind our own.
+    /// As [`Kafka::start`], with these lines of settings behind our own; `{listeners}` and `{protocols}`
+    /// in them stand for what ours say, so that a listener can be added.
     ///
     /// # Errors
     /// There is no Java, or it cannot be started, or does not answer.
@@ -50,10 +51,7 @@ impl Kafka {
         fs::create_dir_all(dir)?;
         let port = port.map_or_else(free_port, Ok)?;
         let (file, output) = (dir.join("broker.properties"), dir.join("output"));
-        fs::write(
-            &file,
-            format!("{}{settings}\n", ours(dir, port, free_port()?)),
-        )?;
+        fs::write(&file, lines(dir, port, free_port()?, settings))?;
         let java = || {
             let mut java = Command::new(java());
             java.arg("-cp").arg(jars.join("*")).current_dir(dir);
@@ -140,15 +138,20 @@ fn java() -> PathBuf {
 
 /// One replica of everything, no waits for others, and a session short enough to come back in seconds
 /// after it was killed: the controller waits for the old one to end.
-fn ours(dir: &Path, port: u16, controller: u16) -> String {
+fn lines(dir: &Path, port: u16, controller: u16, settings: &str) -> String {
+    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT";
+    let settings = settings
+        .replace("{listeners}", &listeners)
+        .replace("{protocols}", protocols);
     let data = dir.join("data");
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+listeners={listeners}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map={protocols}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -158,6 +161,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
+{settings}
 ",
         data = data.display()
     )

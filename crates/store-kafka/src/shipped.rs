@@ -16,7 +16,9 @@
 
 mod frame;
 mod front;
+mod sending;
 mod shipper;
+mod vault;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -25,10 +27,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
-use domain::LeadId;
 use journal::{OnFailure, Options, Space};
 use parking_lot::{Mutex, RwLock};
-use store::{Ack, EventLog, LogError, Position, StoreError, Topic, Vault, WrappedKey};
+use store::{Ack, EventLog, LogError, Position, Topic};
 use telemetry::{KAFKA_AWAY, Metrics};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -43,7 +44,10 @@ use crate::replay::KafkaReplay;
 use crate::vault::KafkaVault;
 use frame::Frame;
 use front::Front;
+use sending::Sent;
 use shipper::Shipper;
+
+pub use vault::ShippedVault;
 
 /// Options of the journals in front.
 #[derive(Debug, Clone)]
@@ -228,90 +232,6 @@ impl Inner {
             _ => {}
         }
     }
-
-    /// Lead records go through the journal from now on; what the step does is the first of it.
-    fn turn_away<T>(&self, step: impl FnOnce() -> T) -> T {
-        let _alone = self.turning.write();
-        self.turn(true);
-        step()
-    }
-
-    /// Queues a record in a journal. Where it will stand is at least where the log ends with all that waits
-    /// before it.
-    fn journaled(&self, topic: Topic, frame: &Frame, ack: Ack, space: Space) -> Journaled {
-        let (front, _) = self.way(topic);
-        let partition = match frame {
-            Frame::Leads(key, _) | Frame::Events(key, _) => self.kafka.partition(topic, *key),
-            Frame::Vault(..) => 0,
-        };
-        let end = self.kafka.end(topic, partition);
-        let position = Position {
-            partition,
-            offset: end.saturating_add(front.unshipped(partition)),
-        };
-        let ack = match ack {
-            Ack::Kernel => journal::Ack::Kernel,
-            Ack::Durable => journal::Ack::Durable,
-        };
-        let appended = front.append(frame, ack, space);
-        Journaled { appended, position }
-    }
-
-    /// Queues what belongs to a lead where it has to go now.
-    fn send(&self, frame: &Frame, ack: Ack, direct: impl FnOnce() -> Receipt) -> Sent {
-        if self.kafka.leads().is_down() && !self.away.load(Ordering::Acquire) {
-            self.turn_away(|| {});
-        }
-        let _shared = self.turning.read();
-        match self.away.load(Ordering::Acquire) {
-            true => Sent::Journal(self.journaled(Topic::Leads, frame, ack, space(frame))),
-            false => Sent::Kafka(direct()),
-        }
-    }
-
-    /// Waits for the acknowledgement; what Kafka does not take in time goes into the journal.
-    async fn sent(&self, frame: Frame, sent: Sent) -> Result<Position, LogError> {
-        match sent {
-            Sent::Journal(journaled) => journaled.acknowledged().await,
-            Sent::Kafka(receipt) => match receipt.await {
-                Err(LogError::Unavailable(_)) => {
-                    let journaled = self.turn_away(|| {
-                        self.journaled(Topic::Leads, &frame, Ack::Durable, space(&frame))
-                    });
-                    journaled.acknowledged().await
-                }
-                answered => answered,
-            },
-        }
-    }
-}
-
-/// What begins work stops at the reserve, what ends it does not. A key comes with what begins.
-fn space(frame: &Frame) -> Space {
-    match frame {
-        Frame::Leads(_, record) => store_local::space_of(Topic::Leads, record),
-        Frame::Events(..) | Frame::Vault(..) => Space::Admit,
-    }
-}
-
-/// A record on its way through a journal.
-struct Journaled {
-    appended: Result<journal::Appended, LogError>,
-    position: Position,
-}
-
-impl Journaled {
-    async fn acknowledged(self) -> Result<Position, LogError> {
-        let acknowledged = self.appended?.await;
-        acknowledged.map_err(store_local::append_error)?;
-        Ok(self.position)
-    }
-}
-
-/// A record on its way.
-enum Sent {
-    Journal(Journaled),
-    Kafka(Receipt),
 }
 
 impl EventLog for ShippedLog {
@@ -377,45 +297,5 @@ impl EventLog for ShippedLog {
         let ends = (0..).zip(ends);
         ends.map(|(partition, end)| end.saturating_add(front.unshipped(partition)))
             .collect()
-    }
-}
-
-/// The vault of a node of a cluster: a key that Kafka does not take in time waits in the journal with the
-/// records of its lead. Keys are given and erased only while Kafka is there.
-#[derive(Clone)]
-pub struct ShippedVault {
-    log: ShippedLog,
-    kafka: KafkaVault,
-}
-
-impl ShippedVault {
-    /// Closes it. Blocks.
-    pub fn close(&self) {
-        self.kafka.close();
-    }
-}
-
-impl Vault for ShippedVault {
-    fn put(
-        &self,
-        lead: LeadId,
-        key: WrappedKey,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
-        let inner = Arc::clone(&self.log.0);
-        let frame = Frame::Vault(lead, Bytes::copy_from_slice(&key.0));
-        let sent = inner.send(&frame, Ack::Durable, || self.kafka.queue(lead, Some(&key)));
-        async move {
-            let sent = inner.sent(frame, sent).await;
-            sent.map(drop)
-                .map_err(|error| StoreError::Unavailable(format!("vault: {error}")))
-        }
-    }
-
-    async fn get(&self, lead: LeadId) -> Result<Option<WrappedKey>, StoreError> {
-        self.kafka.get(lead).await
-    }
-
-    async fn erase(&self, lead: LeadId) -> Result<(), StoreError> {
-        self.kafka.erase(lead).await
     }
 }

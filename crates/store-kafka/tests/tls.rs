@@ -1,0 +1,98 @@
+//! TLS and a password, which take OpenSSL: `cargo test -p store-kafka --features kafka-tls --test tls`
+//! (Debian: libssl-dev pkg-config).
+#![cfg(feature = "kafka-tls")]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use servers::{KAFKA, Kafka, free_port};
+use store::{Ack, EventLog as _, Replay as _, Topic};
+use store_kafka::{KafkaLog, KafkaOptions, Mechanism, OpenError, Sasl, Security, Tls};
+use telemetry::{Metrics, Redacted};
+use testkit::FakeClock;
+
+/// A key of the broker's, and a certificate that is its own authority, as `server.pem`.
+fn certificate(dir: &Path) {
+    let run = |args: &[&str]| {
+        let ran = Command::new("keytool").args(args).current_dir(dir).output();
+        let ran = ran.unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stdout)
+        );
+    };
+    let store = [
+        "-keystore",
+        "server.p12",
+        "-storepass",
+        "secret",
+        "-alias",
+        "server",
+    ];
+    let key = "-genkeypair -keyalg RSA -storetype PKCS12 -validity 30 -dname CN=127.0.0.1 -ext SAN=ip:127.0.0.1";
+    let key: Vec<&str> = key.split(' ').chain(store).collect();
+    run(&key);
+    let export: Vec<&str> = ["-exportcert", "-rfc", "-file", "server.pem"]
+        .into_iter()
+        .chain(store)
+        .collect();
+    run(&export);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_go_through_tls_for_who_has_the_password_and_trusts_the_broker() {
+    let Some(jars) = KAFKA.find() else { return };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    certificate(dir.path());
+    let secure = free_port().unwrap();
+    let settings = format!(
+        "listeners={{listeners}},SECURE://127.0.0.1:{secure}
+listener.security.protocol.map={{protocols}},SECURE:SASL_SSL
+inter.broker.listener.name=PLAINTEXT
+ssl.keystore.location={}
+ssl.keystore.type=PKCS12
+ssl.keystore.password=secret
+listener.name.secure.sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_gavel=\"right\";",
+        dir.path().join("server.p12").display()
+    );
+    let _kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), None, &settings).unwrap();
+    let options = |password: &str, authorities: Option<&Path>| KafkaOptions {
+        replicas: 1,
+        patience: Duration::from_secs(5),
+        security: Security {
+            tls: Some(Tls {
+                authorities: authorities.map(Path::to_owned),
+                certificate: None,
+            }),
+            sasl: Some(Sasl {
+                mechanism: Mechanism::Plain,
+                user: "gavel".to_owned(),
+                password: Redacted::new(password.to_owned()),
+            }),
+        },
+        ..KafkaOptions::of(format!("127.0.0.1:{secure}"))
+    };
+    let open =
+        async |options| KafkaLog::open(options, FakeClock::default().port(), Metrics::new()).await;
+    let trusted = dir.path().join("server.pem");
+    let log = open(options("right", Some(&trusted))).await.unwrap();
+    let appended = log.append(Topic::Leads, 1, Bytes::from_static(b"lead"), Ack::Durable);
+    let position = appended.await.unwrap();
+    let mut replay = log.replay(Topic::Leads).await.unwrap();
+    let (partition, records) = replay.next().await.unwrap().unwrap();
+    assert_eq!(
+        (partition, &records[0].payload[..]),
+        (position.partition, &b"lead"[..])
+    );
+    log.close();
+
+    for wrong in [options("wrong", Some(&trusted)), options("right", None)] {
+        let refused = open(wrong).await;
+        assert!(matches!(refused, Err(OpenError::Kafka { .. })));
+    }
+}
