@@ -300,7 +300,15 @@ async fn lost_journeys_are_restored_from_the_log() {
     );
     let unrestored = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
     assert_eq!(unrestored, Err(StoreError::Lost));
-    assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(20));
+    let restored = async {
+        while redis.journeys().through(0).await != Ok(20) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = redis.watch_journeys(scene.log(), meaning) => {}
+        restored = tokio::time::timeout(Duration::from_secs(30), restored) => restored.unwrap(),
+    }
     let after = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
     assert_eq!(after, before);
     assert!(before.is_ok());

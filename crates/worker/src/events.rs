@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proto::{EventBody, EventRecord, Message as _, RecordError};
-use store::{Backend, Journeys as _, Record, StoreError, Topic};
+use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
 use warehouse::Batch;
 
@@ -56,6 +56,14 @@ pub(crate) async fn apply<B: Backend>(
     Ok(standings.into_values().collect())
 }
 
+/// What a record of topic `events` means for journeys, without what they then tell each other: that is in the log
+/// too. Nothing where it cannot be read. So a backend that lost its journeys learns them again.
+pub fn journey_updates(record: &Record) -> Vec<JourneyUpdate> {
+    let event = EventRecord::decode(record.payload.clone()).map_err(RecordError::from);
+    let meaning = event.and_then(|event| journey::meaning(&event));
+    meaning.map_or_else(|_| Vec::new(), |meaning| meaning.updates)
+}
+
 /// Adds the row that a record has by itself, if it has one, and what it means.
 fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
@@ -74,4 +82,33 @@ fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), Rec
     all.updates.extend(meaning.updates);
     all.tellings.extend(meaning.tellings);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::VisitorId;
+    use proto::Click;
+    use store::Identity;
+
+    use super::*;
+
+    #[test]
+    fn a_click_is_learnt_again_and_what_cannot_be_read_is_not() {
+        let click = EventRecord {
+            id: vec![1; 16],
+            ts_us: 5,
+            visitor: vec![2; 24],
+            click_id: vec![3; 24],
+            body: Some(EventBody::Click(Click::default())),
+            ..EventRecord::default()
+        };
+        let record = |payload: Vec<u8>| Record {
+            offset: 0,
+            payload: payload.into(),
+        };
+        let learnt = journey_updates(&record(click.encode_to_vec()));
+        let whose: Vec<Identity> = learnt.iter().map(|update| update.identity).collect();
+        assert_eq!(whose, [Identity::Visitor(VisitorId::from_bytes([2; 24]))]);
+        assert_eq!(journey_updates(&record(vec![0xff; 9])), []);
+    }
 }

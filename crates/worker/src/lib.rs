@@ -31,6 +31,7 @@ mod sink;
 mod worker;
 
 pub use attribution::{GoalRules, Pay, Rules, Views, Windows};
+pub use events::journey_updates;
 pub use notice::Told;
 pub use options::Options;
 pub use progress::Progress;

@@ -2,15 +2,19 @@
 //! the log it reaches; the rest is applied again.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use store::{EventLog, JourneyUpdate, LogError, Record, Replay as _, StoreError, Topic};
+use tokio::time::sleep;
 
 use super::{apply, through};
-use crate::link::{Blame, Session};
+use crate::link::{Blame, Health, Session};
 use crate::names::Space;
 use crate::open::Redis;
 
+/// Between two looks whether they are there.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Where the epoch is while a partition is restored. Several may do that: who learns twice knows once.
 const RESTORING: &str = "restoring";
 
@@ -21,6 +25,34 @@ const FROM_TO: &str = "local is = redis.call('GET', KEYS[1]) \
     redis.call('SET', KEYS[1], ARGV[2]) return 1";
 
 impl Redis {
+    /// Brings journeys back whenever they were lost, for as long as this is polled; as
+    /// [`Redis::restore_journeys`].
+    pub async fn watch_journeys<L: EventLog>(
+        &self,
+        log: &L,
+        meaning: impl Fn(&Record) -> Vec<JourneyUpdate> + Send + Sync,
+    ) {
+        loop {
+            self.link().until(|health| *health == Health::Up).await;
+            if self.has_lost_journeys().await {
+                match self.restore_journeys(log, &meaning).await {
+                    Ok(records) => tracing::warn!(records, "journeys were lost; restored"),
+                    Err(error) => tracing::warn!(%error, "journeys are lost; not restored yet"),
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn has_lost_journeys(&self) -> bool {
+        for partition in 0..self.link().options().partitions {
+            if self.journeys().through(partition).await == Err(StoreError::Lost) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Brings journeys back that were lost, from the log of topic `events`; `meaning` says what a record is for
     /// them. Says how many records it took. The leads' state has to be whole before.
     ///
