@@ -11,6 +11,9 @@ pub enum OpenError {
     /// The address is none.
     #[error("the address of Redis cannot be read: {0}")]
     Address(#[from] RedisError),
+    /// Keys cannot begin so.
+    #[error("the prefix of keys in Redis has to be of a-z, 0-9, -, _ and ., and is {0:?}")]
+    Prefix(String),
     /// It cannot be reached, or must not be used as it is set up.
     #[error("{0}")]
     Away(String),
@@ -30,8 +33,11 @@ impl Redis {
     /// Connects, and looks at the server. One that is lost is no error: it waits to be made again.
     ///
     /// # Errors
-    /// The address is none, nobody answers there, or a server that must not be used.
+    /// The address or the prefix is none, nobody answers there, or a server that must not be used.
     pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
+        if !options.has_prefix() {
+            return Err(OpenError::Prefix(options.prefix));
+        }
         let link = Link::new(options)?;
         if let Health::Away(why) = link.known().await {
             return Err(OpenError::Away(why));

@@ -7,12 +7,13 @@ use store::Limits;
 
 use crate::Ahead;
 
-/// Where Redis is, and how long it is waited for.
-#[derive(Debug, Clone)]
+/// Where Redis is, and how long it is waited for. The address may hold a password, so it is never printed.
+#[derive(Clone)]
 pub struct RedisOptions {
     /// `redis://[user:password@]host:port[/database]`.
     pub url: String,
-    /// What every key begins with: two deployments with different ones may share a server.
+    /// What every key begins with: two deployments with different ones may share a server. Small letters, digits,
+    /// `-`, `_` and `.`.
     pub prefix: String,
     /// This process, and no other one before or beside it.
     pub instance: String,
@@ -58,6 +59,13 @@ impl Default for RedisOptions {
 }
 
 impl RedisOptions {
+    /// Whether the prefix can stand in a hash tag.
+    pub(crate) fn has_prefix(&self) -> bool {
+        let allowed =
+            |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_.".contains(&it);
+        !self.prefix.is_empty() && self.prefix.bytes().all(allowed)
+    }
+
     /// The partition that has a lead's records.
     pub(crate) fn partition(&self, lead: LeadId) -> u16 {
         let partitions = u64::from(self.partitions.max(1));

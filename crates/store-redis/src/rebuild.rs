@@ -62,7 +62,13 @@ impl Redis {
         lock.arg("PX").arg(millis(LOCK));
         let locked: Option<String> = lock.query_async(&mut connection).await.map_err(away)?;
         if locked.is_none() {
-            return Ok(None);
+            // Its own is of a try that failed: it goes on where nobody else may.
+            let mut owner = redis::cmd("GET");
+            owner.arg(lock_key(prefix));
+            let owner: Option<String> = owner.query_async(&mut connection).await.map_err(away)?;
+            if owner.as_ref() != Some(instance) {
+                return Ok(None);
+            }
         }
         let word = format!("rebuilt-by-{instance} {}", time(&mut connection).await?);
         for space in Space::OF_LEADS {

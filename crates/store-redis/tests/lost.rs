@@ -24,7 +24,7 @@ use store::{
     Admission, AdmitRequest, Caps as _, ClaimKey, Claims as _, ConsumerClaim, Journeys as _,
     LeadView, StoreError,
 };
-use store_redis::{Health, OpenError, Redis};
+use store_redis::{Health, OpenError, Redis, RedisOptions};
 use testkit::SeededEntropy;
 
 use market::Market;
@@ -203,6 +203,38 @@ async fn a_stopped_server_is_away_and_comes_back() {
     assert!(matches!(waited, Err(StoreError::Unavailable(_))));
 }
 
+/// A full server takes nothing, forgets nothing, and says so; a node that failed to make it again may try at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_refuses_and_forgets_nothing() {
+    let Some(scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let redis = scene.made().await;
+    let Ok(Admission::Granted(first)) = redis.claims().admit(request(None, "a")).await else {
+        panic!("not granted");
+    };
+    scene.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    let full = redis.claims().admit(request(None, "b")).await;
+    assert!(
+        matches!(&full, Err(StoreError::Unavailable(why)) if why.contains("OOM")),
+        "{full:?}"
+    );
+    assert_eq!(redis.health(), Health::Up);
+    scene.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+    let known = redis.claims().by_key(&ClaimKey("a".to_owned())).await;
+    assert_eq!(known, Ok(Some(first)));
+    let second = redis.claims().admit(request(None, "b")).await;
+    assert!(matches!(second, Ok(Admission::Granted(_))), "{second:?}");
+
+    // One that died halfway left its word where the epoch is.
+    drop(redis.rebuild().await.unwrap().unwrap());
+    assert_eq!(redis.caps().used(&[counter()]).await, Err(StoreError::Lost));
+    let again = redis.make_again(scene.log(), Duration::ZERO).await;
+    assert_eq!(again, Ok(Some(0)));
+    let known = redis.claims().by_key(&ClaimKey("a".to_owned())).await;
+    assert_eq!(known, Ok(Some(first)));
+}
+
 /// A server that forgets when it is full is refused, and so is one that is not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_evicts_is_refused() {
@@ -211,6 +243,12 @@ async fn a_server_that_evicts_is_refused() {
     };
     let redis = scene.made().await;
     scene.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let tagged = RedisOptions {
+        prefix: "a{b}".to_owned(),
+        ..scene.options("second")
+    };
+    let refused = Redis::open(tagged).await.unwrap_err();
+    assert!(refused.to_string().contains("prefix"), "{refused}");
     let refused = Redis::open(scene.options("second")).await.unwrap_err();
     assert!(refused.to_string().contains("noeviction"), "{refused}");
     // Who uses it already is told when it looks again.
