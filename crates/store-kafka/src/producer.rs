@@ -344,3 +344,54 @@ impl Future for Receipt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use telemetry::Metrics;
+
+    use super::*;
+    use crate::ends::Ends;
+
+    /// Kafka puts an idempotent producer out of action for good where it may not be one.
+    #[tokio::test]
+    async fn a_producer_that_is_out_of_action_is_replaced() {
+        let kafka = MockCluster::new(1).unwrap();
+        kafka.create_topic("gavel.leads", 4, 1).unwrap();
+        let options = KafkaOptions {
+            leads_patience: Duration::from_secs(20),
+            ..KafkaOptions::of(kafka.bootstrap_servers())
+        };
+        let watch = Watch {
+            client: "leads",
+            ends: Arc::new(Ends::new(&options)),
+            metrics: Metrics::new(),
+        };
+        let clock = testkit::FakeClock::default().port();
+        let forbidden = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        kafka.request_errors(RDKafkaApiKey::InitProducerId, &[forbidden]);
+        let producer = Producer::new(Traffic::Leads, &options, &watch, clock).unwrap();
+        let send = || {
+            producer.send(&Outgoing {
+                name: "gavel.leads",
+                topic: Some(Topic::Leads),
+                partition: 3,
+                key: None,
+                payload: Some(b"record"),
+            })
+        };
+        let refused = send().await;
+        assert!(
+            matches!(refused, Err(LogError::Unavailable(_))),
+            "{refused:?}"
+        );
+        let place = Position {
+            partition: 3,
+            offset: 0,
+        };
+        assert_eq!(send().await, Ok(place));
+        assert_eq!(watch.ends.of(Topic::Leads), [0, 0, 0, 1]);
+        assert_eq!(watch.metrics.counted(KAFKA_FAILURES, ["leads"]), 1);
+    }
+}

@@ -16,6 +16,7 @@
 
 mod frame;
 mod front;
+mod mark;
 mod sending;
 mod shipper;
 mod vault;

@@ -267,3 +267,72 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::admin::{ConfigEntry, ConfigSource, OwnedResourceSpecifier};
+
+    use super::*;
+
+    fn found(layout: &Layout, replicas: usize, settings: &[(&str, &str)]) -> Found {
+        let entries = settings.iter().map(|(name, value)| ConfigEntry {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+            source: ConfigSource::DynamicTopic,
+            is_read_only: false,
+            is_default: false,
+            is_sensitive: false,
+        });
+        let config = ConfigResource {
+            specifier: OwnedResourceSpecifier::Topic(layout.name.clone()),
+            entries: entries.collect(),
+        };
+        let mut found = Found::default();
+        found.look(layout, usize::from(layout.partitions), replicas, &config);
+        found
+    }
+
+    #[test]
+    fn what_loses_records_is_wrong_and_what_survives_less_is_weak() {
+        let layouts = layouts(&KafkaOptions::of("localhost:9092"));
+        let [events, _, catalog, vault] = &layouts[..] else {
+            panic!("{layouts:?}")
+        };
+        let good = found(
+            events,
+            3,
+            &[
+                ("cleanup.policy", "delete"),
+                ("retention.ms", "-1"),
+                ("max.message.bytes", "2000000"),
+                ("min.insync.replicas", "2"),
+            ],
+        );
+        assert_eq!((good.wrong.len(), good.weak.len()), (0, 0), "{good:?}");
+        let weak = found(
+            events,
+            3,
+            &[
+                ("cleanup.policy", "delete"),
+                ("retention.bytes", "1000"),
+                ("min.insync.replicas", "1"),
+                ("unclean.leader.election.enable", "true"),
+            ],
+        );
+        assert_eq!((weak.wrong.len(), weak.weak.len()), (0, 3), "{weak:?}");
+        assert!(
+            weak.weak[1].contains("min.insync.replicas is 1"),
+            "{weak:?}"
+        );
+        let small = [("cleanup.policy", "delete"), ("max.message.bytes", "1000")];
+        let bad = found(catalog, 1, &small);
+        assert_eq!((bad.wrong.len(), bad.weak.len()), (2, 1), "{bad:?}");
+        let forgetful = [
+            ("cleanup.policy", "compact"),
+            ("delete.retention.ms", "86400000"),
+            ("max.compaction.lag.ms", "9223372036854775807"),
+        ];
+        let bad = found(vault, 3, &forgetful);
+        assert_eq!((bad.wrong.len(), bad.weak.len()), (1, 1), "{bad:?}");
+    }
+}

@@ -1,6 +1,5 @@
 //! A journal in front of Kafka, with what of it Kafka does not have yet.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +9,7 @@ use store::{LogError, Topic};
 use telemetry::{JOURNAL_BACKLOG_BYTES, JOURNAL_BACKLOG_RECORDS, Metrics};
 
 use super::frame::Frame;
+use super::mark::Mark;
 use crate::error::OpenError;
 
 /// Bytes of a segment: what is shipped goes from the disk by segments.
@@ -23,6 +23,7 @@ pub(super) struct Front {
     pub(super) journal: Journal,
     pub(super) topic: Topic,
     dir: PathBuf,
+    mark: Mark,
     most_bytes: u64,
     /// Records that are in it or on their way: the offset of the next one.
     next: AtomicU64,
@@ -55,11 +56,16 @@ impl Front {
             let (dir, bytes) = (dir.display(), opened.cut_bytes);
             tracing::warn!(%dir, bytes, "cut an unfinished end off the journal");
         }
+        let mark = Mark::open(&dir.join("shipped")).map_err(|source| OpenError::File {
+            file: dir.to_owned(),
+            source,
+        })?;
         let end = journal.ends().first().copied().unwrap_or(0);
         let front = Self {
             journal,
             topic,
             dir: dir.to_owned(),
+            mark,
             most_bytes,
             next: AtomicU64::new(end),
             bytes: AtomicU64::new(0),
@@ -108,27 +114,22 @@ impl Front {
         for record in records {
             self.uncount(&record.payload);
         }
-        let file = self.dir.join("shipped");
-        let new = file.with_extension("new");
-        let noted = fs::write(&new, format!("{next}\n")).and_then(|()| fs::rename(&new, &file));
-        noted.map_err(|source| OpenError::File {
-            file: file.clone(),
+        let marked = self.mark.set(next);
+        let trimmed = marked.and_then(|()| self.journal.trim(&[next], i64::MAX));
+        trimmed.map_err(|source| OpenError::File {
+            file: self.dir.clone(),
             source,
         })?;
-        let trimmed = self.journal.trim(&[next], i64::MAX);
-        trimmed.map_err(|source| OpenError::File { file, source })?;
         self.tell();
         Ok(())
     }
 
-    /// The offset of the first record that Kafka may not have. A note that a power cut took means that
+    /// The offset of the first record that Kafka may not have. A mark that a power cut took means that
     /// records are shipped again.
     pub(super) fn shipped(&self) -> u64 {
-        let noted = fs::read_to_string(self.dir.join("shipped")).ok();
-        let noted = noted.and_then(|text| text.trim_end().parse().ok());
         let [start, end] =
             [self.journal.starts(), self.journal.ends()].map(|of| of.first().copied().unwrap_or(0));
-        noted.unwrap_or(start).clamp(start, end)
+        self.mark.offset().unwrap_or(start).clamp(start, end)
     }
 
     /// The offset behind all that was appended.

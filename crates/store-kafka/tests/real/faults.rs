@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use servers::{KAFKA, Kafka};
 use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Replay as _, Topic};
 use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions, OpenError};
@@ -390,4 +393,49 @@ async fn all_that_is_wrong_with_the_topics_is_said_at_once() {
             format!("topic {prefix}vault: it has 4 partitions, not 6"),
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_after_retention_begins_at_what_is_left() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let log = broker::open(&options).await;
+    for n in 0..10 {
+        append(&log, 1, &format!("{n}")).await.unwrap();
+    }
+    let begin = async || log.subscribe("cut", &[Topic::Leads]).await.unwrap();
+    let start = async |consumer: &mut KafkaConsumer| loop {
+        let next = consumer.next(SOON).await.unwrap();
+        if let Delivery::Assigned {
+            partition: 1,
+            next_offset,
+            ..
+        } = next.expect("a partition is missing")
+        {
+            return next_offset;
+        }
+    };
+    let mut before = begin().await;
+    assert_eq!(start(&mut before).await, 0);
+    before.commit(Topic::Leads, 1, 3).await.unwrap();
+    drop(before);
+    let mut cut = TopicPartitionList::new();
+    let name = format!("{}leads", options.prefix);
+    cut.add_partition_offset(&name, 1, Offset::Offset(6))
+        .unwrap();
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &options.brokers)
+        .create()
+        .unwrap();
+    admin
+        .delete_records(&cut, &AdminOptions::new())
+        .await
+        .unwrap();
+    let mut after = begin().await;
+    assert_eq!(start(&mut after).await, 6);
+    let left = all(&log, Topic::Leads).await;
+    let offsets: Vec<u64> = left.keys().map(|(_, offset)| *offset).collect();
+    assert_eq!(offsets, [6, 7, 8, 9]);
+    log.close();
 }
