@@ -118,6 +118,7 @@ impl Chaos {
             operator,
             clickhouse,
             shared: None,
+            roles: &[],
         };
         let driver = Arc::new(Driver {
             pool: Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),

@@ -55,6 +55,15 @@ impl Call {
         call.with(header::CONTENT_TYPE, "application/json")
     }
 
+    /// A POST of text.
+    pub fn text(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            method: Method::POST,
+            body: body.into(),
+            ..Self::get(path)
+        }
+    }
+
     /// Adds a header; a value that cannot be one is left out.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: &str) -> Self {

@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use crate::{Call, Pool, Shared, Warehouse};
 
 /// The database of an embedded ClickHouse.
-const DATABASE: &str = "default";
+pub(crate) const DATABASE: &str = "default";
 /// How often readiness and lag are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// The worker's gauge of records not yet in ClickHouse.
@@ -84,6 +84,8 @@ pub struct Plan {
     pub clickhouse: SocketAddr,
     /// What it shares with other nodes.
     pub shared: Option<Shared>,
+    /// What it does; nothing named is everything.
+    pub roles: &'static [&'static str],
 }
 
 /// The running child.
@@ -157,6 +159,7 @@ impl Plan {
             .arg("--config")
             .arg(&config)
             .arg("--exit-with-stdin")
+            .args(self.roles.iter().flat_map(|role| ["--roles", role]))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -303,6 +306,8 @@ mod tests {
             operator,
             clickhouse,
             admin_key: "key".into(),
+            shared: None,
+            roles: &[],
         };
         let config = plan.config();
         assert!(

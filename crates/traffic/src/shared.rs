@@ -1,6 +1,9 @@
 //! The Kafka and the Redis that nodes share, as their configurations name them.
 
+use std::net::SocketAddr;
+
 use crate::Dice;
+use crate::service::DATABASE;
 
 /// What all nodes of a cluster are told alike.
 #[derive(Debug, Clone)]
@@ -10,6 +13,8 @@ pub struct Shared {
     /// What all names there begin with: two clusters may share the servers.
     name: String,
     keys: [String; 4],
+    /// None: each node has an engine of its own.
+    clickhouse: Option<SocketAddr>,
 }
 
 /// Fewer than a busy cluster has, and more than there are nodes.
@@ -24,7 +29,15 @@ impl Shared {
             redis: redis.into(),
             keys: [key(), key(), key(), key()],
             name: format!("gavel-{}", dice.token()),
+            clickhouse: None,
         }
+    }
+
+    /// With this ClickHouse for all nodes.
+    #[must_use]
+    pub fn with_clickhouse(mut self, addr: SocketAddr) -> Self {
+        self.clickhouse = Some(addr);
+        self
     }
 
     /// The tables of a node's configuration.
@@ -34,12 +47,16 @@ impl Shared {
             redis,
             name,
             keys: [sealing, hashing, quotes, tracking],
+            clickhouse,
         } = self;
+        let clickhouse = clickhouse.map_or_else(String::new, |addr| {
+            format!("[clickhouse]\nurl = \"http://{addr}\"\ndatabase = \"{DATABASE}\"\n\n")
+        });
         format!(
             "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{name}.\"\npartitions = {PARTITIONS}\n\
              replicas = 1\n\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
              sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
-             tracking = \"{tracking}\"\n\n"
+             tracking = \"{tracking}\"\n\n{clickhouse}"
         )
     }
 }

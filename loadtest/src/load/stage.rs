@@ -79,6 +79,7 @@ impl Stage {
             operator,
             clickhouse,
             shared: None,
+            roles: &[],
         };
         let mut service = cores.as_subject(|| plan.start())??;
         let operator = plan.operator_pool(Arc::clone(&clock) as Arc<dyn Clock>);

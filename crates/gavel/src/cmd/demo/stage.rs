@@ -156,6 +156,7 @@ impl Stage {
             operator,
             clickhouse,
             shared,
+            roles: &[],
         };
         let mut service = plan.start()?;
         let operator = plan.operator_pool(Arc::clone(&clock));
