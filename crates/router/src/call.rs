@@ -178,7 +178,11 @@ impl<B: Backend> Router<B> {
         }
     }
 
-    /// Waits for somebody else's work on a lead, at most until `until`; then its state as it is.
+    /// Waits for somebody else's work on a lead, at most until `until`: its answer, or none if it goes on.
+    ///
+    /// # Errors
+    /// There is no record of the lead: whoever admitted it may be gone, and nobody may be told that it is
+    /// under way. Who comes again takes it over once that one's lease is over.
     pub(crate) async fn wait_for(
         &self,
         mut view: LeadView,
@@ -190,11 +194,15 @@ impl<B: Backend> Router<B> {
                 return Ok(Some(answer));
             }
             let left = until.since(self.clock.mono());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            match self.backend.claims().changed(&view, left).await? {
+            let changed = match left.is_zero() {
+                true => None,
+                false => self.backend.claims().changed(&view, left).await?,
+            };
+            match changed {
                 Some(changed) => view = changed,
+                None if view.state.is_none() => {
+                    return Err(Refused::Unavailable("the lead is not recorded yet"));
+                }
                 None => return Ok(None),
             }
         }

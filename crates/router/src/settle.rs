@@ -5,9 +5,13 @@
 
 use std::time::Duration;
 
-use domain::{BuyerKey, BuyerName, ContractReason, LeadId, LegState, SettledBy, Settlement};
-use proto::{LeadBody, LeadState, Leg, Settled};
+use auction::AfterTmax;
+use domain::{
+    BuyerKey, BuyerName, ContractReason, LeadId, LegState, SettledBy, Settlement, Timestamp,
+};
+use proto::{Interrupted, LeadBody, LeadState, Leg, Settled};
 use serde::Deserialize;
+use store::fold::LAPSE_GRACE;
 use store::{Backend, Claims, LeadView};
 
 use crate::Router;
@@ -18,6 +22,8 @@ use crate::refusal::Refused;
 const FOLD: Duration = Duration::from_secs(2);
 /// The reason of a leg whose buyer accepted too late.
 const LATE: &str = ContractReason::LateAccept.code();
+/// The first post of a lead.
+const FIRST: u16 = 1;
 /// The longest reference that is kept.
 const LONGEST_REFERENCE: usize = 128;
 
@@ -98,6 +104,10 @@ impl<B: Backend> Router<B> {
             .state
             .as_deref()
             .ok_or(Refused::NotFound("no such lead"))?;
+        if by == SettledBy::Operator && leg == FIRST && is_left(state) {
+            attempt.lead(lead);
+            return self.end(lead, &proposal, view.clone()).await;
+        }
         let found = find(state, leg)
             .filter(|leg| allowed(leg))
             .ok_or(Refused::NotFound("no such leg"))?;
@@ -129,6 +139,53 @@ impl<B: Backend> Router<B> {
             return Err(Refused::AlreadySettled);
         }
         self.folded(view, leg, &id).await
+    }
+
+    /// Ends a lead that a router took to post, and of whose post there is no record: that router is gone for
+    /// good, and only a person can say so.
+    async fn end(
+        &self,
+        lead: LeadId,
+        proposal: &Proposal,
+        mut view: LeadView,
+    ) -> Result<Settling, Refused> {
+        let received = view
+            .state
+            .as_deref()
+            .map_or(0, |state| state.received_at_us);
+        let over = Timestamp::from_micros(received).plus(self.longest_ladder() + LAPSE_GRACE);
+        if matches!(proposal.status, Said::Accepted) || self.clock.wall() < over {
+            return Err(Refused::NotInDoubt);
+        }
+        self.append_lead(lead, 0, LeadBody::Interrupted(Interrupted {}))
+            .await?;
+        let until = self.clock.mono().plus(FOLD);
+        loop {
+            let left = until.since(self.clock.mono());
+            let state = view.state.as_deref();
+            if state.is_some_and(|state| state.ladder_ended) {
+                return Ok(Settling::Settled(Settlement::Rejected));
+            }
+            let changed = self.backend.claims().changed(&view, left).await?;
+            let Some(changed) = changed.filter(|_| !left.is_zero()) else {
+                return Ok(Settling::Waiting);
+            };
+            view = changed;
+        }
+    }
+
+    /// As long as any router may work on a lead.
+    fn longest_ladder(&self) -> Duration {
+        let campaigns = self.market.snapshot.campaigns.values();
+        let ladders = campaigns.flat_map(|campaign| {
+            let ceiling = campaign.tmax.ceiling;
+            let rules = campaign.publishers.values().map(|terms| &terms.rules);
+            rules.map(move |rules| match rules.after_tmax {
+                AfterTmax::Settle => ceiling,
+                AfterTmax::Continue { ladder_deadline } => ladder_deadline.max(ceiling),
+            })
+        });
+        ladders.max().unwrap_or_default()
     }
 
     async fn folded(
@@ -173,6 +230,11 @@ impl<B: Backend> Router<B> {
             }
         }
     }
+}
+
+/// Whether nothing is known of a lead but that it was received.
+fn is_left(state: &LeadState) -> bool {
+    state.legs.is_empty() && !state.ladder_ended
 }
 
 fn find(state: &LeadState, leg: u16) -> Option<&Leg> {
