@@ -24,10 +24,11 @@ mod vault;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
+use domain::Timestamp;
 use journal::{OnFailure, Options, Space};
 use parking_lot::{Mutex, RwLock};
 use store::{Ack, EventLog, LogError, Position, Topic};
@@ -79,8 +80,8 @@ impl FrontOptions {
 /// How a node stands to Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether lead records go through the journal.
-    pub away: bool,
+    /// Since when lead records go through the journal, if they do.
+    pub away: Option<Timestamp>,
     /// Bytes of lead records that wait for Kafka.
     pub leads_bytes: u64,
     /// Bytes of events that wait for Kafka.
@@ -101,6 +102,8 @@ struct Inner {
     events_way: Producer,
     /// Whether lead records go through the journal.
     away: AtomicBool,
+    /// Since when they go the way they go, in microseconds since 1970.
+    since: AtomicI64,
     /// Held shared by who appends a lead record, and alone by who turns the way they go.
     turning: RwLock<()>,
     metrics: Metrics,
@@ -154,6 +157,7 @@ impl ShippedLog {
             leads_way: way(Traffic::ShippedLeads)?,
             events_way: way(Traffic::ShippedEvents)?,
             away: AtomicBool::new(away),
+            since: AtomicI64::new(kafka.clock().wall().as_micros()),
             turning: RwLock::new(()),
             kafka,
             metrics,
@@ -182,10 +186,12 @@ impl ShippedLog {
             leads,
             events,
             away,
+            since,
             ..
         } = &*self.0;
+        let since = Timestamp::from_micros(since.load(Ordering::Acquire));
         Standing {
-            away: away.load(Ordering::Acquire),
+            away: away.load(Ordering::Acquire).then_some(since),
             leads_bytes: leads.bytes(),
             events_bytes: events.bytes(),
             full: leads.is_full() || events.is_full(),
@@ -226,6 +232,10 @@ impl Inner {
     /// Sets the way of lead records.
     fn turn(&self, away: bool) {
         self.metrics.set(KAFKA_AWAY, [], i64::from(away));
+        if self.away.load(Ordering::Acquire) != away {
+            let now = self.kafka.clock().wall().as_micros();
+            self.since.store(now, Ordering::Release);
+        }
         let before = self.away.swap(away, Ordering::AcqRel);
         match (before, away) {
             (false, true) => tracing::error!("kafka is away: lead records go to the journal"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use telemetry::{KAFKA_BROKERS_UP, KAFKA_LAG, KAFKA_QUEUE, Metrics};
 
@@ -36,6 +36,10 @@ impl ClientContext for Watch {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // To have read all there is was asked for.
+        if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            return;
+        }
         tracing::warn!(client = self.client, %error, "kafka: {reason}");
     }
 

@@ -22,7 +22,8 @@ pub(super) struct Behind {
 
 impl Behind {
     pub(super) fn start<S: Stores>(
-        ground: &Ground<'_, S>,
+        ground: &Ground<'_>,
+        stores: &S,
         readiness: &Readiness,
         end: &CancellationToken,
     ) -> Result<Self, Failure> {
@@ -30,7 +31,6 @@ impl Behind {
             config,
             snapshot,
             runtimes,
-            stores,
             engine,
             host,
             ..

@@ -5,6 +5,7 @@
 //! end, the worker finishes its batch, the stores close, the engine stops.
 
 mod behind;
+mod cluster;
 mod engine;
 mod finder;
 mod generation;
@@ -41,6 +42,7 @@ use crate::cmd::Failure;
 use crate::ending::{self, Asked, Stdin};
 use crate::os::{OsClock, OsEntropy};
 use behind::Behind;
+use cluster::Shared;
 use engine::{Order, Supervisor};
 use finder::Leads;
 use runtimes::Runtimes;
@@ -86,14 +88,13 @@ pub(crate) fn run(
 }
 
 /// What every role needs.
-struct Ground<'a, S> {
+struct Ground<'a> {
     config: Config,
     snapshot: Arc<Snapshot>,
     roles: &'a Roles,
     runtimes: &'a Runtimes,
     secrets: catalog::Secrets,
     sealer: Arc<Sealer>,
-    stores: S,
     warehouse: Warehouse,
     engine: Option<Supervisor>,
     end_engine: CancellationToken,
@@ -123,7 +124,6 @@ async fn open(
     let end_engine = CancellationToken::new();
     let (warehouse, engine) = analytics(&config, end_engine.clone())?;
     let instance = entropy.next_u64();
-    let stores = stores::local(&config, &snapshot, Arc::clone(&host.clock))?;
     let ground = Ground {
         config,
         snapshot,
@@ -131,18 +131,27 @@ async fn open(
         runtimes,
         sealer: Arc::new(Sealer::new(secrets.sealing.0, secrets.hashing.0)),
         secrets,
-        stores,
         warehouse,
         engine,
         end_engine,
         host,
         instance,
     };
-    serve(ground, asked).await
+    match ground.config.cluster.clone() {
+        None => {
+            let stores = stores::local(&ground)?;
+            serve(ground, stores, asked).await
+        }
+        Some(cluster) => {
+            let stores = Shared::open(&ground, &cluster).await?;
+            serve(ground, stores, asked).await
+        }
+    }
 }
 
 async fn serve<S: Stores>(
-    ground: Ground<'_, S>,
+    ground: Ground<'_>,
+    stores: S,
     asked: impl Future<Output = Asked>,
 ) -> Result<(), Failure> {
     let Ground {
@@ -150,27 +159,26 @@ async fn serve<S: Stores>(
         snapshot,
         roles,
         runtimes,
-        stores: backend,
         host,
         ..
     } = &ground;
     let readiness = Readiness::default();
-    backend.tell(&readiness);
-    generation::record(backend, snapshot)
+    stores.tell(&readiness);
+    generation::record(&stores, snapshot)
         .await
         .map_err(Failure::Work)?;
 
     let end_work = CancellationToken::new();
     let behind = match roles.has(Role::Worker) {
-        true => Some(Behind::start(&ground, &readiness, &end_work)?),
+        true => Some(Behind::start(&ground, &stores, &readiness, &end_work)?),
         false => None,
     };
     let pulse = pulse(&ground, &readiness, end_work.clone());
     let router = match roles.has(Role::Router) {
-        true => Some(router(&ground)?),
+        true => Some(router(&ground, &stores)?),
         false => None,
     };
-    let edge = roles.has(Role::Edge).then(|| edge(&ground));
+    let edge = roles.has(Role::Edge).then(|| edge(&ground, &stores));
 
     let limits = httpd::Limits {
         body_bytes: config.limits.body_bytes,
@@ -226,13 +234,10 @@ async fn serve<S: Stores>(
     joined("pulse", pulse.await);
     end_operator.cancel();
     joined("operator listener", operator.await);
-    let Ground {
-        stores,
-        engine,
-        end_engine,
-        ..
-    } = ground;
     stores.close().await;
+    let Ground {
+        engine, end_engine, ..
+    } = ground;
     end_engine.cancel();
     if let Some(engine) = engine {
         engine.stopped().await;
@@ -242,11 +247,7 @@ async fn serve<S: Stores>(
 }
 
 /// Asks ClickHouse every now and then how it is.
-fn pulse<S>(
-    ground: &Ground<'_, S>,
-    readiness: &Readiness,
-    end: CancellationToken,
-) -> JoinHandle<()> {
+fn pulse(ground: &Ground<'_>, readiness: &Readiness, end: CancellationToken) -> JoinHandle<()> {
     let (standing, stands) = watch::channel(Standing::missing("ClickHouse has not answered yet"));
     let clock = Arc::clone(&ground.host.clock);
     readiness.register("clickhouse", move || stands.borrow().clone());
@@ -254,7 +255,7 @@ fn pulse<S>(
     ground.runtimes.work.spawn(watched)
 }
 
-fn router<S: Stores>(ground: &Ground<'_, S>) -> Result<Arc<Router<S>>, Failure> {
+fn router<S: Stores>(ground: &Ground<'_>, stores: &S) -> Result<Arc<Router<S>>, Failure> {
     let Ground {
         secrets,
         host,
@@ -262,7 +263,7 @@ fn router<S: Stores>(ground: &Ground<'_, S>) -> Result<Arc<Router<S>>, Failure> 
         ..
     } = ground;
     Router::new(Parts {
-        backend: ground.stores.clone(),
+        backend: stores.clone(),
         snapshot: Arc::clone(&ground.snapshot),
         keys: Keys {
             sealer: Arc::clone(&ground.sealer),
@@ -280,10 +281,10 @@ fn router<S: Stores>(ground: &Ground<'_, S>) -> Result<Arc<Router<S>>, Failure> 
     .map_err(Failure::usage)
 }
 
-fn edge<S: Stores>(ground: &Ground<'_, S>) -> Arc<Edge<S>> {
+fn edge<S: Stores>(ground: &Ground<'_>, stores: &S) -> Arc<Edge<S>> {
     let Ground { host, config, .. } = ground;
     Edge::new(edge::Parts {
-        backend: ground.stores.clone(),
+        backend: stores.clone(),
         snapshot: Arc::new(ArcSwap::new(Arc::clone(&ground.snapshot))),
         tracking: TrackKey::new(ground.secrets.tracking.0),
         sealer: Arc::clone(&ground.sealer),

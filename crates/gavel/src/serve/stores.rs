@@ -3,13 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use catalog::{Config, Snapshot};
-use domain::Clock;
 use httpd::Readiness;
 use store::Backend;
 use store_local::{Local, LocalOptions};
 
-use super::rules;
+use super::{Ground, rules};
 use crate::cmd::Failure;
 
 /// A backend that a process opens and closes.
@@ -22,18 +20,17 @@ pub(super) trait Stores: Backend {
 }
 
 /// The embedded backend.
-pub(super) fn local(
-    config: &Config,
-    snapshot: &Snapshot,
-    clock: Arc<dyn Clock>,
-) -> Result<Local, Failure> {
+pub(super) fn local(ground: &Ground<'_>) -> Result<Local, Failure> {
+    let Ground {
+        config, snapshot, ..
+    } = ground;
     let options = LocalOptions {
         retention: config.log.retention,
         reserve_bytes: config.log.reserve_bytes,
         journeys_kept: rules::journeys_kept(snapshot, config.log.retention),
         ..LocalOptions::in_dir(config.data_dir.join("store"))
     };
-    Local::open(options, clock).map_err(Failure::work)
+    Local::open(options, Arc::clone(&ground.host.clock)).map_err(Failure::work)
 }
 
 impl Stores for Local {

@@ -48,7 +48,7 @@ async fn until(log: &ShippedLog, stands: impl Fn(Standing) -> bool) {
 }
 
 fn is_drained(standing: Standing) -> bool {
-    !standing.away && standing.leads_bytes == 0 && standing.events_bytes == 0
+    standing.away.is_none() && standing.leads_bytes == 0 && standing.events_bytes == 0
 }
 
 /// The texts of a topic, in the order of their partitions.
@@ -142,7 +142,7 @@ async fn while_the_broker_is_away_leads_and_clicks_go_on_and_are_shipped_in_orde
     };
     durable("postback 1").await.unwrap();
     // A producer's first record waits longest, maybe too long for a lead.
-    until(&log, |standing| !standing.away).await;
+    until(&log, |standing| standing.away.is_none()).await;
 
     kafka = tokio::task::spawn_blocking(move || {
         kafka.kill().unwrap();
@@ -151,7 +151,7 @@ async fn while_the_broker_is_away_leads_and_clicks_go_on_and_are_shipped_in_orde
     .await
     .unwrap();
     until(&log, |standing| {
-        standing.away && standing.events_bytes > 20_000
+        standing.away.is_some() && standing.events_bytes > 20_000
     })
     .await;
     assert_eq!(metrics.gauged(KAFKA_AWAY, []), 1);
@@ -165,7 +165,7 @@ async fn while_the_broker_is_away_leads_and_clicks_go_on_and_are_shipped_in_orde
     .await
     .unwrap();
     // While it drains, and while all others append.
-    until(&log, |standing| !standing.away).await;
+    until(&log, |standing| standing.away.is_none()).await;
     durable("postback 3").await.unwrap();
     stop.store(true, Ordering::Release);
     let mut acknowledged: BTreeMap<Topic, BTreeSet<String>> = BTreeMap::new();
@@ -309,7 +309,7 @@ async fn a_full_journal_refuses_what_is_new_and_says_so() {
     let key = WrappedKey([7; WrappedKey::LEN]);
     kafka.stop().unwrap();
     shipped.put(lead, key.clone()).await.unwrap();
-    assert!(log.standing().away);
+    assert!(log.standing().away.is_some());
 
     let click = || log.append(Topic::Events, 1, Bytes::from(vec![7; 1000]), Ack::Kernel);
     let mut taken: u64 = 0;

@@ -36,6 +36,7 @@ impl Redis {
             self.link().until(|health| *health == Health::Up).await;
             if self.has_lost_journeys().await {
                 match self.restore_journeys(log, &meaning).await {
+                    Ok(0) => tracing::info!("journeys begin: the log holds nothing for them"),
                     Ok(records) => tracing::warn!(records, "journeys were lost; restored"),
                     Err(error) => tracing::warn!(%error, "journeys are lost; not restored yet"),
                 }

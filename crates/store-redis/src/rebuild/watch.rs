@@ -23,6 +23,7 @@ impl Redis {
         loop {
             self.link().until(|health| *health == Health::Lost).await;
             match self.make_again(log, quiet).await {
+                Ok(Some(0)) => tracing::info!("shared state begins: the log holds nothing"),
                 Ok(Some(records)) => tracing::warn!(records, "shared state was lost; made again"),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "shared state is lost; not made again yet"),

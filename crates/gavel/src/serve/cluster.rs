@@ -1,0 +1,182 @@
+//! What a node shares with others: Kafka's log and vault, Redis's claims, caps and journeys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use catalog::{Cluster, Config, Snapshot};
+use httpd::{Readiness, Standing};
+use store::Backend;
+use store_kafka::{
+    FrontOptions, KafkaLog, KafkaOptions, KafkaVault, Sasl, Security, ShippedLog, ShippedVault,
+};
+use store_local::OnFailure;
+use store_redis::{Health, Redis, RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
+use telemetry::Redacted;
+use tokio::task::JoinHandle;
+
+use super::stores::Stores;
+use super::{Ground, rules};
+use crate::cmd::Failure;
+
+/// The stores of one node. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Inner>);
+
+struct Inner {
+    log: ShippedLog,
+    vault: ShippedVault,
+    keys: KafkaVault,
+    /// For those who answer.
+    redis: Redis,
+    /// For batches, which must not stand in their way.
+    batches: Redis,
+    watching: [JoinHandle<()>; 2],
+}
+
+impl Shared {
+    /// Connects to both, makes what is missing there, and watches over the state from then on.
+    pub(super) async fn open(ground: &Ground<'_>, cluster: &Cluster) -> Result<Self, Failure> {
+        let Ground {
+            config,
+            snapshot,
+            host,
+            ..
+        } = ground;
+        let options = kafka(config, &cluster.kafka);
+        let partitions = options.partitions;
+        let metrics = &host.metrics;
+        let kafka = KafkaLog::open(options, Arc::clone(&host.clock), metrics.clone()).await;
+        let kafka = kafka.map_err(Failure::work)?;
+        let vault = config.data_dir.join("vault");
+        let keys = KafkaVault::open(&kafka, vault, OnFailure::Abort).await;
+        let keys = keys.map_err(Failure::work)?;
+        let front = FrontOptions {
+            reserve_bytes: config.log.reserve_bytes,
+            ..FrontOptions::in_dir(config.data_dir.join("front"))
+        };
+        let log = ShippedLog::open(kafka, front, metrics.clone()).await;
+        let log = log.map_err(Failure::work)?;
+        let options = RedisOptions {
+            url: cluster.redis.url.0.to_string(),
+            prefix: cluster.redis.prefix.clone(),
+            instance: format!("{:016x}", ground.instance),
+            partitions,
+            journeys_kept: rules::journeys_kept(snapshot, config.log.retention),
+            ..RedisOptions::default()
+        };
+        let redis = Redis::open(options.clone()).await.map_err(Failure::work)?;
+        let batches = Redis::open(options).await.map_err(Failure::work)?;
+        let (watched, over, quiet) = (redis.clone(), log.clone(), quiet(snapshot));
+        let work = &ground.runtimes.work;
+        let leads = work.spawn(async move { watched.watch(&over, quiet).await });
+        let (watched, over) = (batches.clone(), log.clone());
+        let journeys = work.spawn(async move {
+            let meaning = worker::journey_updates;
+            watched.watch_journeys(&over, meaning).await;
+        });
+        Ok(Self(Arc::new(Inner {
+            vault: log.vault(keys.clone()),
+            keys,
+            log,
+            redis,
+            batches,
+            watching: [leads, journeys],
+        })))
+    }
+}
+
+/// How long a router may still write what it did before a moment: as long as it may work on a lead, and a
+/// little.
+fn quiet(snapshot: &Snapshot) -> Duration {
+    let campaigns = snapshot.campaigns.values();
+    let longest = campaigns.map(|campaign| campaign.tmax.ceiling).max();
+    longest.unwrap_or_default() + Duration::from_secs(2)
+}
+
+fn kafka(config: &Config, kafka: &catalog::Kafka) -> KafkaOptions {
+    let sasl = kafka.user.as_ref().map(|user| Sasl {
+        mechanism: match user.mechanism {
+            catalog::Mechanism::Plain => store_kafka::Mechanism::Plain,
+            catalog::Mechanism::ScramSha256 => store_kafka::Mechanism::ScramSha256,
+            catalog::Mechanism::ScramSha512 => store_kafka::Mechanism::ScramSha512,
+        },
+        user: user.name.clone(),
+        password: Redacted::new(user.password.0.clone()),
+    });
+    let tls = kafka.tls.as_ref().map(|tls| store_kafka::Tls {
+        authorities: tls.authorities.clone(),
+        certificate: None,
+    });
+    KafkaOptions {
+        prefix: kafka.prefix.clone(),
+        partitions: kafka.partitions,
+        replicas: kafka.replicas,
+        retention: config.log.retention,
+        security: Security { tls, sasl },
+        ..KafkaOptions::of(&kafka.brokers)
+    }
+}
+
+impl Stores for Shared {
+    fn tell(&self, readiness: &Readiness) {
+        let log = self.0.log.clone();
+        readiness.register("kafka", move || {
+            let standing = log.standing();
+            match standing.away {
+                _ if standing.full => Standing::missing("the journal in front of it is full"),
+                Some(since) => Standing::Away {
+                    what: "records of leads are kept in this node's journal".to_owned(),
+                    since,
+                },
+                None => Standing::Ok,
+            }
+        });
+        let redis = self.0.redis.clone();
+        readiness.register("redis", move || match redis.health() {
+            Health::Up => Standing::Ok,
+            Health::Looking => Standing::missing("it is being looked at"),
+            Health::Lost => Standing::missing("it may have forgotten something: it is made again"),
+            Health::Away(why) => Standing::missing(&why),
+        });
+    }
+
+    async fn close(&self) {
+        self.0.watching.iter().for_each(JoinHandle::abort);
+        let inner = Arc::clone(&self.0);
+        let closed = tokio::task::spawn_blocking(move || {
+            inner.keys.close();
+            inner.log.close();
+        });
+        if closed.await.is_err() {
+            tracing::error!("closing the log panicked");
+        }
+    }
+}
+
+impl Backend for Shared {
+    type Log = ShippedLog;
+    type Claims = RedisClaims;
+    type Caps = RedisCaps;
+    type Journeys = RedisJourneys;
+    type Vault = ShippedVault;
+
+    fn log(&self) -> &ShippedLog {
+        &self.0.log
+    }
+
+    fn claims(&self) -> &RedisClaims {
+        self.0.redis.claims()
+    }
+
+    fn caps(&self) -> &RedisCaps {
+        self.0.redis.caps()
+    }
+
+    fn journeys(&self) -> &RedisJourneys {
+        self.0.batches.journeys()
+    }
+
+    fn vault(&self) -> &ShippedVault {
+        &self.0.vault
+    }
+}
