@@ -1,0 +1,101 @@
+//! What nodes share goes away under load and comes back, and nodes are exchanged one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::load::{Nodes, Told, agree, all, settle};
+use crate::town::Town;
+
+/// How long Kafka is away.
+const AWAY: Duration = Duration::from_secs(10);
+const LEADS: u32 = 600;
+/// Answers after which the fault begins.
+const BEGINS: usize = 100;
+
+async fn two(town: &Town) -> Nodes {
+    let one = town.node("one", &[]).await;
+    let other = town.node("other", &["edge", "router"]).await;
+    Arc::new([one, other])
+}
+
+/// Everybody was told of one lead for each key, and it is as they were told.
+async fn holds(town: &Town, nodes: &Nodes, told: &Told) {
+    assert_eq!(told.len(), LEADS as usize);
+    settle(town, &nodes[0], told.len()).await;
+    agree(town, told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_killed_under_load_is_made_again_and_nothing_is_sold_twice() {
+    let Some(mut town) = Town::found("") else {
+        return;
+    };
+    let nodes = two(&town).await;
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let mut begin = Some(begin);
+    let load = all(&nodes, "auto-us", 0..LEADS, |heard| {
+        if heard == BEGINS {
+            begin.take().map(|begin| begin.send(()));
+        }
+    });
+    let redis = &mut town.redis;
+    let fault = async {
+        begun.await.unwrap();
+        redis.kill().unwrap();
+        redis.start_again().unwrap();
+    };
+    let (told, ()) = tokio::join!(load, fault);
+    holds(&town, &nodes, &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kafka_away_under_load_is_waited_for_in_the_journal() {
+    let Some(mut town) = Town::found("") else {
+        return;
+    };
+    let nodes = two(&town).await;
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let mut begin = Some(begin);
+    let load = all(&nodes, "auto-us", 0..LEADS, |heard| {
+        if heard == BEGINS {
+            begin.take().map(|begin| begin.send(()));
+        }
+    });
+    let kafka = &mut town.kafka;
+    let fault = async {
+        begun.await.unwrap();
+        kafka.kill().unwrap();
+        let mut redirected = 0;
+        let began = std::time::Instant::now();
+        while began.elapsed() < AWAY {
+            let click = nodes[redirected % 2].get("/c/alpha-search").await;
+            assert!(click.status.is_redirection(), "{}", click.status);
+            redirected += 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        kafka.start_again().unwrap();
+        redirected
+    };
+    let (told, redirected) = tokio::join!(load, fault);
+    holds(&town, &nodes, &told).await;
+    let clicks = "SELECT count() FROM v_events WHERE kind = 'click'";
+    town.until(clicks, redirected as u64).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_exchanged_one_after_the_other_and_no_request_fails() {
+    let Some(town) = Town::found("") else {
+        return;
+    };
+    let nodes = two(&town).await;
+    let exchanging = {
+        let nodes = Arc::clone(&nodes);
+        async move {
+            for node in nodes.iter() {
+                node.exchange().await;
+            }
+        }
+    };
+    let (told, ()) = tokio::join!(all(&nodes, "auto-us", 0..LEADS, |_| {}), exchanging);
+    holds(&town, &nodes, &told).await;
+}

@@ -1,0 +1,58 @@
+//! A router that is killed for good while a cap fills: no unit is sold twice, none is lost, and its leads
+//! end through the other.
+
+use std::sync::Arc;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::load::{accepted, all, settle};
+use crate::town::Town;
+
+const CAP: u64 = 1000;
+const LEADS: u32 = 2000;
+/// Come when all others have ended, for units that were given back.
+const LATE: u32 = 200;
+/// Answers after which one router is no more.
+const KILLED_AFTER: usize = 400;
+
+const CATALOG: &str = r#"
+[campaigns.capped]
+schema = "auto-insurance"
+[campaigns.capped.publishers]
+alpha-media = { margin = "20%" }
+[contracts.capped-buyer]
+campaign = "capped"
+buyer = "buyer-01"
+ping = "none"
+price = { fixed = "10.00" }
+caps = [{ window = "total", leads = 1000 }]
+post_url = "${sandbox_01:-http://127.0.0.1:9801}/post"
+post_timeout = "2s"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cap_is_met_to_the_unit_though_a_router_dies() {
+    let Some(town) = Town::found(CATALOG) else {
+        return;
+    };
+    let stays = town.node("stays", &[]).await;
+    let goes = town.node("goes", &["router"]).await;
+    let id = Pid::from_raw(goes.id().await.cast_signed()).unwrap();
+    let nodes = Arc::new([stays, goes]);
+
+    let mut told = all(&nodes, "capped", 0..LEADS - LATE, |heard| {
+        assert!(accepted(&town) <= CAP);
+        if heard == KILLED_AFTER {
+            kill_process(id, Signal::KILL).unwrap();
+        }
+    })
+    .await;
+    settle(&town, &nodes[0], told.len()).await;
+    assert!(accepted(&town) <= CAP);
+
+    told.extend(all(&nodes, "capped", LEADS - LATE..LEADS, |_| {}).await);
+    settle(&town, &nodes[0], told.len()).await;
+    let sold = "SELECT count() FROM v_leads WHERE status = 'sold'";
+    town.until(sold, CAP).await;
+    assert_eq!(accepted(&town), CAP);
+}

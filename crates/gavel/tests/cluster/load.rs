@@ -1,0 +1,140 @@
+//! Publishers who do not give up: each posts its leads, at whichever node, until there is an answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sandbox::{Answer, read_journals};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use traffic::Buyers;
+
+use crate::town::{LOOK, Node, PATIENCE, Town, lead};
+
+const AT_ONCE: usize = 32;
+
+/// What somebody was told, by key.
+pub(crate) type Told = BTreeMap<String, Value>;
+
+/// The service, as several nodes.
+pub(crate) type Nodes = Arc<[Node; 2]>;
+
+/// Posts a lead with its key, at one node after the other, until there is an answer.
+async fn post(nodes: Nodes, campaign: &'static str, person: u32) -> (String, Value) {
+    let body = json!({ "tmax_ms": 4000, "lead": lead(person) });
+    let key = format!("{campaign}-{person}");
+    let path = format!("/v1/campaigns/{campaign}/post");
+    let began = Instant::now();
+    for turn in person as usize.. {
+        let answered = nodes[turn % 2].try_ask(&path, &key, &body).await;
+        match answered {
+            Some(answered) if answered.status != 503 => {
+                let answer: Value = answered.json().unwrap();
+                assert!(answer["lead_id"].is_string(), "{key}: {answer}");
+                return (key, answer);
+            }
+            _ => assert!(began.elapsed() < PATIENCE, "{key} has no answer"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    unreachable!("turns do not end")
+}
+
+/// Posts these persons' leads; `heard` is told after each answer how many there are.
+pub(crate) async fn all(
+    nodes: &Nodes,
+    campaign: &'static str,
+    persons: Range<u32>,
+    mut heard: impl FnMut(usize),
+) -> Told {
+    let mut told = Told::new();
+    let mut under_way = JoinSet::new();
+    for person in persons {
+        if under_way.len() == AT_ONCE {
+            let (key, answer) = under_way.join_next().await.unwrap().unwrap();
+            told.insert(key, answer);
+            heard(told.len());
+        }
+        under_way.spawn(post(Arc::clone(nodes), campaign, person));
+    }
+    told.extend(under_way.join_all().await);
+    told
+}
+
+/// Leads that a router took to post, and of whose post nobody knows.
+const LEFT: &str = "SELECT lead_id FROM v_leads WHERE status = 'pending' \
+    AND lead_id NOT IN (SELECT lead_id FROM v_posts)";
+const DOUBT: &str = "SELECT sale_id FROM v_posts WHERE state = 'in_doubt'";
+const OPEN: &str = "SELECT lead_id FROM v_leads WHERE status = 'pending'";
+
+/// Waits until all that can end by itself has, and ends the rest as those who know would: by the buyers'
+/// journals, and a lead whose router is gone by the operator.
+pub(crate) async fn settle(town: &Town, node: &Node, leads: usize) {
+    let began = Instant::now();
+    town.until("SELECT count() FROM v_leads", leads as u64)
+        .await;
+    loop {
+        let open = town.column(OPEN).await.len();
+        let doubt = town.column(DOUBT).await;
+        let left = town.column(LEFT).await;
+        if open == 0 {
+            return;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{open} open, {} in doubt, {} left\n{}",
+            doubt.len(),
+            left.len(),
+            node.complaints(&[]).join("\n")
+        );
+        let journals = read_journals(&town.journals()).unwrap();
+        let decided = Buyers::of(&journals).decided();
+        for sale in doubt {
+            let bought = decided.get(&sale) == Some(&Answer::Accepted);
+            node.settle(&sale, if bought { "accepted" } else { "rejected" })
+                .await;
+        }
+        for lead in left {
+            node.end(&lead).await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Leads that somebody was told of, and that the tables hold: the same, once all have ended.
+pub(crate) async fn agree(town: &Town, told: &Told) {
+    assert_eq!(town.column(OPEN).await, Vec::<String>::new());
+    let leads = |status: &str| -> BTreeSet<String> {
+        let of = told.values().filter(|answer| answer["status"] == status);
+        of.map(|answer| answer["lead_id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let told_of = leads("sold");
+    let held = town
+        .column("SELECT lead_id FROM v_leads WHERE status = 'sold'")
+        .await;
+    let held: BTreeSet<String> = held.into_iter().collect();
+    let pending = leads("pending");
+    let unknown: Vec<_> = held
+        .difference(&told_of)
+        .filter(|lead| !pending.contains(*lead))
+        .collect();
+    assert!(unknown.is_empty(), "sold, and nobody was told: {unknown:?}");
+    assert!(told_of.is_subset(&held), "told to be sold, and are not");
+    let journals = read_journals(&town.journals()).unwrap();
+    let bought = Buyers::of(&journals).bought();
+    let bought: BTreeSet<&str> = bought.iter().map(|sale| sale.lead.as_str()).collect();
+    let held: BTreeSet<&str> = held.iter().map(String::as_str).collect();
+    assert_eq!(held, bought, "what is sold is what buyers have bought");
+}
+
+/// What a buyer has taken, each post once.
+pub(crate) fn accepted(town: &Town) -> u64 {
+    let journals = read_journals(&town.journals()).unwrap();
+    let decided = Buyers::of(&journals).decided();
+    let accepted = decided
+        .values()
+        .filter(|answer| **answer == Answer::Accepted);
+    accepted.count() as u64
+}

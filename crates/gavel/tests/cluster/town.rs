@@ -1,0 +1,325 @@
+//! A Kafka, a Redis, a ClickHouse and the shipped sandbox buyers, and nodes of the service that share them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::{Clock, Mono, SaleId, Timestamp};
+use http::HeaderName;
+use serde_json::{Value, json};
+use servers::{KAFKA, Kafka, REDIS, Redis};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+use traffic::{Answered, Call, Dice, Plan, Pool, Service, Shared, free_addresses};
+
+use crate::library;
+
+const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
+/// No wait in these tests is longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
+const ADMIN: &str = "key-of-the-operator-in-tests";
+const PUBLISHER: &str = "demo-publisher-alpha-media";
+
+/// The machine's clock.
+#[derive(Debug)]
+struct Now(Instant);
+
+impl Clock for Now {
+    fn mono(&self) -> Mono {
+        let since = u64::try_from(self.0.elapsed().as_micros());
+        Mono::from_micros(since.unwrap_or(u64::MAX))
+    }
+
+    fn wall(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let micros = i64::try_from(since.unwrap_or_default().as_micros());
+        Timestamp::from_micros(micros.unwrap_or(i64::MAX))
+    }
+}
+
+/// A child that says in one line that it is ready, and ends with its test.
+struct Process {
+    child: Child,
+    ready: String,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut ready).unwrap();
+        assert_ne!(ready, "", "it has ended");
+        Self { child, ready }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What nodes share.
+pub(crate) struct Town {
+    pub(crate) kafka: Kafka,
+    pub(crate) redis: Redis,
+    shared: Shared,
+    clickhouse: SocketAddr,
+    vars: BTreeMap<String, String>,
+    clock: Arc<dyn Clock>,
+    _engine: Process,
+    _buyers: Process,
+    home: TempDir,
+}
+
+/// A process of the service.
+pub(crate) struct Node {
+    service: Mutex<Option<Service>>,
+    plan: Plan,
+    public: Pool,
+    operator: Pool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Town {
+    /// Starts what nodes share; nothing where a program is missing, which is said aloud. `more` goes behind
+    /// the shipped catalog.
+    pub(crate) fn found(more: &str) -> Option<Self> {
+        let (jars, redis) = (KAFKA.find()?, REDIS.find()?);
+        let library = library::library()?;
+        let home = tempfile::tempdir().unwrap();
+        let folder = |name: &str| home.path().join(name);
+        let kafka = Kafka::start(&jars, &folder("kafka"), None).unwrap();
+        let redis = Redis::start(&redis, &folder("redis"), None).unwrap();
+        let [clickhouse, ..] = free_addresses().unwrap();
+        let mut engine = Command::new(GAVEL);
+        engine.args(["clickhouse", "--exit-with-stdin", "--listen"]);
+        engine
+            .arg(clickhouse.to_string())
+            .arg("--data")
+            .arg(folder("clickhouse"));
+        engine.env("GAVEL_LIBCHDB", library);
+        let engine = Process::start(&mut engine);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut buyers = Command::new(GAVEL);
+        buyers.args(["sandbox", "--exit-with-stdin", "--journal"]);
+        buyers.arg(folder("buyers")).arg("--profile");
+        let buyers = Process::start(buyers.arg(root.join("deploy/sandbox/steady.toml")));
+        let ready: Value = serde_json::from_str(&buyers.ready).unwrap();
+        let vars = (1..).zip(ready["buyers"].as_array().unwrap());
+        let vars = vars.map(|(number, buyer)| {
+            let url = format!("http://{}", buyer["addr"].as_str().unwrap());
+            (format!("sandbox_{number:02}"), url)
+        });
+        let shipped = fs::read_to_string(root.join("deploy/catalog/auto-us.toml")).unwrap();
+        fs::write(folder("catalog.toml"), format!("{shipped}\n{more}")).unwrap();
+        let dice = &mut Dice::new(u64::from(redis.addr().port()));
+        let (brokers, url) = (kafka.addr().to_string(), redis.url());
+        let shared = Shared::new(brokers, url, dice).with_clickhouse(clickhouse);
+        Some(Self {
+            vars: vars.collect(),
+            shared,
+            clickhouse,
+            clock: Arc::new(Now(Instant::now())),
+            kafka,
+            redis,
+            _engine: engine,
+            _buyers: buyers,
+            home,
+        })
+    }
+
+    /// Starts a node with these roles, all if none is named, and waits until it is ready.
+    pub(crate) async fn node(&self, name: &str, roles: &'static [&'static str]) -> Node {
+        let [public, operator, _] = free_addresses().unwrap();
+        let plan = Plan {
+            gavel: GAVEL.into(),
+            dir: self.home.path().join(name),
+            catalog: self.home.path().join("catalog.toml"),
+            vars: self.vars.clone(),
+            admin_key: ADMIN.to_owned(),
+            public,
+            operator,
+            clickhouse: self.clickhouse,
+            shared: Some(self.shared.clone()),
+            roles,
+        };
+        let clock = Arc::clone(&self.clock);
+        let node = Node {
+            service: Mutex::new(None),
+            public: Pool::new(public, 64, PATIENCE, Arc::clone(&clock)),
+            operator: plan.operator_pool(Arc::clone(&clock)),
+            plan,
+            clock,
+        };
+        node.start().await;
+        node
+    }
+
+    /// The buyers' journals.
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.home.path().join("buyers")
+    }
+
+    /// The value of a query with one row and one number.
+    pub(crate) async fn count(&self, sql: &str) -> u64 {
+        let column = self.column(sql).await;
+        let one = column.first().and_then(|text| text.parse().ok());
+        one.unwrap_or_else(|| panic!("{sql}: {column:?}"))
+    }
+
+    /// The rows of a query with one column.
+    pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
+        let clock = Arc::clone(&self.clock);
+        let pool = Pool::new(self.clickhouse, 1, PATIENCE, clock);
+        let call = Call::text("/?default_format=TSV", sql.to_owned());
+        let answered = pool.call(call).await.unwrap();
+        let text = String::from_utf8_lossy(&answered.body).into_owned();
+        assert!(answered.status.is_success(), "{sql}: {text}");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until a query says so many.
+    pub(crate) async fn until(&self, sql: &str, wanted: u64) {
+        let began = Instant::now();
+        loop {
+            let count = self.count(sql).await;
+            if count == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{sql}: {count}, not {wanted}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Node {
+    async fn start(&self) {
+        let mut service = self.plan.start().unwrap();
+        let ready = service.ready(&self.operator, PATIENCE, self.clock.as_ref());
+        if let Err(error) = ready.await {
+            panic!("{error}\n{}", self.log());
+        }
+        *self.service.lock().await = Some(service);
+    }
+
+    /// Ends it in order, and starts it again with the same addresses and files.
+    pub(crate) async fn exchange(&self) {
+        let service = self.service.lock().await.take().unwrap();
+        let ended = service.stop(PATIENCE).await.unwrap();
+        assert!(ended.success(), "{ended}\n{}", self.log());
+        self.start().await;
+    }
+
+    /// Its process.
+    pub(crate) async fn id(&self) -> u32 {
+        let service = self.service.lock().await;
+        service.as_ref().unwrap().id().unwrap()
+    }
+
+    /// What it has written.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.plan.dir.join("serve.log")).unwrap_or_default()
+    }
+
+    /// Lines of its log that are worse than news, but for those with one of these in them.
+    pub(crate) fn complaints(&self, expected: &[&str]) -> Vec<String> {
+        let log = self.log();
+        let bad = log
+            .lines()
+            .filter(|line| line.contains("WARN") || line.contains("ERROR"));
+        bad.filter(|line| !expected.iter().any(|one| line.contains(one)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// A publisher's request, once.
+    pub(crate) async fn try_ask(&self, path: &str, key: &str, body: &Value) -> Option<Answered> {
+        let call = Call::json(path, body).with_key(PUBLISHER);
+        let call = call.with(HeaderName::from_static("idempotency-key"), key);
+        self.public.call(call).await.ok()
+    }
+
+    /// A publisher's request; 503 means "come again".
+    pub(crate) async fn ask(&self, path: &str, key: &str, body: &Value) -> Value {
+        let began = Instant::now();
+        loop {
+            let answered = self.try_ask(path, key, body).await.unwrap();
+            if answered.status != 503 {
+                let text = String::from_utf8_lossy(&answered.body).into_owned();
+                let body = answered.json::<Value>();
+                return body.unwrap_or_else(|| panic!("{}: {text}", answered.status));
+            }
+            assert!(began.elapsed() < PATIENCE, "still 503");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The operator says what became of a post. It may have been settled meanwhile.
+    pub(crate) async fn settle(&self, sale: &str, status: &str) {
+        let sale: SaleId = sale.parse().unwrap();
+        let (lead, leg) = (sale.lead.to_string(), sale.leg.to_string());
+        let status = self.say(&lead, &leg, status).await;
+        assert!(matches!(status, 200 | 202 | 409), "{sale}: {status}");
+    }
+
+    /// The operator says that the router of a lead is gone; he may have to come again later (409), or the
+    /// worker has ended it meanwhile (404).
+    pub(crate) async fn end(&self, lead: &str) {
+        let status = self.say(lead, "1", "rejected").await;
+        assert!(matches!(status, 200 | 202 | 404 | 409), "{lead}: {status}");
+    }
+
+    async fn say(&self, lead: &str, leg: &str, status: &str) -> u16 {
+        let path = format!("/v1/admin/leads/{lead}/legs/{leg}/settle");
+        let body = json!({ "status": status, "reference": "settled" });
+        let began = Instant::now();
+        loop {
+            let call = Call::json(&path, &body).with_key(ADMIN);
+            match self.public.call(call).await {
+                Ok(answered) if answered.status != 503 => return answered.status.as_u16(),
+                _ => assert!(began.elapsed() < PATIENCE, "{path} has no answer"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What somebody gets.
+    pub(crate) async fn get(&self, path: &str) -> Answered {
+        let call = Call::get(path).with_key(PUBLISHER);
+        self.public.call(call).await.unwrap()
+    }
+}
+
+/// What a ping may say of somebody.
+pub(crate) fn partial() -> Value {
+    json!({
+        "zip": "78701", "state": "TX", "age": 34, "currently_insured": true, "home_owner": true,
+        "credit_rating": "good", "coverage_type": "standard", "vehicle_year": 2021,
+        "vehicle_make": "Toyota", "vehicle_model": "Camry",
+    })
+}
+
+/// A person's lead.
+pub(crate) fn lead(person: u32) -> Value {
+    let mut lead = partial();
+    let (area, line) = (200 + person / 10_000 % 700, person % 10_000);
+    lead["first_name"] = "Ada".into();
+    lead["last_name"] = "Example".into();
+    lead["phone"] = format!("512-{area}-{line:04}").into();
+    lead["email"] = format!("ada-{person}@example.com").into();
+    lead
+}
