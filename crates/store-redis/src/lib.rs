@@ -5,7 +5,6 @@
 //! How keys are laid out and why is in `docs/adr/0013-state-of-a-cluster-in-redis.md`.
 #![forbid(unsafe_code)]
 
-mod ahead;
 mod caps;
 mod claims;
 mod journeys;
@@ -16,7 +15,6 @@ mod options;
 mod rebuild;
 mod script;
 
-pub use ahead::Ahead;
 pub use caps::RedisCaps;
 pub use claims::RedisClaims;
 pub use journeys::RedisJourneys;

@@ -96,7 +96,7 @@ impl Link {
             client: redis::Client::open(options.url.as_str())?,
             config,
             prefix: options.prefix.clone(),
-            ahead: options.ahead.clone(),
+            clock: options.clock.clone(),
         });
         let said = Arc::new(Said {
             status: watch::Sender::new(Status::Looking),

@@ -1,11 +1,10 @@
 //! What one node has to know of the Redis it shares with the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::LeadId;
+use domain::{Clock, LeadId};
 use store::Limits;
-
-use crate::Ahead;
 
 /// Where Redis is, and how long it is waited for. The address may hold a password, so it is never printed.
 #[derive(Clone)]
@@ -31,8 +30,8 @@ pub struct RedisOptions {
     pub journeys_kept: Duration,
     /// How much of one identity is kept.
     pub journeys: Limits,
-    /// The store's time; a test lets it pass.
-    pub ahead: Ahead,
+    /// Whose time is the store's: its server's, read inside each script. A test has one of its own.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for RedisOptions {
@@ -53,7 +52,7 @@ impl Default for RedisOptions {
                 visitors: 10,
                 ties: 1_000,
             },
-            ahead: Ahead::default(),
+            clock: None,
         }
     }
 }

@@ -70,7 +70,10 @@ impl Redis {
                 return Ok(None);
             }
         }
-        let word = format!("rebuilt-by-{instance} {}", time(&mut connection).await?);
+        let word = format!(
+            "rebuilt-by-{instance} {}",
+            self.time(&mut connection).await?
+        );
         for space in Space::OF_LEADS {
             let mut set = redis::cmd("SET");
             set.arg(space.epoch(prefix)).arg(&word);
@@ -94,6 +97,16 @@ impl Redis {
             reached: from.clone(),
             from,
         }))
+    }
+
+    /// The store's time in microseconds.
+    async fn time(&self, connection: &mut MultiplexedConnection) -> Result<i64, StoreError> {
+        if let Some(clock) = &self.link().options().clock {
+            return Ok(clock.wall().as_micros());
+        }
+        let time = redis::cmd("TIME").query_async(connection).await;
+        let (seconds, micros): (i64, i64) = time.map_err(away)?;
+        Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
     }
 }
 
@@ -126,7 +139,7 @@ impl Rebuild {
         let _: Vec<u64> = reached.await?;
         let link = self.redis.link().clone();
         let prefix = &link.options().prefix;
-        let began = time(&mut self.connection).await?;
+        let began = self.redis.time(&mut self.connection).await?;
         for space in Space::OF_LEADS {
             let mut begin = redis::cmd("EVAL");
             begin.arg(BEGIN_EPOCH).arg(1).arg(space.epoch(prefix));
@@ -158,11 +171,4 @@ fn lock_key(prefix: &str) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The server's time in microseconds.
-async fn time(connection: &mut MultiplexedConnection) -> Result<u64, StoreError> {
-    let time = redis::cmd("TIME").query_async(connection).await;
-    let (seconds, micros): (u64, u64) = time.map_err(away)?;
-    Ok(seconds.saturating_mul(1_000_000).saturating_add(micros))
 }

@@ -1,9 +1,5 @@
 //! The suite of all backends, on a real server: one for all cases, each with keys of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the server has the machine's time, and so has its caller"
-)]
 
 mod cluster;
 

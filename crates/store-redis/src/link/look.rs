@@ -1,10 +1,12 @@
 //! A look at the server: whether it is one that may be used, and the one that was trusted.
 
+use std::sync::Arc;
+
+use domain::Clock;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError};
 
 use super::Session;
-use crate::Ahead;
 use crate::names::Space;
 use crate::script;
 
@@ -13,7 +15,7 @@ pub(crate) struct Server {
     pub(super) client: Client,
     pub(super) config: AsyncConnectionConfig,
     pub(super) prefix: String,
-    pub(super) ahead: Ahead,
+    pub(super) clock: Option<Arc<dyn Clock>>,
 }
 
 /// What a look found.
@@ -82,7 +84,7 @@ impl Server {
 
     /// Calls over this connection, in this epoch.
     pub(crate) fn session(&self, connection: MultiplexedConnection, epoch: String) -> Session {
-        Session::new(connection, epoch, self.prefix.clone(), self.ahead.clone())
+        Session::new(connection, epoch, self.prefix.clone(), self.clock.clone())
     }
 
     /// A connection of its own.

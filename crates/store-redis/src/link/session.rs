@@ -1,12 +1,13 @@
 //! A connection to a server that was looked at, and the epoch that was found there.
 
 use std::future::Future;
+use std::sync::Arc;
 
+use domain::Clock;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
 use store::StoreError;
 
-use crate::Ahead;
 use crate::names::Space;
 use crate::script::Script;
 
@@ -26,7 +27,7 @@ pub(crate) struct Session {
     connection: MultiplexedConnection,
     epoch: String,
     prefix: String,
-    ahead: Ahead,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Session {
@@ -34,13 +35,13 @@ impl Session {
         connection: MultiplexedConnection,
         epoch: String,
         prefix: String,
-        ahead: Ahead,
+        clock: Option<Arc<dyn Clock>>,
     ) -> Self {
         Self {
             connection,
             epoch,
             prefix,
-            ahead,
+            clock,
         }
     }
 
@@ -65,7 +66,9 @@ impl Session {
         let mut command = Cmd::new();
         command.arg("EVALSHA").arg(&script.hash).arg(1);
         command.arg(space.epoch(&self.prefix));
-        command.arg(&self.epoch).arg(self.ahead.micros());
+        command.arg(&self.epoch);
+        let now = self.clock.as_ref().map(|clock| clock.wall().as_micros());
+        command.arg(now.map(|now| now.to_string()).unwrap_or_default());
         arguments(&mut command);
         command.query_async(&mut self.connection.clone()).await
     }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Clock as _, Timestamp};
 use servers::REDIS;
 use store::{Backend, Caps as _, StoreError};
 use store_local::{Local, LocalLog, LocalOptions, LocalVault};
@@ -69,8 +69,9 @@ impl Backend for Store {
 
 /// A case's own part of the server.
 pub(crate) struct Cluster {
-    store: Store,
-    options: RedisOptions,
+    pub(crate) store: Store,
+    pub(crate) options: RedisOptions,
+    pub(crate) clock: FakeClock,
     entropy: SeededEntropy,
 }
 
@@ -79,14 +80,16 @@ impl Cluster {
     pub(crate) async fn fresh() -> Option<Self> {
         let server = server()?;
         let case = CASES.fetch_add(1, Ordering::Relaxed);
+        let clock = FakeClock::default();
         let options = RedisOptions {
+            clock: Some(clock.port()),
             url: server.redis.url(),
             prefix: format!("case-{case}"),
             answer_within: Duration::from_secs(10),
             ..RedisOptions::default()
         };
         let redis = Redis::open(options.clone()).await.unwrap();
-        let local = Local::open(LocalOptions::default(), FakeClock::new(wall()).port()).unwrap();
+        let local = Local::open(LocalOptions::default(), clock.port()).unwrap();
         let made = redis.make_again(local.log(), Duration::ZERO).await;
         assert_eq!(made, Ok(Some(0)));
         let restored = redis.restore_journeys(local.log(), |_| Vec::new()).await;
@@ -94,6 +97,7 @@ impl Cluster {
         Some(Self {
             store: Store { redis, local },
             options,
+            clock,
             entropy: SeededEntropy::new(case.into()),
         })
     }
@@ -117,11 +121,6 @@ impl Server {
     }
 }
 
-fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
-}
-
 impl Harness for Cluster {
     type Backend = Store;
 
@@ -132,6 +131,8 @@ impl Harness for Cluster {
     /// Everything that Redis had of leads is gone, and made again from the log. Journeys are of an epoch before;
     /// the events of the cases are not in the log, so what the server has of them is all there is.
     async fn reopen(&mut self) -> bool {
+        // Epochs are told apart by when they began.
+        self.clock.advance(Duration::from_millis(1));
         server().unwrap().forget(&self.options.prefix);
         let lost = self
             .store
@@ -156,11 +157,11 @@ impl Harness for Cluster {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(wall().as_micros() + self.options.ahead.micros())
+        self.clock.wall()
     }
 
     async fn advance(&self, by: Duration) {
-        self.options.ahead.advance(by);
+        self.clock.advance(by);
     }
 
     fn entropy(&self) -> &SeededEntropy {
