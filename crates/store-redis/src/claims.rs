@@ -27,8 +27,8 @@ use crate::caps;
 use crate::link::{Call, Link};
 use crate::names::Space;
 use crate::script::{self, Script};
-pub(crate) use folding::fold;
 use folding::has_ended;
+pub(crate) use folding::{Forgotten, fold};
 use read::Reply;
 
 /// How long an answer is kept.
@@ -211,7 +211,7 @@ impl Claims for RedisClaims {
         let link = &self.0.link;
         let lead = record.lead_id()?;
         let partition = link.options().partition(lead);
-        let folded = fold(link, partition, lead, &[(offset, record)]).await?;
+        let folded = fold(link, partition, lead, &[(offset, record)], Forgotten::Read).await?;
         // Also where it is folded again: whoever folded it first may have died before this.
         let is_last = folded.state.applied == offset.saturating_add(1);
         if is_last && has_ended(&folded.state) {

@@ -32,7 +32,7 @@ pub struct Rebuild {
     session: Session,
     run_id: String,
     word: String,
-    /// How far each partition was folded by what is still known, and is by now.
+    /// How far each partition had been folded by what is still known, and is by now.
     from: Vec<u64>,
     reached: Vec<u64>,
 }
@@ -111,11 +111,6 @@ impl Redis {
 }
 
 impl Rebuild {
-    /// Where the log has to be read from, partition by partition: what comes before is known.
-    pub fn from(&self) -> &[u64] {
-        &self.from
-    }
-
     /// Keeps the others away for a while longer.
     async fn stay(&mut self, how_long: Duration) -> Result<(), StoreError> {
         let mut stay = redis::cmd("PEXPIRE");

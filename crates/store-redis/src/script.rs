@@ -50,7 +50,8 @@ scripts! {
     LOOKUP = "begin.lua" "claims/leads.lua" "claims/lookup.lua";
     LOOK = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
     ADMIT = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
-    CLAIM = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/claim.lua";
+    CLAIM = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/withdrawn.lua" "claims/claim.lua";
+    UNRECORDED = "begin.lua" "claims/consumers.lua" "claims/withdrawn.lua" "claims/unrecorded.lua";
     QUOTED = "begin.lua" "claims/quoted.lua";
     FIND = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
     FOLDING = "begin.lua" "claims/folding.lua";

@@ -23,19 +23,28 @@ struct Before {
     again: bool,
 }
 
+/// What is done with a record of a lead that ended long ago and was forgotten since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    /// It is folded for who reads, and counts no more.
+    Read,
+    /// Nothing.
+    Skip,
+}
+
 /// Folds records of one lead, found at these offsets of its partition, in this order.
 pub(crate) async fn fold(
     redis: &(impl Call + Sync),
     partition: u16,
     lead: LeadId,
     records: &[(u64, &LeadRecord)],
+    forgotten: Forgotten,
 ) -> Result<Folded, StoreError> {
     for _ in 0..TRIES {
         let before = before(redis, lead, partition).await?;
         let unknown = before.state.is_none();
         let applied = before.state.as_ref().map_or(0, |state| state.applied);
         let (mut state, mut changes) = (before.state, Vec::new());
-        // Ended long ago and forgotten since: it is folded for who reads, and counts no more.
         let mut again = before.again;
         for (offset, record) in records {
             again |= state.is_none() && *offset < before.folded;
@@ -48,6 +57,12 @@ pub(crate) async fn fold(
             changes.clear();
         }
         let is_lead = state.received.is_some() || !state.legs.is_empty();
+        if again && forgotten == Forgotten::Skip {
+            return Ok(Folded {
+                state: Arc::default(),
+                changes,
+            });
+        }
         let from_the_middle = again && unknown && state.received.is_none();
         if state.applied == applied || !is_lead || from_the_middle {
             return Ok(Folded { state, changes });

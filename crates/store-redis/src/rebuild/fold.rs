@@ -6,6 +6,7 @@ use domain::{LeadId, ReservationId, Timestamp, Usage};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
 use proto::{LeadBody, LeadRecord, LeadState, Leg, Message as _, RecordError};
+use redis::Cmd;
 use store::{ClaimKey, Record, StoreError};
 
 use super::Rebuild;
@@ -19,7 +20,8 @@ const ABREAST: usize = 64;
 const PAGE: usize = 256;
 
 impl Rebuild {
-    /// Folds records of a partition, which follow on those before. What cannot be read is stepped over: the
+    /// Folds records of a partition, which follow on those before: all that the log has, for what the store still
+    /// knows may have been folded and not yet settled. What cannot be read is stepped over: the
     /// worker keeps it.
     ///
     /// # Errors
@@ -29,7 +31,7 @@ impl Rebuild {
         let known = self.from.get(at).copied().unwrap_or(0);
         let mut leads: BTreeMap<LeadId, Vec<(u64, LeadRecord)>> = BTreeMap::new();
         let mut quotes = Vec::new();
-        for record in records.iter().filter(|record| record.offset >= known) {
+        for record in records {
             let Ok(read) = LeadRecord::decode(record.payload.clone()) else {
                 continue;
             };
@@ -64,7 +66,7 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Takes back what was done without a record of it: holds, pins, and claims to post. Whoever did it is gone,
+    /// Takes back what was done without a record of it: holds, pins, leads, and claims to post. Whoever did it is gone,
     /// or will be refused.
     pub(super) async fn take_back(&self) -> Result<(), StoreError> {
         let mut from = 0;
@@ -77,6 +79,15 @@ impl Rebuild {
                 from += usize::from(self.is_recorded(id).await?);
             }
             if ended == 0 && page.len() < PAGE {
+                break;
+            }
+        }
+        loop {
+            let unrecorded =
+                self.session
+                    .call(Space::Claims, &script::UNRECORDED, |_: &mut Cmd| {});
+            let left: u64 = unrecorded.await?;
+            if left == 0 {
                 break;
             }
         }
@@ -118,7 +129,14 @@ impl Rebuild {
         all: bool,
     ) -> Result<(), StoreError> {
         let records: Vec<_> = records.iter().map(|(offset, it)| (*offset, it)).collect();
-        let folded = claims::fold(&self.session, partition, lead, &records).await?;
+        let folded = claims::fold(
+            &self.session,
+            partition,
+            lead,
+            &records,
+            claims::Forgotten::Skip,
+        )
+        .await?;
         self.reservations(lead, &folded.state, all).await
     }
 

@@ -67,11 +67,16 @@ impl Backend for Store {
     }
 }
 
+/// A server that was started again has nothing.
+pub(crate) const NOTHING: &str = "*";
+
 /// A case's own part of the server.
 pub(crate) struct Cluster {
     pub(crate) store: Store,
     pub(crate) options: RedisOptions,
     pub(crate) clock: FakeClock,
+    /// Which keys are gone after a crash.
+    pub(crate) gone: &'static str,
     entropy: SeededEntropy,
 }
 
@@ -98,20 +103,21 @@ impl Cluster {
             store: Store { redis, local },
             options,
             clock,
+            gone: NOTHING,
             entropy: SeededEntropy::new(case.into()),
         })
     }
 }
 
 impl Server {
-    /// Deletes all keys that begin with a prefix.
-    fn forget(&self, prefix: &str) {
+    /// Deletes what begins with a prefix and goes on like this.
+    fn forget(&self, prefix: &str, gone: &str) {
         let mut connection = redis::Client::open(self.redis.url())
             .unwrap()
             .get_connection()
             .unwrap();
         for space in ["claims", "caps"] {
-            let pattern = format!("{{{prefix}.{space}}}:*");
+            let pattern = format!("{{{prefix}.{space}}}:{gone}");
             let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
                 .arg(pattern)
                 .query(&mut connection)
@@ -133,7 +139,7 @@ impl Harness for Cluster {
     async fn reopen(&mut self) -> bool {
         // Epochs are told apart by when they began.
         self.clock.advance(Duration::from_millis(1));
-        server().unwrap().forget(&self.options.prefix);
+        server().unwrap().forget(&self.options.prefix, self.gone);
         let lost = self
             .store
             .redis

@@ -16,7 +16,8 @@ if known[1] == 'held' and known[2] ~= uses and uses ~= '' then
   -- Another router's, from whom this one took the lead over: it may still pin it.
   return 1
 end
-if known[1] then
+-- One that came to nothing may be held anew: by whoever took the lead over.
+if known[1] and known[1] ~= 'nothing' then
   return 'granted'
 end
 
@@ -42,5 +43,6 @@ for amount, _, kept, name in each(uses) do
   put(name, amount, kept)
 end
 redis.call('HSET', key, 'phase', 'held', 'uses', uses)
+redis.call('PERSIST', key)
 redis.call('ZADD', base .. 'holds', ARGV[5], id)
 return 'granted'

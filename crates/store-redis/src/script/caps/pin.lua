@@ -2,7 +2,7 @@
 local id = ARGV[3]
 local key = base .. 'r:' .. id
 local phase = redis.call('HGET', key, 'phase')
-if not phase then
+if not phase or phase == 'nothing' then
   return 'expired'
 end
 if phase ~= 'held' then

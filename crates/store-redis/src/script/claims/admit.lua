@@ -54,6 +54,8 @@ if not taken_over then
 end
 if redis.call('HEXISTS', entry, 'state') == 0 then
   -- In case no record of it is ever written.
+  redis.call('ZADD', base .. 'unrecorded', lease, lead)
+  redis.call('ZREMRANGEBYSCORE', base .. 'unrecorded', '-inf', whole(at - KEPT * 1000))
   keep(lead, whole(math.ceil(ARGV[7] / 1000) + KEPT))
 end
 return { duplicate and 'duplicate' or 'granted', { lead } }

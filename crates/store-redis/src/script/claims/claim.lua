@@ -30,14 +30,7 @@ elseif step == 'answered' then
   end
 elseif step == 'withdraw' then
   if phase == 'admitted' and not known[3] then
-    if known[4] and redis.call('HGET', base .. 'k:' .. known[4], 'lead') == lead then
-      redis.call('DEL', base .. 'k:' .. known[4])
-    end
-    if known[5] and redis.call('GET', base .. 'q:' .. known[5]) == lead then
-      redis.call('DEL', base .. 'q:' .. known[5])
-    end
-    redis.call('DEL', entry)
-    forget(lead)
+    withdraw(lead)
   end
 end
 return 0

@@ -31,6 +31,7 @@ if phase ~= 'closed' and makes ~= '' and (makes ~= 'posting' or phase == 'admitt
   phase = makes
 end
 redis.call('HSET', entry, 'phase', phase, 'applied', ARGV[6], 'state', ARGV[7])
+redis.call('ZREM', base .. 'unrecorded', lead)
 if ARGV[9] ~= '' and not known[3] then
   redis.call('HSET', entry, 'answer', ARGV[9])
 end
