@@ -39,7 +39,7 @@ impl Machine for Cluster {
 async fn simulate(seed: u64) -> Option<Tally> {
     let mut cluster = Cluster::fresh().await?;
     // Every other server has its files: it is another process, and all else is there.
-    if seed % 2 == 1 {
+    if seed.is_multiple_of(2) {
         cluster.gone = "epoch";
     }
     let clock = cluster.clock.clone();
