@@ -1,6 +1,6 @@
 //! How far the worker has come, for readiness, metrics and whoever waits for the tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -48,9 +48,23 @@ pub struct Progress(Arc<Inner>);
 struct Inner {
     offsets: Mutex<BTreeMap<Place, u64>>,
     moved: Notify,
+    /// Readers that have looked at the log.
+    begun: Mutex<BTreeSet<Reader>>,
 }
 
 impl Progress {
+    pub(crate) fn begun(&self, reader: Reader) {
+        self.0.begun.lock().insert(reader);
+    }
+
+    /// Whether leads and tables are worked on here, as far as there is anything that others do not.
+    pub fn is_working(&self) -> bool {
+        let begun = self.0.begun.lock();
+        [Reader::Leads, Reader::Tables]
+            .iter()
+            .all(|reader| begun.contains(reader))
+    }
+
     pub(crate) fn reached(&self, place: Place, next_offset: u64) {
         self.0.offsets.lock().insert(place, next_offset);
         self.0.moved.notify_waiters();
@@ -94,8 +108,8 @@ impl Progress {
         of_leads.map(|(_, _, partition)| *partition).collect()
     }
 
-    /// How many records of this process's partitions are not worked off; none while it has none of a
-    /// topic with records. Zero means that everything acknowledged before the call can be read in
+    /// How many records of this process's partitions are not worked off; none while it has none
+    /// although there are records. Zero means that everything acknowledged before the call can be read in
     /// the tables, also what follows from it, so far as it is this process's.
     pub fn lag(&self, log: &impl EventLog) -> Option<u64> {
         self.behind(&[Reader::Leads, Reader::Tables], log)
@@ -111,8 +125,8 @@ impl Progress {
         let offsets = self.0.offsets.lock().clone();
         let mut lag = 0;
         for reader in readers {
+            let (mut own, mut records) = (false, false);
             for topic in reader.topics() {
-                let (mut own, mut records) = (false, false);
                 for (partition, end) in (0..).zip(log.ends(*topic)) {
                     records |= end > 0;
                     if let Some(next) = offsets.get(&(*reader, *topic, partition)) {
@@ -120,9 +134,9 @@ impl Progress {
                         lag += end.saturating_sub(*next);
                     }
                 }
-                if records && !own {
-                    return None;
-                }
+            }
+            if records && !own {
+                return None;
             }
         }
         Some(lag)

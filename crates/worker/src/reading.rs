@@ -170,6 +170,7 @@ impl<'a, C: Consumer> Reading<'a, C> {
             };
             match gathered {
                 Ok(gathered) => {
+                    self.progress.begun(self.reader);
                     // Whoever has them now reads again what was not committed.
                     for revoked in &gathered.revoked {
                         self.uncommitted.remove(revoked);

@@ -57,10 +57,10 @@ impl Behind {
                 ..worker::Options::new(ground.instance)
             },
         );
-        let (progress, log) = (worker.progress(), stores.clone());
-        readiness.register("worker", move || match progress.lag(log.log()) {
-            Some(_) => Standing::Ok,
-            None => Standing::missing("no partitions assigned yet"),
+        let progress = worker.progress();
+        readiness.register("worker", move || match progress.is_working() {
+            true => Standing::Ok,
+            false => Standing::missing("it has not read from the log yet"),
         });
         let carrier = notifier::Http::new(snapshot, Arc::clone(&host.clock));
         let notifier = Notifier::new(notifier::Parts {

@@ -18,6 +18,8 @@ const KILLED_AFTER: usize = 400;
 const CATALOG: &str = r#"
 [campaigns.capped]
 schema = "auto-insurance"
+tmax = "4s"
+tmax_ceiling = "5s"
 [campaigns.capped.publishers]
 alpha-media = { margin = "20%" }
 [contracts.capped-buyer]

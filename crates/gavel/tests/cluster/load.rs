@@ -20,21 +20,30 @@ pub(crate) type Told = BTreeMap<String, Value>;
 /// The service, as several nodes.
 pub(crate) type Nodes = Arc<[Node; 2]>;
 
-/// Posts a lead with its key, at one node after the other, until there is an answer.
+/// Posts a lead with its key, at one node after the other, until there is an answer. Every other comes from
+/// a click.
 async fn post(nodes: Nodes, campaign: &'static str, person: u32) -> (String, Value) {
-    let body = json!({ "tmax_ms": 4000, "lead": lead(person) });
+    let mut body = json!({ "tmax_ms": 4000, "lead": lead(person) });
+    if person.is_multiple_of(2) {
+        body["click_id"] = nodes[person as usize / 2 % 2].click().await.into();
+    }
     let key = format!("{campaign}-{person}");
     let path = format!("/v1/campaigns/{campaign}/post");
     let began = Instant::now();
     for turn in person as usize.. {
         let answered = nodes[turn % 2].try_ask(&path, &key, &body).await;
-        match answered {
-            Some(answered) if answered.status != 503 => {
-                let answer: Value = answered.json().unwrap();
+        let answer = answered.as_ref().and_then(traffic::Answered::json::<Value>);
+        match (answered, answer) {
+            (Some(answered), Some(answer)) if answered.status != 503 => {
                 assert!(answer["lead_id"].is_string(), "{key}: {answer}");
                 return (key, answer);
             }
-            _ => assert!(began.elapsed() < PATIENCE, "{key} has no answer"),
+            (_, answer) => assert!(
+                began.elapsed() < PATIENCE,
+                "{key} has no answer but {answer:?}\n{}\n{}",
+                nodes[0].complaints(&[]).join("\n"),
+                nodes[1].complaints(&[]).join("\n"),
+            ),
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -127,6 +136,22 @@ pub(crate) async fn agree(town: &Town, told: &Told) {
     let bought: BTreeSet<&str> = bought.iter().map(|sale| sale.lead.as_str()).collect();
     let held: BTreeSet<&str> = held.iter().map(String::as_str).collect();
     assert_eq!(held, bought, "what is sold is what buyers have bought");
+    credits(town, held.len() as u64).await;
+}
+
+/// Each sale is one conversion, and one that came from a click is credited to it once, by each model.
+async fn credits(town: &Town, sold: u64) {
+    const CONVERSIONS: &str = "SELECT count() FROM v_conversions WHERE goal = 'lead_sold'";
+    const CLICKED: &str = "SELECT count() FROM v_leads WHERE status = 'sold' AND click_id != ''";
+    town.until(CONVERSIONS, sold).await;
+    let clicked = town.count(CLICKED).await;
+    assert!(clicked > 0);
+    for model in ["first_click", "last_click", "linear"] {
+        let credits = format!(
+            "SELECT count() FROM v_credits WHERE model = '{model}' AND goal = 'lead_sold' AND startsWith(touch, 'ck_')"
+        );
+        town.until(&credits, clicked).await;
+    }
 }
 
 /// What a buyer has taken, each post once.

@@ -15,3 +15,4 @@ mod library;
 mod load;
 mod nodes;
 mod town;
+mod workers;

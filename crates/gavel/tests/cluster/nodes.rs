@@ -70,12 +70,9 @@ async fn two_nodes_are_one_service() {
     .await;
 
     // A click at one node and its conversion at the other meet in the tables.
-    let click = other.get("/c/alpha-search?s1=google").await;
-    let to = click.header(&http::header::LOCATION).unwrap().to_owned();
-    let (_, id) = to.split_once("ck_").unwrap_or_else(|| panic!("{to}"));
-    let id = id.split('&').next().unwrap_or_default();
+    let id = other.click().await;
     let token = "demo-postback-token-auto-us";
-    let path = format!("/postback?click_id=ck_{id}&goal=policy_bound&txid=T-1&token={token}");
+    let path = format!("/postback?click_id={id}&goal=policy_bound&txid=T-1&token={token}");
     let told = one.get(&path).await;
     assert!(told.status.is_success(), "{}: {:?}", told.status, told.body);
     town.until("SELECT count() FROM v_conversions WHERE txid = 'T-1'", 1)
