@@ -25,7 +25,7 @@ use crate::watch::Watch;
 use crate::{names, scan, topics};
 
 /// How long one question about a partition may take while the log opens.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The log of a cluster. Cloning shares it.
 #[derive(Clone)]

@@ -12,8 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::KafkaOptions;
 use crate::watch::Watch;
 
-/// How often a partition without a leader is asked again, and how long after.
-const LOOKS: u32 = 100;
+/// Between two questions about a partition without a leader.
 const LOOK: Duration = Duration::from_millis(50);
 /// Bytes and records of one look, about.
 const MOST_BYTES: usize = 1 << 20;
@@ -62,7 +61,7 @@ pub(crate) fn reach(
     partition: u16,
     patience: Duration,
 ) -> KafkaResult<(u64, u64)> {
-    let mut looks = LOOKS;
+    let mut looks = patience.as_millis() / LOOK.as_millis();
     loop {
         match ask(client, name, partition, patience) {
             Err(error) if looks > 0 && is_electing(&error) => looks -= 1,

@@ -17,7 +17,7 @@ use crate::watch::Watch;
 use crate::{KafkaOptions, vault};
 
 /// How long one question to the brokers may take, at least: a start may wait longer than an append.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks for a topic that was just made.
 const LOOK: Duration = Duration::from_millis(50);
 

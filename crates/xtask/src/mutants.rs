@@ -23,6 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use self::patch::Patch;
 use self::verdict::{Run, Verdict};
+use crate::kafka;
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -86,17 +87,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 struct Clone {
     tree: PathBuf,
     target: PathBuf,
+    /// The jars of a Kafka broker, for the laws that need one.
+    broker: Option<PathBuf>,
 }
 
 impl Clone {
     /// Brings the kept clone to HEAD. Git rewrites only files that differ, so cargo builds only those.
     fn of_head(workspace: &Workspace) -> Result<Self> {
         let home = workspace.target().join("mutants");
+        let root = workspace.root();
         let clone = Self {
             tree: home.join("tree"),
             target: home.join("target"),
+            broker: kafka::ensure(root)?,
         };
-        let root = workspace.root();
         if !clone.tree.join(".git").exists() {
             std::fs::create_dir_all(&home)?;
             let args = ["clone", "--quiet", "--shared", "--no-checkout", "."];
@@ -185,6 +189,9 @@ impl Clone {
             .env("CARGO_INCREMENTAL", "1")
             // What a mutant is caught by depends on no luck.
             .env("PROPTEST_RNG_SEED", "1");
+        if let Some(jars) = &self.broker {
+            command.env(kafka::OWN, jars);
+        }
         command
     }
 }

@@ -176,14 +176,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What librdkafka mends by itself goes on; what the task has to know of, it is told.
+    /// What librdkafka mends by itself goes on, a cluster that is away too: nothing comes meanwhile. What a
+    /// person has to mend the task is told.
     fn failed(&self, error: KafkaError) -> KafkaResult<()> {
         match error {
             KafkaError::MessageConsumptionFatal(_)
             | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => Err(error),
             KafkaError::MessageConsumption(
-                RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::UnknownTopicOrPartition
+                RDKafkaErrorCode::UnknownTopicOrPartition
                 | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed,
             ) => {

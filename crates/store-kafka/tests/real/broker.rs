@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain::{Clock, Mono, Timestamp};
 use servers::{KAFKA, Kafka};
@@ -40,6 +40,9 @@ pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
     KafkaOptions {
         prefix: prefix.to_owned(),
         replicas: 1,
+        // The machine may be busy with other tests.
+        patience: Duration::from_secs(20),
+        leads_patience: Duration::from_secs(20),
         ..KafkaOptions::of(broker)
     }
 }
