@@ -11,6 +11,7 @@ mod chaos;
 mod clean_room;
 mod demo;
 mod engine;
+mod faults;
 mod fuzz;
 mod kafka;
 mod leftovers;
@@ -41,6 +42,7 @@ enum Command {
     Test(test::Args),
     Tidy(tidy::Args),
     Chaos(chaos::Args),
+    Faults(faults::Args),
     Fuzz(fuzz::Args),
     Loadtest(loadtest::Args),
     Mutants(mutants::Args),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Faults(args) => faults::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Loadtest(args) => loadtest::run(&args),
         Command::Mutants(args) => mutants::run(&args),

@@ -10,7 +10,7 @@
 //! kept between runs. `docs/reference/laws.md` lists them all.
 
 #[cfg(test)]
-mod laws;
+pub(crate) mod laws;
 mod patch;
 mod verdict;
 

@@ -6,11 +6,17 @@ use std::time::Duration;
 use crate::load::{Nodes, Told, agree, all, settle};
 use crate::town::Town;
 
-/// How long Kafka is away.
+/// How long Kafka is away: so many seconds if the environment says so, else this.
 const AWAY: Duration = Duration::from_secs(10);
 const LEADS: u32 = 600;
 /// Answers after which the fault begins.
 const BEGINS: usize = 100;
+
+fn away() -> Duration {
+    let seconds = std::env::var("GAVEL_FAULT_SECONDS").ok();
+    let seconds = seconds.and_then(|text| text.parse().ok());
+    seconds.map_or(AWAY, Duration::from_secs)
+}
 
 async fn two(town: &Town) -> Nodes {
     let one = town.node("one", &[]).await;
@@ -67,7 +73,7 @@ async fn kafka_away_under_load_is_waited_for_in_the_journal() {
         kafka.kill().unwrap();
         let mut redirected = 0;
         let began = std::time::Instant::now();
-        while began.elapsed() < AWAY {
+        while began.elapsed() < away() {
             let click = nodes[redirected % 2].get("/c/alpha-search").await;
             assert!(click.status.is_redirection(), "{}", click.status);
             redirected += 1;

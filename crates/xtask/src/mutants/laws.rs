@@ -142,7 +142,7 @@ fn stands(under: &Path, test: &str) -> bool {
 }
 
 /// Whether the test that a line like `-p auction --test laws ends::a_lead_has_one_outcome` names is there.
-fn is_there(seen_by: &str) -> bool {
+pub(crate) fn is_there(seen_by: &str) -> bool {
     let words: Vec<&str> = seen_by.split_whitespace().collect();
     let (dir, test) = match words.as_slice() {
         ["-p", of, "--lib", test] => (root().join("crates").join(of).join("src"), test),
@@ -160,7 +160,7 @@ fn is_there(seen_by: &str) -> bool {
 }
 
 /// The crate and the test, as the page shows them.
-fn shown(seen_by: &str) -> String {
+pub(crate) fn shown(seen_by: &str) -> String {
     let words: Vec<&str> = seen_by.split_whitespace().collect();
     let (of, test) = (words.get(1), words.last());
     format!("{}: `{}`", of.unwrap(), test.unwrap())

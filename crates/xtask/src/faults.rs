@@ -1,0 +1,202 @@
+//! `cargo xtask faults`: what nodes share goes away, comes back and forgets, and nodes die, longer than the
+//! tests of every day have time for.
+//!
+//! Every fault has one test. `docs/reference/faults.md` lists them, made and checked here.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::tools::{self, Presence};
+use crate::workspace::Workspace;
+use crate::{engine, kafka, process};
+
+/// How long a server is away, for tests that ask: see the tests of `gavel`, target `cluster`.
+const AWAY: &str = "GAVEL_FAULT_SECONDS";
+
+/// The tests that bring faults about.
+const TARGETS: [[&str; 4]; 4] = [
+    ["-p", "gavel", "--test", "cluster"],
+    ["-p", "store-kafka", "--test", "real"],
+    ["-p", "store-redis", "--test", "lost"],
+    ["-p", "gavel", "--test", "engine"],
+];
+
+/// Run the tests of faults on real servers, each fault for longer than in `cargo xtask test`
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How long a server that is away stays away
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    seconds: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workspace = Workspace::load()?;
+    let root = workspace.root();
+    let jars = kafka::ensure(root)?.context("there is no broker to start")?;
+    let Presence::Complete = tools::ensure_redis()? else {
+        bail!("there is no Redis to start");
+    };
+    engine::prepare()?;
+    process::run(&mut process::cargo(root, ["build", "-p", "gavel"]))?;
+    engine::fetch(&workspace.debug_binary("gavel"), root)?;
+    for target in TARGETS {
+        let mut tests = process::cargo(root, ["test"]);
+        tests.args(target).env(kafka::OWN, &jars).env("CI", "true");
+        process::run(tests.env(AWAY, args.seconds.to_string()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use crate::mutants::laws::{is_there, shown};
+
+    /// A fault, what holds in it, and the test that brings it about.
+    const FAULTS: &[(&str, &str, &str)] = &[
+        (
+            "Kafka is away under load, for 10 s (60 s in `cargo xtask faults`)",
+            "clicks redirect and are shipped later; leads go on through the journal; clients, buyers and \
+             ClickHouse agree",
+            "-p gavel --test cluster faults::kafka_away_under_load_is_waited_for_in_the_journal",
+        ),
+        (
+            "Redis is killed under load and comes back",
+            "claims and caps fail closed (503) until they are made again; clients, buyers and ClickHouse \
+             agree",
+            "-p gavel --test cluster faults::redis_killed_under_load_is_made_again_and_nothing_is_sold_twice",
+        ),
+        (
+            "nodes are exchanged one after the other under load",
+            "no request fails beyond a 503 that says when to come again",
+            "-p gavel --test cluster faults::nodes_are_exchanged_one_after_the_other_and_no_request_fails",
+        ),
+        (
+            "a router is killed for good while a cap fills",
+            "never more sold and pinned than the cap; at the end exactly the cap; every lead ends",
+            "-p gavel --test cluster gone::a_cap_is_met_to_the_unit_though_a_router_dies",
+        ),
+        (
+            "a node is killed whose worker has partitions",
+            "the other goes on from what was committed; reports and credits are as if there had been one",
+            "-p gavel --test cluster workers::a_worker_that_is_killed_is_followed_by_the_other",
+        ),
+        (
+            "a worker comes, goes and comes under load: partitions move in mid-batch",
+            "reports and credits are as if there had been one",
+            "-p gavel --test cluster workers::partitions_go_to_a_worker_that_comes_and_back_when_it_leaves",
+        ),
+        (
+            "one key at two nodes at once; a quote of one posted through the other",
+            "one lead, one sale, one answer",
+            "-p gavel --test cluster nodes::two_nodes_are_one_service",
+        ),
+        (
+            "the broker is killed under appends",
+            "every acknowledged record is there, in order",
+            "-p store-kafka --test real a_killed_broker_loses_nothing_that_was_acknowledged",
+        ),
+        (
+            "the broker hangs",
+            "an append waits no longer than its patience",
+            "-p store-kafka --test real a_stopped_broker_is_waited_for_no_longer_than_patience",
+        ),
+        (
+            "there is no broker at all",
+            "appends are refused at once, and the log closes",
+            "-p store-kafka --test real without_a_broker_nobody_waits_in_vain_and_the_log_closes",
+        ),
+        (
+            "the process is killed with records in its journal",
+            "what was acknowledged is shipped by the next, in order",
+            "-p store-kafka --test real a_killed_process_loses_nothing_that_it_acknowledged",
+        ),
+        (
+            "the journal is full",
+            "new work is refused, and it says so",
+            "-p store-kafka --test real a_full_journal_refuses_what_is_new_and_says_so",
+        ),
+        (
+            "a member leaves its group in mid-batch",
+            "another is handed what it did not commit, from there",
+            "-p store-kafka --test real who_leaves_in_mid_batch_leaves_what_it_did_not_commit",
+        ),
+        (
+            "a consumer is slow",
+            "it is paused, not forgotten, and misses nothing",
+            "-p store-kafka --test real who_reads_slowly_is_paused_and_misses_nothing",
+        ),
+        (
+            "a group comes back after the log's retention",
+            "it begins at what is left, and says what is gone",
+            "-p store-kafka --test real who_comes_back_after_retention_begins_at_what_is_left",
+        ),
+        (
+            "a person is erased at one node",
+            "no node gives the key away",
+            "-p store-kafka --test real what_one_node_erased_no_node_gives_away",
+        ),
+        (
+            "Redis is killed under load and keeps its files",
+            "counters, pins, keys, answers and used quotes are what the log says; no cap is passed",
+            "-p store-redis --test lost killed_under_load_with_its_files",
+        ),
+        (
+            "Redis is killed under load and loses its files",
+            "the same",
+            "-p store-redis --test lost killed_under_load_without_files",
+        ),
+        (
+            "Redis hangs under load",
+            "calls fail within their time, and nothing is left behind",
+            "-p store-redis --test lost stopped_under_load",
+        ),
+        (
+            "Redis was exchanged for an empty one",
+            "it is found out before it is used",
+            "-p store-redis --test lost what_was_lost_is_not_trusted",
+        ),
+        (
+            "Redis is full",
+            "it refuses, and forgets nothing",
+            "-p store-redis --test lost a_full_server_refuses_and_forgets_nothing",
+        ),
+        (
+            "Redis would evict",
+            "it is refused at the start",
+            "-p store-redis --test lost a_server_that_evicts_is_refused",
+        ),
+        (
+            "two workers on one partition for a moment",
+            "one after the other; what is learnt twice is known once",
+            "-p store-redis --test lost two_workers_on_one_partition_are_one_after_the_other",
+        ),
+        (
+            "journeys are lost",
+            "they are applied again from the log",
+            "-p store-redis --test lost lost_journeys_are_restored_from_the_log",
+        ),
+        (
+            "ClickHouse is killed again and again under inserts",
+            "every row is there once",
+            "-p gavel --test engine worker::everything_is_there_once_although_the_engine_was_killed_again_and_again",
+        ),
+    ];
+
+    #[test]
+    fn every_fault_has_its_test() {
+        let mut page = "# Faults\n\nMade from the list in `crates/xtask/src/faults.rs`. All run in `cargo xtask test`, on \
+            real servers that the tests\nstart themselves; `cargo xtask faults` runs them again with servers \
+            that are away for longer.\n\n| fault | what holds | seen by |\n|---|---|---|\n"
+            .to_owned();
+        for (fault, holds, test) in FAULTS {
+            assert!(is_there(test), "there is no test {test}");
+            writeln!(page, "| {fault} | {holds} | {} |", shown(test)).unwrap();
+        }
+        expect_test::expect_file![concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/faults.md"
+        )]
+        .assert_eq(&page);
+    }
+}
