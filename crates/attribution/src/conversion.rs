@@ -50,6 +50,17 @@ pub struct ConversionEvent {
     pub unverified: bool,
     /// Its goal counts once for each click, or without one for each visitor.
     pub once: bool,
+    /// The conversion that it follows from, whose journey, window and payee it inherits.
+    pub parent: Option<Parent>,
+}
+
+/// A conversion of the same campaign that another one follows from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Parent {
+    /// Its goal.
+    pub goal: String,
+    /// Its order.
+    pub txid: String,
 }
 
 /// What a conversion was from one report on, until another one restated it.
@@ -106,6 +117,8 @@ pub struct Conversion {
     pub unverified: bool,
     /// Its goal counts once for each click, or without one for each visitor.
     pub once: bool,
+    /// The conversion that it follows from.
+    pub parent: Option<Parent>,
     /// Another one of its click, or visitor, counts for the goal: nobody is credited or paid for it.
     pub repeat: bool,
     /// How often it was restated.
@@ -138,6 +151,7 @@ impl Conversion {
             invalid_macro: event.invalid_macro,
             unverified: event.unverified,
             once: event.once,
+            parent: event.parent.clone(),
             repeat: false,
             restated: 0,
             versions: Vec::new(),

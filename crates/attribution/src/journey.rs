@@ -41,6 +41,22 @@ impl Journey {
         &self.conversions
     }
 
+    /// Where a conversion stands in the journey: itself, or the one that it follows from; none as long
+    /// as that one is not there.
+    pub fn stands<'a>(&'a self, conversion: &'a Conversion) -> Option<&'a Conversion> {
+        let Some(parent) = &conversion.parent else {
+            return Some(conversion);
+        };
+        self.conversions.iter().find(|other| {
+            other.parent.is_none()
+                && !other.invalid_macro
+                && other.click == conversion.click
+                && other.campaign == conversion.campaign
+                && other.goal == parent.goal
+                && other.txid.as_ref() == Some(&parent.txid)
+        })
+    }
+
     /// A conversion's credit under every model. One with an unexpanded macro gets none.
     pub fn credits(&self, conversion: &Conversion, windows: &Windows) -> Vec<Credit<'_>> {
         let eligible = self.touches_of(conversion, windows);
@@ -62,6 +78,7 @@ impl Journey {
     /// Why the touch that a conversion comes from may not be credited; none if it may, or if there is
     /// none: it is the click that the conversion names, else the last touch before it.
     pub fn missed(&self, conversion: &Conversion, windows: &Windows) -> Option<Missed> {
+        let conversion = self.stands(conversion)?;
         let touches = self.touches.iter().rev();
         let mut before = touches.filter(|touch| touch.at <= conversion.at);
         let touch = match conversion.click {
@@ -71,12 +88,13 @@ impl Journey {
         windows.missed(touch?, conversion.at)
     }
 
-    /// The touches that a conversion may credit: none if a macro was left unexpanded.
+    /// The touches that a conversion may credit: none if a macro was left unexpanded. One that follows from
+    /// another may credit what that one may.
     pub fn touches_of(&self, conversion: &Conversion, windows: &Windows) -> Vec<&Touch> {
-        if conversion.invalid_macro {
-            return Vec::new();
+        match self.stands(conversion) {
+            Some(stands) if !conversion.invalid_macro => windows.eligible(&self.touches, stands.at),
+            _ => Vec::new(),
         }
-        windows.eligible(&self.touches, conversion.at)
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | click and txid | (click, goal, txid) |
 //! | txid alone | (campaign, goal, txid), merged with a clicked conversion of the same txid |
+//! | a conversion that it follows from | (campaign, that one's goal and txid, goal, txid), beside its click |
 //! | a click | (campaign, goal, click) |
 //! | a visitor | (campaign, goal, visitor as sent) |
 //! | nothing, and its sender gave it an id | that id |
@@ -11,7 +12,22 @@
 
 use domain::{ClickId, ConversionId, EventId, VisitorId};
 
-use crate::{ConversionEvent, derive};
+use crate::{ConversionEvent, Parent, derive};
+
+/// A conversion that follows from another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Following {
+    /// The campaign.
+    pub campaign: String,
+    /// The other one.
+    pub parent: Parent,
+    /// The other one's click, where it counts for one.
+    pub click: Option<ClickId>,
+    /// The goal.
+    pub goal: String,
+    /// The order; empty for the only one of its goal.
+    pub txid: String,
+}
 
 /// The key of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +50,8 @@ pub enum ConversionKey {
         /// The order.
         txid: String,
     },
+    /// A conversion that follows from another one.
+    Following(Following),
     /// A click converts once per goal.
     Click {
         /// The campaign.
@@ -65,6 +83,15 @@ impl ConversionKey {
             return Self::Unkeyed(event.id);
         }
         let (campaign, goal) = (event.campaign.clone(), event.goal.clone());
+        if let Some(parent) = &event.parent {
+            return Self::Following(Following {
+                campaign,
+                parent: parent.clone(),
+                click: event.click,
+                goal,
+                txid: event.txid.clone().unwrap_or_default(),
+            });
+        }
         match (event.click, &event.txid, event.visitor) {
             (Some(click), Some(txid), _) => Self::ClickOrder {
                 click,
@@ -106,6 +133,7 @@ impl ConversionKey {
                 "order",
                 &[campaign.as_bytes(), goal.as_bytes(), txid.as_bytes()],
             ),
+            Self::Following(following) => following.id(),
             Self::Click {
                 campaign,
                 goal,
@@ -124,5 +152,23 @@ impl ConversionKey {
             ),
             Self::Named(event) | Self::Unkeyed(event) => derive("event", &[event.as_bytes()]),
         })
+    }
+}
+
+impl Following {
+    fn id(&self) -> [u8; 16] {
+        derive(
+            "following",
+            &[
+                self.campaign.as_bytes(),
+                self.parent.goal.as_bytes(),
+                self.parent.txid.as_bytes(),
+                self.click
+                    .as_ref()
+                    .map_or(&[][..], |click| click.as_bytes()),
+                self.goal.as_bytes(),
+                self.txid.as_bytes(),
+            ],
+        )
     }
 }

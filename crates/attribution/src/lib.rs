@@ -20,11 +20,11 @@ mod touch;
 mod version;
 mod windows;
 
-pub use conversion::{Conversion, ConversionEvent, Version};
+pub use conversion::{Conversion, ConversionEvent, Parent, Version};
 pub use credit::{Credit, CreditPart, WHOLE};
 pub use derive::derive;
 pub use journey::Journey;
-pub use key::ConversionKey;
+pub use key::{ConversionKey, Following};
 pub use rules::{GoalRules, Pay, Payable, Payee, Rules};
 pub use touch::{Touch, TouchKind};
 pub use version::{CreditVersion, RULE};

@@ -82,9 +82,12 @@ impl Rules {
         self.goals.get(&key)
     }
 
-    /// How far a conversion looks back.
+    /// How far a conversion looks back: as far as the one that it follows from, if it does.
     pub fn windows(&self, conversion: &Conversion) -> Windows {
-        let goal = self.goal(conversion).map(|goal| goal.windows);
+        let parent = conversion.parent.as_ref();
+        let goal = parent.map_or(&conversion.goal, |parent| &parent.goal);
+        let key = (conversion.campaign.clone(), goal.clone());
+        let goal = self.goals.get(&key).map(|goal| goal.windows);
         let campaign = || self.windows.get(&conversion.campaign).copied();
         goal.or_else(campaign).unwrap_or_default()
     }
@@ -94,6 +97,13 @@ impl Rules {
     pub fn payee<'a>(&self, journey: &'a Journey, conversion: &'a Conversion) -> Option<Payee<'a>> {
         if conversion.repeat || matches!(conversion.key, ConversionKey::Unkeyed(_)) {
             return None;
+        }
+        if conversion.parent.is_some() {
+            let inherited = self.payee(journey, journey.stands(conversion)?)?;
+            return Some(Payee {
+                payout: self.payout(conversion, inherited.touch),
+                ..inherited
+            });
         }
         let poster = conversion.payee.as_deref().filter(|poster| {
             let posted = (conversion.campaign.clone(), (*poster).to_owned());
@@ -111,16 +121,21 @@ impl Rules {
         let payout = if conversion.payee.is_some() {
             conversion.payout
         } else {
-            let link = (touch.link.clone(), conversion.goal.clone());
-            let pay = self.links.get(&link).copied();
-            let pay = pay.or_else(|| self.goal(conversion).and_then(|goal| goal.pay));
-            pay.map_or(conversion.payout, |pay| pay.of(conversion.amount))
+            self.payout(conversion, Some(touch))
         };
         Some(Payee {
             publisher: &touch.publisher,
             payout,
             touch: Some(touch),
         })
+    }
+
+    /// What its link pays for the goal, else what the goal does.
+    fn payout(&self, conversion: &Conversion, touch: Option<&Touch>) -> Micros {
+        let link = touch.map(|touch| (touch.link.clone(), conversion.goal.clone()));
+        let pay = link.and_then(|link| self.links.get(&link).copied());
+        let pay = pay.or_else(|| self.goal(conversion).and_then(|goal| goal.pay));
+        pay.map_or(conversion.payout, |pay| pay.of(conversion.amount))
     }
 
     /// Who is paid for a conversion of a journey; none if nobody is.

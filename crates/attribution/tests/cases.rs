@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use attribution::{
-    ConversionEvent, GoalRules, Journey, Missed, Pay, Rules, Touch, TouchKind, Views, WHOLE,
-    Windows,
+    ConversionEvent, GoalRules, Journey, Missed, Parent, Pay, Rules, Touch, TouchKind, Views,
+    WHOLE, Windows,
 };
 use domain::{ClickId, ConversionStatus, Currency, EventId, Micros, Ppm, Timestamp, VisitorId};
 
@@ -42,6 +42,7 @@ fn event(n: u8, at: i64, clicked: Option<u8>, txid: Option<&str>) -> ConversionE
         invalid_macro: false,
         unverified: false,
         once: false,
+        parent: None,
     }
 }
 
@@ -418,6 +419,49 @@ fn one_conversion_has_one_payee_who_gets_what_link_goal_or_lead_say() {
     assert_eq!(paid(&rules, lead), p2(8, 2));
     let nobody = event(9, -DAY, Some(1), None);
     assert_eq!(paid(&rules, nobody), None);
+}
+
+/// A policy that is bound 45 days after its lead was sold is paid and credited as of the lead.
+#[test]
+fn what_follows_from_a_conversion_inherits_its_journey_window_and_payee() {
+    let lead = ConversionEvent {
+        goal: "lead_sold".into(),
+        payee: Some("poster".into()),
+        payout: Micros::new(8),
+        ..event(1, 2 * DAY, Some(1), Some("ld"))
+    };
+    let bound = ConversionEvent {
+        parent: Some(Parent {
+            goal: "lead_sold".into(),
+            txid: "ld".into(),
+        }),
+        ..event(2, 47 * DAY, Some(1), Some("policy"))
+    };
+    let touches = [touch(1, DAY), touch(2, 46 * DAY)];
+    let mut rules = Rules::default();
+    let goal = ("auto-us".to_owned(), "bound".to_owned());
+    rules.goals.entry(goal).or_default().pay = Some(Pay::Fixed(Micros::new(5)));
+    let made = |events: &[ConversionEvent], rules: &Rules| {
+        let journey = Journey::new(touches.clone(), events.iter().cloned());
+        let mut all = journey.conversions().iter();
+        let bound = all.find(|one| one.goal == "bound").unwrap();
+        let credited = journey.touches_of(bound, &rules.windows(bound));
+        let credited: Vec<_> = credited.iter().map(|touch| touch.at).collect();
+        let paid = rules.payable(&journey, bound);
+        (credited, paid.map(|paid| (paid.payee, paid.payout.get())))
+    };
+    let of_lead = vec![touches[0].at];
+    let both = [bound.clone(), lead];
+    assert_eq!(
+        made(&both, &rules),
+        (of_lead.clone(), Some(("poster".to_owned(), 5)))
+    );
+    let owner = ("auto-us".to_owned(), "poster".to_owned());
+    rules.click_owners.insert(owner);
+    let first = touches[0].publisher.clone();
+    assert_eq!(made(&both, &rules), (of_lead, Some((first, 5))));
+    // As long as the lead is not there, nobody has led to it.
+    assert_eq!(made(&[bound], &rules), (Vec::new(), None));
 }
 
 /// What a conversion comes from is named where it may not be credited.

@@ -69,6 +69,7 @@ fn events() -> impl Strategy<Value = Vec<ConversionEvent>> {
                 invalid_macro: mangled == 0,
                 unverified: mangled == 2,
                 once: mangled % 2 == 1,
+                parent: None,
             },
         );
     prop::collection::vec(event, 0..10)

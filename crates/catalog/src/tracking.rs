@@ -172,9 +172,20 @@ pub struct PostbackIn {
 }
 
 /// The parameters of a postback that can have an alias.
-pub const POSTBACK_PARAMETERS: [&str; 12] = [
-    "click_id", "goal", "txid", "amount", "currency", "status", "email", "phone", "visitor",
-    "parent", "id", "ts",
+pub const POSTBACK_PARAMETERS: [&str; 13] = [
+    "click_id",
+    "goal",
+    "txid",
+    "amount",
+    "currency",
+    "status",
+    "email",
+    "phone",
+    "visitor",
+    "parent",
+    "parent_goal",
+    "id",
+    "ts",
 ];
 
 impl PostbackIn {

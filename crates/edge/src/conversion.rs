@@ -77,6 +77,8 @@ pub(crate) struct Said {
     pub(crate) head: Head,
     txid: String,
     parent: String,
+    /// Of what `parent` is an order; empty where there is none.
+    parent_goal: String,
     amount: Option<Micros>,
     currency: Currency,
     status: ConversionStatus,
@@ -95,6 +97,7 @@ impl Said {
         let goal = goal(&mut fields, campaign);
         let txid = fields.text("txid", TXID_BYTES).unwrap_or_default();
         let parent = fields.text("parent", TXID_BYTES).unwrap_or_default();
+        let parent_goal = parent_goal(&mut fields, campaign, parent);
         let amount = amount(&mut fields);
         let currency = currency(&mut fields, campaign);
         let status = status(&mut fields, campaign, door, goal);
@@ -115,7 +118,8 @@ impl Said {
         } else if !head.unmatched.is_empty() {
             flags.push(Flag::InvalidClick);
         }
-        let keyed = head.click.is_some() || head.visitor.is_some() || head.is_named();
+        let keyed =
+            !parent.is_empty() || head.click.is_some() || head.visitor.is_some() || head.is_named();
         if txid.is_empty() && !keyed {
             flags.push(Flag::Unkeyed);
         }
@@ -132,6 +136,7 @@ impl Said {
             head,
             txid: opaque(txid),
             parent: opaque(parent),
+            parent_goal: parent_goal.to_owned(),
             amount,
             currency,
             status,
@@ -144,14 +149,23 @@ impl Said {
         if self.flags.contains(&Flag::Unkeyed) {
             return None;
         }
-        let [click, _, visitor, ..] = self.head.parts();
+        let [click, _, visitor, ..] = match self.parent.is_empty() {
+            true => self.head.parts(),
+            // What follows from a conversion has that one's.
+            false => Default::default(),
+        };
         let (click, visitor) = match (self.txid.is_empty(), self.scope) {
             (true, _) if click.is_empty() => (click, visitor),
             (false, TxidScope::Campaign) => ("".into(), "".into()),
             _ => (click, "".into()),
         };
         let (campaign, goal) = (self.campaign.as_str().into(), self.goal.as_str().into());
-        let parts = [campaign, goal, click, visitor, self.txid.as_str().into()];
+        let (parent, of) = (
+            self.parent.as_str().into(),
+            self.parent_goal.as_str().into(),
+        );
+        let txid = self.txid.as_str().into();
+        let parts = [campaign, goal, click, visitor, txid, of, parent];
         Some(hash(sealer, "conversion", &parts))
     }
 
@@ -172,6 +186,7 @@ impl Said {
             self.goal.as_str().into(),
             self.txid.as_str().into(),
             self.parent.as_str().into(),
+            self.parent_goal.as_str().into(),
         ];
         parts.extend(self.head.parts());
         parts.extend(self.value());
@@ -205,6 +220,7 @@ impl Said {
             source: self.door.source().to_owned(),
             flags: flags.chain(more).collect(),
             parent: self.parent.clone(),
+            parent_goal: self.parent_goal.clone(),
             once: self.repeat == Repeat::No,
             campaign_txid: self.scope == TxidScope::Campaign,
             ..Conversion::default()
@@ -231,6 +247,28 @@ fn goal<'c>(fields: &mut Fields<'_>, campaign: &'c Campaign) -> Option<&'c Goal>
             None
         }
         found => found,
+    }
+}
+
+/// The goal of the conversion that another one follows from: a lead's sale, unless it is said.
+fn parent_goal<'f>(fields: &mut Fields<'f>, campaign: &Campaign, parent: &str) -> &'f str {
+    match fields.readable("parent_goal") {
+        None if parent.is_empty() => "",
+        None => OWN_GOAL,
+        Some(_) if parent.is_empty() => {
+            fields.issue(
+                "parent_goal",
+                "conflict",
+                "is of a `parent`, and there is none",
+            );
+            ""
+        }
+        Some(name) => {
+            if name != OWN_GOAL && !campaign.goals.contains_key(name) {
+                fields.issue("parent_goal", "unknown", "is no goal of this campaign");
+            }
+            name
+        }
     }
 }
 

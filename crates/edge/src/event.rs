@@ -159,7 +159,14 @@ impl Kind {
                 own || device.contains(&name) || ad_id(name).is_some() || UTM.contains(&name)
             }
             Self::Conversion | Self::Reversal => [
-                "click_id", "goal", "txid", "amount", "currency", "status", "parent",
+                "click_id",
+                "goal",
+                "txid",
+                "amount",
+                "currency",
+                "status",
+                "parent",
+                "parent_goal",
             ]
             .contains(&name),
             Self::Identify => name == "click_id",

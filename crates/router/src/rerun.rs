@@ -12,7 +12,8 @@
 //! - that a record was refused which the log has all the same, or was taken only at a later try.
 //!
 //! A lead without an outcome of its router cannot be run again: how its pings were answered is recorded
-//! with the outcome.
+//! with the outcome. Nor can the round of a quote: the fields that it saw are in no record, only in that of
+//! the lead that is posted on it, which begins with what the quote said.
 
 mod machines;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! change, and what identities tell each other.
 //!
 //! An event is put where its partition is: a touch with its visitor, a conversion with its click,
-//! else its order, else its visitor, else itself. Touches come to conversions and not the other way
+//! else its order, else its visitor, else itself; one that follows from
+//! another with that one's order. Touches come to conversions and not the other way
 //! round, so a conversion has one place that makes its rows, for ever:
 //!
 //! ```text
@@ -10,6 +11,7 @@
 //! visitor --own touches, its persons--> orders that name the visitor
 //! clicked conversion --claim--> its order --reports without a click--> every click that claims it
 //!   (where an order is one of its campaign, whatever the click: reports with a click too)
+//! order --what follows from it--> as its reports without a click
 //! order --its reports--> the visitor it names --other orders' reports--> that order
 //!   (where a goal counts once)
 //! ```

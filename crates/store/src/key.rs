@@ -51,7 +51,12 @@ pub fn event(record: &EventRecord) -> Result<u64, RecordError> {
     }
 }
 
-/// Whose journey has an event: its click, else the order it names, else its visitor, else itself. A
+/// The order that a conversion follows from, whose journey it inherits.
+fn parent(said: &Conversion) -> Identity {
+    Identity::Key(order(&said.campaign, &said.parent_goal, &said.parent))
+}
+
+/// Whose journey has an event: the order that it follows from, else its click, else the order it names, else its visitor, else itself. A
 /// touch is its visitor's.
 ///
 /// # Errors
@@ -63,6 +68,7 @@ pub fn owner(record: &EventRecord) -> Result<Identity, RecordError> {
     Ok(match &record.body {
         Some(EventBody::Click(_) | EventBody::Impression(_)) => visitor.or(click).unwrap_or(itself),
         Some(EventBody::Conversion(said)) if unmatched(said) => itself,
+        Some(EventBody::Conversion(said)) if !said.parent.is_empty() => parent(said),
         Some(EventBody::Conversion(said)) if click.is_none() && !said.txid.is_empty() => {
             Identity::Key(order(&said.campaign, &said.goal, &said.txid))
         }

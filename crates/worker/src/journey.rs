@@ -1,6 +1,6 @@
 //! Between records and attribution's values.
 
-use attribution::{ConversionEvent, ConversionKey, Touch, TouchKind, derive};
+use attribution::{ConversionEvent, ConversionKey, Parent, Touch, TouchKind, derive};
 use domain::{ClickId, ConversionId, LeadId, Micros, Timestamp, VisitorId};
 use proto::{
     Click, Conversion, EventBody, EventRecord, JourneyBody, JourneyEntry, Message as _,
@@ -27,7 +27,6 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             news,
         });
     };
-    let entry = |body| entry(event, body);
     match event.body.as_ref().ok_or(RecordError::Field("body"))? {
         EventBody::Refused(_) => return Ok(meaning),
         EventBody::Told(told) => {
@@ -51,10 +50,11 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             learn(News::Event(touch(event, view)));
         }
         EventBody::Conversion(conversion) => {
-            let entry = entry(JourneyBody::Conversion(conversion.clone()));
+            let entry = report(event, conversion);
             let said = conversion_event(&entry, conversion)?;
             learn(News::Event(entry));
-            if said.invalid_macro {
+            // Who is meant where a conversion follows from another one, that one knows.
+            if said.invalid_macro || said.parent.is_some() {
                 return Ok(meaning);
             }
         }
@@ -92,8 +92,18 @@ pub(crate) fn conversion_id(
     event: &EventRecord,
     conversion: &Conversion,
 ) -> Result<ConversionId, RecordError> {
-    let entry = entry(event, JourneyBody::Conversion(conversion.clone()));
+    let entry = report(event, conversion);
     Ok(ConversionKey::of(&conversion_event(&entry, conversion)?).id())
+}
+
+/// One that follows from another conversion has that one's click and visitor.
+fn report(event: &EventRecord, conversion: &Conversion) -> JourneyEntry {
+    let mut report = entry(event, JourneyBody::Conversion(conversion.clone()));
+    if !conversion.parent.is_empty() {
+        report.click_id.clear();
+        report.visitor.clear();
+    }
+    report
 }
 
 /// A touch is kept with its visitor and need not name it.
@@ -215,6 +225,10 @@ fn conversion_event(
         invalid_macro: flagged("invalid_macro"),
         unverified: flagged("unverified"),
         once: conversion.once,
+        parent: named(&conversion.parent).map(|txid| Parent {
+            goal: conversion.parent_goal.clone(),
+            txid,
+        }),
     })
 }
 

@@ -367,6 +367,33 @@ async fn a_sold_lead_is_a_conversion_of_its_click() {
     assert_ne!(conversions[0]["visitor"], "");
 }
 
+/// Fifty days after its lead, and before the lead's sale is known.
+#[tokio::test]
+async fn a_policy_is_its_leads_publishers() {
+    let world = World::new(start(), 100);
+    world.event(&click(1)).await;
+    let mut bound = conversion(9, 40, 2, "approved", 50 * 24 * 60);
+    if let Some(EventBody::Conversion(said)) = &mut bound.body {
+        let lead = record(1, 0, received(1)).lead_id().unwrap();
+        (said.parent, said.parent_goal) = (lead.to_string(), "lead_sold".into());
+        said.payout_micros = 5;
+    }
+    world.event(&bound).await;
+    world.catch_up().await;
+    for record in lead(1, true, true) {
+        world.lead(&record).await;
+    }
+    world.catch_up().await;
+    let rows = world.tables.of("conversions");
+    let mut rows = rows.iter().filter(|row| row["merged_into"] == "");
+    let bound = rows.find(|row| row["goal"] == "bound").unwrap();
+    assert_eq!(
+        (&bound["payee"], &bound["payout"]),
+        (&"p1".into(), &5.into())
+    );
+    assert_ne!(bound["visitor"], "");
+}
+
 #[tokio::test]
 async fn what_a_dead_router_left_is_ended_by_time() {
     let world = World::new(start(), 100);

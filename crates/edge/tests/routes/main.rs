@@ -10,6 +10,7 @@
 mod beacon;
 mod click;
 mod events;
+mod following;
 mod impression;
 mod lab;
 mod log;

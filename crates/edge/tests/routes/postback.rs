@@ -9,7 +9,7 @@ use crate::log::{Appended, Mood};
 
 const TOKEN: &str = "token=demo-postback-token-auto-us";
 
-fn conversion(appended: &Appended) -> (EventRecord, Conversion) {
+pub(crate) fn conversion(appended: &Appended) -> (EventRecord, Conversion) {
     let event = appended.event();
     match event.body.clone() {
         Some(EventBody::Conversion(conversion)) => (event, conversion),
@@ -18,19 +18,19 @@ fn conversion(appended: &Appended) -> (EventRecord, Conversion) {
 }
 
 impl Lab {
-    async fn click(&self) -> ClickId {
+    pub(crate) async fn click(&self) -> ClickId {
         let answer = self.get("/c/alpha-search", &[]).await;
         self.store.take();
         ClickId::parse(answer.sent("cid"), &KEY).unwrap()
     }
 
-    async fn postback(&self, query: &str) -> Answer {
+    pub(crate) async fn postback(&self, query: &str) -> Answer {
         self.get(&format!("/postback?{TOKEN}&{query}"), &[]).await
     }
 }
 
 /// A member of a flat JSON object, as text.
-fn member<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn member<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let rest = body.split_once(&format!("\"{name}\":"))?.1;
     let end = match rest.strip_prefix('[') {
         Some(list) => list.find(']')? + 2,

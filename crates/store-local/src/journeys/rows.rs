@@ -11,6 +11,8 @@ use crate::cold::{self, Cold, Table};
 
 /// Bytes that are handed to the disk at a time.
 const BATCH: usize = 256 << 10;
+/// What follows from a conversion may come so much later than all else of its journey.
+const FOLLOWED: Duration = Duration::from_secs(90 * 86_400);
 /// Bytes of the longest key: a kind, and what is of that kind.
 const KEY: usize = 1 + 24;
 
@@ -69,9 +71,18 @@ pub(super) fn write(
         }
     }
     for (identity, node) in &generation.nodes {
-        let until = Timestamp::from_micros(node.newest_us()).plus(kept);
+        let mut until = Timestamp::from_micros(node.newest_us()).plus(kept);
+        if node.has_converted() {
+            until = until.plus(FOLLOWED);
+        }
         if until < now {
             continue;
+        }
+        if let Identity::Visitor(visitor) = identity {
+            for click in node.converted_clicks() {
+                let visitor = visitor.as_bytes();
+                batch.put(Table::Clicks, click.as_bytes(), until, visitor);
+            }
         }
         let (key, length) = key(*identity);
         let key = key.get(..length).unwrap_or(&key);
@@ -92,4 +103,73 @@ pub(super) fn item(identity: Identity, node: &Node) -> Vec<u8> {
 /// From an item of a snapshot.
 pub(super) fn read(item: &[u8]) -> Result<(Identity, Node), RecordError> {
     Node::read(JourneyState::decode(item)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{Conversion, JourneyBody, JourneyEntry, TouchEntry};
+    use store::{Limits, News};
+    use testkit::FakeClock;
+
+    use super::*;
+    use crate::clock::StoreClock;
+    use crate::cold::Memory;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn who_has_converted_is_kept_for_what_may_follow() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000));
+        let store_clock = StoreClock::new(clock.port());
+        let now = store_clock.now();
+        let memory = Memory {
+            buffer: 1 << 20,
+            cache: 1 << 20,
+        };
+        let cold = Cold::open(&dir.path().join("cold"), &store_clock, memory).unwrap();
+        let limits = Limits {
+            entries: 10,
+            visitors: 2,
+            ties: 10,
+        };
+        let (bought, looked) = (
+            VisitorId::from_bytes([1; 24]),
+            VisitorId::from_bytes([2; 24]),
+        );
+        let (its_click, other) = (ClickId::from_bytes([3; 24]), ClickId::from_bytes([4; 24]));
+        let mut generation = Generation::default();
+        for (visitor, clicked, converts) in [(bought, its_click, true), (looked, other, false)] {
+            let entry = |n: u8, body| JourneyEntry {
+                id: vec![n; 16],
+                ts_us: now.as_micros(),
+                click_id: clicked.as_bytes().to_vec(),
+                body: Some(body),
+                ..JourneyEntry::default()
+            };
+            let mut entries = vec![entry(1, JourneyBody::Touch(TouchEntry::default()))];
+            if converts {
+                entries.push(entry(2, JourneyBody::Conversion(Conversion::default())));
+            }
+            let (identity, mut node) = (Identity::Visitor(visitor), Node::default());
+            for entry in entries {
+                node.learn(identity, now.as_micros(), News::Event(entry), limits);
+            }
+            generation.nodes.insert(identity, node);
+            generation.clicks.insert(clicked, visitor);
+        }
+        write(&cold, &generation, now, 44 * DAY).unwrap();
+        for (days, known) in [
+            (43, [true, true]),
+            (90, [true, false]),
+            (140, [false, false]),
+        ] {
+            clock.set_wall(now.plus(days * DAY));
+            store_clock.now();
+            let of = [bought, looked].map(|visitor| node(&cold, Identity::Visitor(visitor)));
+            assert_eq!(of.map(|it| it.unwrap().is_some()), known, "{days}");
+            let clicks = [its_click, other].map(|clicked| click(&cold, clicked).unwrap());
+            assert_eq!(clicks.map(|it| it.is_some()), known, "{days}");
+        }
+    }
 }

@@ -133,7 +133,9 @@ impl Node {
                     (_, None) => self.show(&entry, None, out),
                 }
             }
-            (Identity::Key(_), Some(JourneyBody::Conversion(said))) if order_of(said).is_some() => {
+            (Identity::Key(_), Some(JourneyBody::Conversion(said)))
+                if order_of(said).is_some() || follows(&entry) =>
+            {
                 if let Some(visitor) = named_visitor(&entry) {
                     out.tell(Identity::Visitor(visitor), What::Follow);
                 }
@@ -353,7 +355,9 @@ impl Node {
     /// An order shows all its reports to the visitors that they name, the first few: whoever comes
     /// after those has heard that it was named later, and that is all it has to know.
     fn stand(&self, out: &mut Out) {
-        let reports: Vec<JourneyEntry> = self.own.conversions().collect();
+        let mut reports: Vec<JourneyEntry> = self.own.conversions().collect();
+        // What follows from the order is no report of it.
+        reports.retain(|report| !follows(report));
         if !reports.iter().any(counts_once) {
             return;
         }
@@ -405,6 +409,11 @@ impl Node {
         own.chain(heard.flat_map(|(_, heard)| heard.beside.iter()))
             .collect()
     }
+}
+
+/// Whether it follows from the conversion of an order, and is no report of it.
+pub(super) fn follows(report: &JourneyEntry) -> bool {
+    matches!(&report.body, Some(JourneyBody::Conversion(said)) if !said.parent.is_empty())
 }
 
 fn counts_once(report: &JourneyEntry) -> bool {

@@ -8,7 +8,7 @@ use litemap::LiteMap;
 use proto::{JourneyBody, JourneyEntry};
 
 use super::events::{Events, is_conversion};
-use super::learn::{click_of, order_of};
+use super::learn::{click_of, follows, order_of};
 use super::set::Set;
 use super::{Identity, Journey, Person};
 
@@ -76,6 +76,17 @@ impl Node {
         self.newest_us
     }
 
+    /// Whether it has converted: what follows from that may come long after.
+    pub fn has_converted(&self) -> bool {
+        self.own.has_conversion()
+    }
+
+    /// The clicks that its conversions name.
+    pub fn converted_clicks(&self) -> impl Iterator<Item = ClickId> {
+        let conversions = self.own.conversions();
+        conversions.filter_map(|report| click_of(&report.click_id))
+    }
+
     /// Its own events.
     pub fn own(&self) -> impl Iterator<Item = JourneyEntry> {
         self.own.iter()
@@ -116,12 +127,17 @@ impl Node {
             }
         }
         for ((_, click), loan) in ties.lent.iter() {
-            if loan.best.as_ref().is_none_or(|(_, best)| best == click) {
-                let lent = loan.entries.iter().map(|mut entry| {
-                    entry.click_id = click.as_bytes().to_vec();
-                    (place(&entry), entry)
-                });
-                entries.extend(lent);
+            let lent = loan.entries.iter().map(|mut entry| {
+                entry.click_id = click.as_bytes().to_vec();
+                entry
+            });
+            match &loan.best {
+                // Before that click was known, what follows may have been counted here.
+                Some((_, best)) if best != click => {
+                    let lent = lent.filter(follows).map(|entry| (entry, *best));
+                    journey.elsewhere.extend(lent);
+                }
+                _ => entries.extend(lent.map(sort)),
             }
         }
         journey.capped |= touches.len() > limits.entries;

@@ -1,6 +1,6 @@
 //! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
 
-use attribution::{Conversion, ConversionKey, Credit, CreditVersion, RULE, Rules};
+use attribution::{Conversion, ConversionKey, Credit, CreditVersion, Following, RULE, Rules};
 use domain::{ClickId, ConversionId};
 use proto::{JourneyBody, JourneyEntry, RecordError};
 use store::{Identity, Journey};
@@ -103,10 +103,17 @@ fn visitor(journey: &Journey, conversion: &Conversion) -> String {
 
 /// The conversion of the click that a conversion's reports count for.
 fn counted_by(conversion: &Conversion, click: ClickId) -> Option<ConversionId> {
-    let key = ConversionKey::ClickOrder {
-        click,
-        goal: conversion.goal.clone(),
-        txid: conversion.txid.clone()?,
+    let goal = conversion.goal.clone();
+    let key = match &conversion.key {
+        ConversionKey::Following(following) => ConversionKey::Following(Following {
+            click: Some(click),
+            ..following.clone()
+        }),
+        _ => ConversionKey::ClickOrder {
+            click,
+            goal,
+            txid: conversion.txid.clone()?,
+        },
     };
     Some(key.id())
 }
@@ -119,7 +126,12 @@ fn is_of(report: &JourneyEntry, conversion: &Conversion) -> bool {
     let click = conversion
         .click
         .is_some_and(|click| report.click_id == click.as_bytes());
-    click && said.goal == conversion.goal && Some(&said.txid) == conversion.txid.as_ref()
+    let parent = conversion.parent.as_ref();
+    click
+        && said.goal == conversion.goal
+        && Some(&said.txid).filter(|txid| !txid.is_empty()) == conversion.txid.as_ref()
+        && parent.map_or("", |parent| &parent.txid) == said.parent
+        && parent.is_none_or(|parent| parent.goal == said.parent_goal)
 }
 
 fn conversion_row(conversion: &Conversion) -> ConversionRow {
