@@ -8,7 +8,7 @@ use domain::Timestamp;
 use http::StatusCode;
 use parking_lot::RwLock;
 use serde::{Serialize, Serializer};
-use telemetry::Metrics;
+use telemetry::{Metrics, NODE_PART};
 
 use crate::{Endpoint, Problem, Reply, Request, Service};
 
@@ -36,6 +36,18 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All of its names.
+    const NAMES: [&'static str; 3] = ["ok", "missing", "away"];
+
+    /// Its name.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Missing { .. } => "missing",
+            Self::Away { .. } => "away",
+        }
+    }
+
     /// Traffic should not come, because of this.
     pub fn missing(what: impl Into<String>) -> Self {
         Self::Missing { what: what.into() }
@@ -129,6 +141,16 @@ crate::routes! {
 }
 
 impl Operator {
+    /// Puts into the metrics what `/readyz` would say now.
+    fn tell(&self) {
+        for (part, standing) in self.readiness.report().checks {
+            for name in Standing::NAMES {
+                let is = i64::from(name == standing.name());
+                self.metrics.set(NODE_PART, [part, name], is);
+            }
+        }
+    }
+
     /// All it answers.
     pub fn endpoints() -> impl Iterator<Item = Endpoint> {
         Route::ALL.iter().map(|route| route.endpoint())
@@ -155,11 +177,14 @@ impl Service for Operator {
                 };
                 Reply::json(status, &report)
             }
-            Route::Metrics => Reply::bytes(
-                StatusCode::OK,
-                "text/plain; version=0.0.4; charset=utf-8",
-                self.metrics.encode(),
-            ),
+            Route::Metrics => {
+                self.tell();
+                Reply::bytes(
+                    StatusCode::OK,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    self.metrics.encode(),
+                )
+            }
         }
     }
 }

@@ -99,6 +99,13 @@ metrics! {
     Counter HTTP_PANICS HttpPanics "gavel_http_panics_total" ["listener"]
         "Requests whose handler panicked.";
 
+    Gauge NODE_PART NodePart "gavel_node_part" ["part", "status"]
+        "How each part stands of which `/readyz` tells: 1 for its status (ok, away or missing), 0 for the others.";
+    Gauge NODE_DISK_FREE NodeDiskFree "gavel_node_disk_free_bytes" []
+        "Bytes that are free on the disk of the data directory.";
+    Gauge NODE_DISK_RESERVE NodeDiskReserve "gavel_node_disk_reserve_bytes" []
+        "Free bytes below which admission stops, as configured.";
+
     Counter EDGE_CLICKS EdgeClicks "gavel_edge_clicks_total" ["result"]
         "Clicks redirected to their destination: logged, flagged (logged, but no person) or unlogged.";
     Counter EDGE_FALLBACKS EdgeFallbacks "gavel_edge_fallbacks_total" ["reason", "target"]
@@ -167,6 +174,10 @@ metrics! {
     Gauge WORKER_AUDIT_DIFFERENCE WorkerAuditDifference "gavel_worker_audit_difference_rows"
         ["table"]
         "Rows that the ranges compared since the start should have in a table and have not; anything but 0 is a loss to look into.";
+    Gauge WORKER_IN_DOUBT WorkerInDoubt "gavel_worker_in_doubt_legs" []
+        "Legs of the last 30 days that are in doubt, test leads left out, as the tables have them; asked every minute.";
+    Gauge WORKER_IN_DOUBT_OLDEST WorkerInDoubtOldest "gavel_worker_in_doubt_oldest_seconds" []
+        "Age of the oldest of them; 0 if there is none.";
 
     Counter NOTIFIER_POSTBACKS NotifierPostbacks "gavel_notifier_postbacks_total" ["result"]
         "Attempts to tell a publisher: told, failed (and tried again later), or dead (the last one failed: see v_postbacks).";

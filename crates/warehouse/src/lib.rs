@@ -7,6 +7,7 @@
 
 mod batch;
 mod client;
+mod doubt;
 mod error;
 mod held;
 mod migrate;
@@ -17,6 +18,7 @@ mod table;
 
 pub use batch::Batch;
 pub use client::Warehouse;
+pub use doubt::InDoubt;
 pub use error::{Class, WarehouseError};
 pub use held::Sought;
 pub use migrate::SCHEMA_VERSION;

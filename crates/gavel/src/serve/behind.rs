@@ -11,13 +11,14 @@ use worker::Worker;
 
 use super::stores::Stores;
 use super::tables::{self, Tables};
-use super::{ENGINE_DIR, Ground, joined, rules};
+use super::{ENGINE_DIR, Ground, doubt, joined, rules};
 use crate::cmd::Failure;
 
 /// Its running tasks.
 pub(super) struct Behind {
     worker: JoinHandle<()>,
     notifier: JoinHandle<()>,
+    doubt: JoinHandle<()>,
 }
 
 impl Behind {
@@ -72,7 +73,14 @@ impl Behind {
             metrics: host.metrics.clone(),
             options: notifier::Options::default(),
         });
+        let doubt = doubt::watch(
+            ground.warehouse.clone(),
+            Arc::clone(&host.clock),
+            host.metrics.clone(),
+            end.clone(),
+        );
         Ok(Self {
+            doubt: runtimes.work.spawn(doubt),
             worker: runtimes.work.spawn(worker.run(end.clone())),
             notifier: runtimes.work.spawn(notifier.run(end.clone())),
         })
@@ -82,5 +90,6 @@ impl Behind {
     pub(super) async fn ended(self) {
         joined("worker", self.worker.await);
         joined("notifier", self.notifier.await);
+        joined("legs in doubt", self.doubt.await);
     }
 }

@@ -6,6 +6,8 @@
 
 mod behind;
 mod cluster;
+mod disk;
+mod doubt;
 mod engine;
 mod finder;
 mod generation;
@@ -174,6 +176,12 @@ async fn serve<S: Stores>(
         false => None,
     };
     let pulse = pulse(&ground, &readiness, end_work.clone());
+    let disk = runtimes.work.spawn(disk::watch(
+        config.data_dir.clone(),
+        config.log.reserve_bytes,
+        host.metrics.clone(),
+        end_work.clone(),
+    ));
     let router = match roles.has(Role::Router) {
         true => Some(router(&ground, &stores)?),
         false => None,
@@ -232,6 +240,7 @@ async fn serve<S: Stores>(
         behind.ended().await;
     }
     joined("pulse", pulse.await);
+    joined("disk", disk.await);
     end_operator.cancel();
     joined("operator listener", operator.await);
     stores.close().await;

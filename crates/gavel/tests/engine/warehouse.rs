@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use warehouse::{
-    AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, LeadRow,
-    Money, PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION, Table, Time,
-    Warehouse, WarehouseError,
+    AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, InDoubt,
+    LeadRow, Money, PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION,
+    Table, Time, Warehouse, WarehouseError,
 };
 
 use crate::server::Server;
@@ -301,6 +301,55 @@ async fn leads_are_found_by_their_publishers_name_as_they_stand_and_the_newest_f
     assert_eq!(found("acme", NAME, 2).await, all[..2]);
     assert_eq!(found("acme", "' OR 1 = 1 --", 20).await, []);
     assert_eq!(found("acme", "", 20).await, []);
+    server.terminate();
+}
+
+#[tokio::test]
+async fn a_leg_is_in_doubt_until_a_later_row_settles_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(dir.path()) else {
+        return;
+    };
+    let warehouse = connect(&server);
+    warehouse.migrate().await.unwrap();
+    let none = InDoubt {
+        legs: 0,
+        oldest: None,
+    };
+    assert_eq!(warehouse.in_doubt(Time(T0)).await.unwrap(), none);
+    let post = |sale: &str, state: &str, at: i64, version| PostRow {
+        sale_id: sale.to_owned(),
+        state: state.to_owned(),
+        received_at: Time(T0 + at),
+        started_at: Time(T0 + at + 1),
+        version,
+        ..PostRow::default()
+    };
+    for row in [
+        post("sl_settled", "accepted", 0, 2),
+        post("sl_settled", "in_doubt", 0, 1),
+        post("sl_older", "in_doubt", -1, 1),
+        post("sl_old", "posting", 7, 1),
+        post("sl_old", "in_doubt", 7, 2),
+        post("sl_new", "in_doubt", 9, 1),
+        post("sl_sold", "accepted", 9, 1),
+        PostRow {
+            test: true,
+            ..post("sl_test", "in_doubt", 9, 1)
+        },
+    ] {
+        let posts = vec![row];
+        let batch = Batch {
+            posts,
+            ..Batch::default()
+        };
+        warehouse.insert(&batch).await.unwrap();
+    }
+    let two = InDoubt {
+        legs: 2,
+        oldest: Some(Time(T0 + 8)),
+    };
+    assert_eq!(warehouse.in_doubt(Time(T0)).await.unwrap(), two);
     server.terminate();
 }
 

@@ -67,6 +67,16 @@ async fn readiness_follows_its_checks_and_ends_with_the_drain() {
         text.contains("gavel_http_requests_total{listener=\"operator\",status=\"5xx\"} 2\n"),
         "{text}"
     );
+    for (part, status, is) in [
+        ("tables", "away", 1),
+        ("tables", "ok", 0),
+        ("log", "ok", 1),
+        ("log", "missing", 0),
+        ("serving", "missing", 1),
+    ] {
+        let line = format!("gavel_node_part{{part=\"{part}\",status=\"{status}\"}} {is}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
     assert_eq!(ask(address, "POST /metrics HTTP/1.1\r\n\r\n").await.0, 405);
     assert_eq!(get("/").await.0, 404);
     shutdown.cancel();
