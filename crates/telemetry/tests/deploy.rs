@@ -21,7 +21,7 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
         let ends = |ending: &&str| path.extension().is_some_and(|it| it == *ending);
         if path.is_dir() {
             found.extend(files(&path, endings));
-        } else if endings.iter().any(|ending| ends(ending)) {
+        } else if endings.iter().any(ends) {
             found.push(path);
         }
     }
