@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{Clock, Mono, SaleId, Timestamp};
@@ -21,7 +21,7 @@ use crate::library;
 
 const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
 /// No wait in these tests is longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 /// The head of a campaign of the shipped catalog, and what stands there for those who have little time.
 const TARGETED: &str = "[campaigns.auto-us-targeted]\n";
@@ -75,6 +75,9 @@ impl Drop for Process {
     }
 }
 
+/// One town at a time: each is a broker, a Redis, an engine and some nodes, and tests run side by side.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// What nodes share.
 pub(crate) struct Town {
     pub(crate) kafka: Kafka,
@@ -86,6 +89,8 @@ pub(crate) struct Town {
     _engine: Process,
     _buyers: Process,
     home: TempDir,
+    /// Last, when all of it has gone.
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// A process of the service.
@@ -103,6 +108,7 @@ impl Town {
     pub(crate) fn found(more: &str) -> Option<Self> {
         let (jars, redis) = (KAFKA.find()?, REDIS.find()?);
         let library = library::library()?;
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let home = tempfile::tempdir().unwrap();
         let folder = |name: &str| home.path().join(name);
         let kafka = Kafka::start(&jars, &folder("kafka"), None).unwrap();
@@ -147,6 +153,7 @@ impl Town {
             _engine: engine,
             _buyers: buyers,
             home,
+            _turn: turn,
         })
     }
 
