@@ -26,6 +26,14 @@ const NEEDS_A_CAUSE: &[(&str, &str)] = &[
     ("gavel_worker_failures_total", "a ClickHouse that is away"),
     ("gavel_worker_dead_letters_total", "a damaged record"),
     ("gavel_notifier_failures_total", "a ClickHouse that is away"),
+    ("gavel_kafka_brokers_up", "a cluster"),
+    ("gavel_kafka_queue_records", "a cluster"),
+    ("gavel_kafka_ack_seconds", "a cluster"),
+    ("gavel_kafka_failures_total", "a cluster"),
+    ("gavel_kafka_lag_records", "a cluster"),
+    ("gavel_kafka_away", "a cluster"),
+    ("gavel_journal_backlog_records", "a cluster"),
+    ("gavel_journal_backlog_bytes", "a cluster"),
 ];
 
 const LEADS: usize = 12;

@@ -5,8 +5,11 @@
 //! acknowledged and not noted when the process was killed is shipped again: everything that reads it knows
 //! its records by id.
 
+use std::future::Future as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use store::{LogError, Topic};
@@ -19,6 +22,11 @@ use crate::producer::{Outgoing, Producer, Receipt};
 
 /// Bytes under way, about.
 const CHUNK: usize = 256 << 10;
+/// How long appends of lead records may be held up to ship the last of a journal, and how far apart.
+const HOLD: Duration = Duration::from_millis(100);
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// Between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(1);
 /// After a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -61,20 +69,91 @@ impl Shipper {
 
     async fn ship(&self) -> Result<(), Failed> {
         let (front, producer) = self.inner.way(self.topic);
+        let clock = self.inner.kafka.clock();
+        let mut next_try = clock.mono();
         let mut reader = front.journal.reader(vec![front.shipped()])?;
         while let Some(records) = reader.next(CHUNK).await? {
-            let sent: Vec<Receipt> = records
-                .iter()
-                .filter_map(|record| self.send(producer, front, record))
-                .collect();
+            let sent = self.send_all(producer, front, &records);
             for receipt in sent {
                 receipt.await?;
             }
-            if let Some(last) = records.last() {
-                let next = last.offset.saturating_add(1);
-                front.ship(next, &records)?;
-                self.inner.shipped(self.topic, next);
+            self.note(front, &records)?;
+            if self.is_nearly_done(front) && clock.mono() >= next_try {
+                next_try = clock.mono().plus(BETWEEN_TRIES);
+                let (records, left) = self.ship_the_rest(producer, front, &mut reader)?;
+                for receipt in left {
+                    receipt.await?;
+                }
+                self.note(front, &records)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether lead records go through the journal, and little is left of it: under load there is always
+    /// something, and they would never go directly again.
+    fn is_nearly_done(&self, front: &Front) -> bool {
+        let away = self.inner.away.load(Ordering::Acquire);
+        self.topic == Topic::Leads && away && front.bytes() <= CHUNK as u64
+    }
+
+    /// Ships what is left while nobody can append, for a moment at most; if that was all, lead records go
+    /// directly again. Gives what it sent and has not noted, and what of it is not acknowledged.
+    fn ship_the_rest(
+        &self,
+        producer: &Producer,
+        front: &Front,
+        reader: &mut journal::Reader,
+    ) -> Result<(Vec<journal::Record>, Vec<Receipt>), Failed> {
+        let clock = self.inner.kafka.clock();
+        let _alone = self.inner.turning.write();
+        let until = clock.mono().plus(HOLD);
+        let (mut records, mut left) = (Vec::new(), Vec::new());
+        loop {
+            // What was queued before we were alone is written any moment.
+            let more = reader.next_now(CHUNK)?.unwrap_or_default();
+            left.extend(self.send_all(producer, front, &more));
+            records.extend(more);
+            left = still_under_way(left)?;
+            if left.is_empty() {
+                Self::mark(front, &records)?;
+                records.clear();
+                if front.shipped() == front.next() {
+                    self.inner.turn_back();
+                    return Ok((records, left));
+                }
+            }
+            if clock.mono() >= until {
+                return Ok((records, left));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn send_all(
+        &self,
+        producer: &Producer,
+        front: &Front,
+        records: &[journal::Record],
+    ) -> Vec<Receipt> {
+        let sent = records.iter();
+        sent.filter_map(|record| self.send(producer, front, record))
+            .collect()
+    }
+
+    /// Kafka has these; if they were the last, lead records go directly again.
+    fn note(&self, front: &Front, records: &[journal::Record]) -> Result<(), Failed> {
+        Self::mark(front, records)?;
+        if let Some(last) = records.last() {
+            self.inner
+                .shipped(self.topic, last.offset.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    fn mark(front: &Front, records: &[journal::Record]) -> Result<(), Failed> {
+        if let Some(last) = records.last() {
+            front.ship(last.offset.saturating_add(1), records)?;
         }
         Ok(())
     }
@@ -118,6 +197,19 @@ impl Shipper {
     }
 }
 
+/// Those that are not acknowledged yet.
+fn still_under_way(receipts: Vec<Receipt>) -> Result<Vec<Receipt>, LogError> {
+    let mut nobody = Context::from_waker(Waker::noop());
+    let mut left = Vec::with_capacity(receipts.len());
+    for mut receipt in receipts {
+        match Pin::new(&mut receipt).poll(&mut nobody) {
+            Poll::Ready(shipped) => drop(shipped?),
+            Poll::Pending => left.push(receipt),
+        }
+    }
+    Ok(left)
+}
+
 impl Inner {
     /// Kafka has all of a journal below this offset. With nothing left in it, lead records go to Kafka
     /// directly again.
@@ -128,8 +220,13 @@ impl Inner {
         // Nobody appends meanwhile.
         let _direct = self.turning.write();
         if self.leads.next() == next {
-            self.kafka.leads().is_up();
-            self.turn(false);
+            self.turn_back();
         }
+    }
+
+    /// Lead records go to Kafka directly. Only while nobody appends one, and with nothing in the journal.
+    fn turn_back(&self) {
+        self.kafka.leads().is_up();
+        self.turn(false);
     }
 }
