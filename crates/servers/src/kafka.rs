@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{Child, free_port};
+use crate::{Server, free_port};
 
 /// How long it may take until it answers: two Java programs start, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,12 +21,7 @@ const VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
 /// A Kafka broker; killed when dropped.
 #[derive(Debug)]
-pub struct Kafka {
-    command: Command,
-    output: PathBuf,
-    addr: SocketAddr,
-    child: Option<Child>,
-}
+pub struct Kafka(Server);
 
 impl Kafka {
     /// Starts the broker whose jars are in `jars` with its files in `dir`, which is made if it is not
@@ -69,60 +65,21 @@ impl Kafka {
         let mut command = java();
         command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         command.arg("kafka.Kafka").arg(&file);
-        let mut kafka = Self {
-            command,
-            output,
-            addr: SocketAddr::from(([127, 0, 0, 1], port)),
-            child: None,
-        };
-        kafka.start_again()?;
-        Ok(kafka)
+        Server::start(command, output, port, PATIENCE, answers).map(Self)
     }
+}
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+impl Deref for Kafka {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
     }
+}
 
-    /// Ends it as `kill -9` does; its files are as it left them.
-    ///
-    /// # Errors
-    /// It cannot be waited for.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.child.take().map_or(Ok(()), Child::kill)
-    }
-
-    /// Stops it where it is: connections stay open, and nobody answers.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn stop(&self) -> io::Result<()> {
-        self.running()?.stop()
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn go_on(&self) -> io::Result<()> {
-        self.running()?.go_on()
-    }
-
-    /// Starts it again with the same ports and folder after it was killed, and waits until it answers.
-    ///
-    /// # Errors
-    /// It cannot be started, or does not answer.
-    pub fn start_again(&mut self) -> io::Result<()> {
-        self.kill()?;
-        let child = Child::start(&self.command, &self.output)?;
-        child.wait_until(PATIENCE, &self.output, || answers(self.addr).is_ok())?;
-        self.child = Some(child);
-        Ok(())
-    }
-
-    fn running(&self) -> io::Result<&Child> {
-        let child = self.child.as_ref();
-        child.ok_or_else(|| io::Error::other("the broker does not run"))
+impl DerefMut for Kafka {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
     }
 }
 

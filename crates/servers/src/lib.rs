@@ -9,9 +9,11 @@ mod kafka;
 mod part;
 mod port;
 mod redis;
+mod server;
 
 pub use child::Child;
 pub use kafka::Kafka;
 pub use part::{KAFKA, Part, REDIS};
 pub use port::free_port;
 pub use redis::Redis;
+pub use server::Server;

@@ -2,11 +2,12 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Child, free_port};
+use crate::{Server, free_port};
 
 /// How long it may take until it answers; it has nothing to load.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,12 +16,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 
 /// A Redis server; killed when dropped.
 #[derive(Debug)]
-pub struct Redis {
-    command: Command,
-    output: PathBuf,
-    addr: SocketAddr,
-    child: Option<Child>,
-}
+pub struct Redis(Server);
 
 impl Redis {
     /// Starts the program with its files in `dir`, which is made if it is not there, and waits until it
@@ -47,65 +43,27 @@ impl Redis {
         let mut command = Command::new(binary);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.arg("--dir").arg(dir).args(arguments);
-        let mut redis = Self {
-            command,
-            output: dir.join("output"),
-            addr: SocketAddr::from(([127, 0, 0, 1], port)),
-            child: None,
-        };
-        redis.start_again()?;
-        Ok(redis)
+        let output = dir.join("output");
+        Server::start(command, output, port, PATIENCE, answers).map(Self)
     }
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// The same as a URL.
+    /// Where it listens, as a URL.
     pub fn url(&self) -> String {
-        format!("redis://{}", self.addr)
+        format!("redis://{}", self.addr())
     }
+}
 
-    /// Ends it as `kill -9` does; its files are as it left them.
-    ///
-    /// # Errors
-    /// It cannot be waited for.
-    pub fn kill(&mut self) -> io::Result<()> {
-        self.child.take().map_or(Ok(()), Child::kill)
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
     }
+}
 
-    /// Stops it where it is: connections stay open, and nobody answers.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn stop(&self) -> io::Result<()> {
-        self.running()?.stop()
-    }
-
-    /// Lets it go on.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn go_on(&self) -> io::Result<()> {
-        self.running()?.go_on()
-    }
-
-    /// Starts it again with the same port and folder after it was killed, and waits until it answers.
-    ///
-    /// # Errors
-    /// It cannot be started, or does not answer.
-    pub fn start_again(&mut self) -> io::Result<()> {
-        self.kill()?;
-        let child = Child::start(&self.command, &self.output)?;
-        child.wait_until(PATIENCE, &self.output, || answers(self.addr).is_ok())?;
-        self.child = Some(child);
-        Ok(())
-    }
-
-    fn running(&self) -> io::Result<&Child> {
-        let child = self.child.as_ref();
-        child.ok_or_else(|| io::Error::other("the server does not run"))
+impl DerefMut for Redis {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
     }
 }
 
