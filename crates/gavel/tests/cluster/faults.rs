@@ -24,6 +24,22 @@ async fn two(town: &Town) -> Nodes {
     Arc::new([one, other])
 }
 
+/// What everybody was told, and what came of a fault that begins in the midst of it.
+async fn under_load<T>(nodes: &Nodes, fault: impl Future<Output = T>) -> (Told, T) {
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let mut begin = Some(begin);
+    let load = all(nodes, "auto-us", 0..LEADS, |heard| {
+        if heard == BEGINS {
+            begin.take().map(|begin| begin.send(()));
+        }
+    });
+    let fault = async {
+        begun.await.unwrap();
+        fault.await
+    };
+    tokio::join!(load, fault)
+}
+
 /// Everybody was told of one lead for each key, and it is as they were told.
 async fn holds(town: &Town, nodes: &Nodes, told: &Told) {
     assert_eq!(told.len(), LEADS as usize);
@@ -37,20 +53,12 @@ async fn redis_killed_under_load_is_made_again_and_nothing_is_sold_twice() {
         return;
     };
     let nodes = two(&town).await;
-    let (begin, begun) = tokio::sync::oneshot::channel();
-    let mut begin = Some(begin);
-    let load = all(&nodes, "auto-us", 0..LEADS, |heard| {
-        if heard == BEGINS {
-            begin.take().map(|begin| begin.send(()));
-        }
-    });
     let redis = &mut town.redis;
     let fault = async {
-        begun.await.unwrap();
         redis.kill().unwrap();
         redis.start_again().unwrap();
     };
-    let (told, ()) = tokio::join!(load, fault);
+    let (told, ()) = under_load(&nodes, fault).await;
     holds(&town, &nodes, &told).await;
 }
 
@@ -60,16 +68,8 @@ async fn kafka_away_under_load_is_waited_for_in_the_journal() {
         return;
     };
     let nodes = two(&town).await;
-    let (begin, begun) = tokio::sync::oneshot::channel();
-    let mut begin = Some(begin);
-    let load = all(&nodes, "auto-us", 0..LEADS, |heard| {
-        if heard == BEGINS {
-            begin.take().map(|begin| begin.send(()));
-        }
-    });
     let kafka = &mut town.kafka;
     let fault = async {
-        begun.await.unwrap();
         kafka.kill().unwrap();
         let mut redirected = 0;
         let began = std::time::Instant::now();
@@ -82,7 +82,7 @@ async fn kafka_away_under_load_is_waited_for_in_the_journal() {
         kafka.start_again().unwrap();
         redirected
     };
-    let (told, redirected) = tokio::join!(load, fault);
+    let (told, redirected) = under_load(&nodes, fault).await;
     holds(&town, &nodes, &told).await;
     let clicks = "SELECT count() FROM v_events WHERE kind = 'click'";
     // Every other lead comes from a click as well.
