@@ -171,6 +171,20 @@ pub enum Verdict {
 }
 
 impl ConsumerClaim {
+    /// What later leads of the consumer are told of this one, once it is let in.
+    pub fn in_flight(&self, lead: LeadId, now: Timestamp) -> Earlier {
+        Earlier {
+            lead,
+            campaign: self.campaign.clone(),
+            publisher: self.publisher.clone(),
+            at: now,
+            until: now.plus(self.remembered),
+            standing: Standing::InFlight,
+            hashes: self.hashes.clone(),
+            buyers: Vec::new(),
+        }
+    }
+
     /// What these earlier leads mean at `now`.
     pub fn judge<'e>(
         &self,

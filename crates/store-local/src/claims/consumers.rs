@@ -63,16 +63,7 @@ impl Consumers {
             (Some(_), Verdict::Duplicate(_)) if unrecorded => self.forget(lead),
             (Some(_), _) | (None, Verdict::Wait(_) | Verdict::Duplicate(_)) => {}
             (None, Verdict::Fresh) => {
-                let earlier = Earlier {
-                    lead,
-                    campaign: claim.campaign.clone(),
-                    publisher: claim.publisher.clone(),
-                    at: now,
-                    until: now.plus(claim.remembered),
-                    standing: Standing::InFlight,
-                    hashes: claim.hashes.clone(),
-                    buyers: Vec::new(),
-                };
+                let earlier = claim.in_flight(lead, now);
                 let earlier = Remembered::new(&earlier, &mut self.names);
                 self.insert(earlier, Some(lease));
             }

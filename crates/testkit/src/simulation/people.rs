@@ -9,7 +9,7 @@ use domain::{LeadId, LeadStatus, Timestamp};
 use proto::{LeadBody, LeadRecord, LeadState};
 use store::{
     Admission, AdmitRequest, Against, ClaimKey, ConsumerClaim, ConsumerHash, DuplicateRule,
-    Earlier, KeySet, Standing, Verdict,
+    Earlier, KeySet, Verdict,
 };
 
 /// Longer than all that happens.
@@ -113,16 +113,7 @@ impl People {
             (Some((_, held)), Verdict::Fresh) => *held = held.map(|_| lease),
             (Some((_, Some(_))), _) => drop(earlier.remove(&lead)),
             (None, Verdict::Fresh) if !claim.hashes.is_empty() => {
-                let known = Earlier {
-                    lead,
-                    campaign: claim.campaign.clone(),
-                    publisher: claim.publisher.clone(),
-                    at: now,
-                    until: now.plus(claim.remembered),
-                    standing: Standing::InFlight,
-                    hashes: claim.hashes.clone(),
-                    buyers: Vec::new(),
-                };
+                let known = claim.in_flight(lead, now);
                 earlier.insert(lead, (known, Some(lease)));
             }
             _ => {}
