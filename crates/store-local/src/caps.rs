@@ -21,7 +21,6 @@ use store::{Caps, Held, Pinned, StoreError};
 use crate::archive::Archive;
 use crate::clock::StoreClock;
 use counter::Counter;
-pub(crate) use counter::kept;
 use table::Counters;
 
 /// A caller whose clock differs by more than this is not trusted with windows.

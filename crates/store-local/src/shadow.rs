@@ -20,10 +20,10 @@ use domain::{CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
-use store::{ClaimKey, Digest, StoreError, key};
+use store::{ClaimKey, Digest, StoreError, counter_kept, key};
 
 use crate::archive::Archive;
-use crate::caps::{self, LocalCaps};
+use crate::caps::LocalCaps;
 use crate::claims::{self, KEPT, KeyHash, LocalClaims, has_ended};
 use crate::ended::{EndedItem, EndedLead};
 use crate::error::OpenError;
@@ -394,7 +394,7 @@ impl Shadow {
     pub(crate) fn forget(&mut self) {
         let now = self.clock;
         self.counters.retain(|key, counter| {
-            caps::kept(key.meter.window()).is_none_or(|kept| counter.touched.plus(kept) >= now)
+            counter_kept(key.meter.window()).is_none_or(|kept| counter.touched.plus(kept) >= now)
         });
     }
 

@@ -7,18 +7,16 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use domain::{
-    CapWindow, CounterKey, CounterUse, Counts, LeadId, Reservation, ReservationId, Timestamp, Usage,
+    CounterKey, CounterUse, Counts, LeadId, Reservation, ReservationId, Timestamp, Usage,
 };
 use proto::LeadState;
 use redis::Cmd;
-use store::{Caps, Held, Pinned, StoreError};
+use store::{Caps, Held, Pinned, StoreError, counter_kept};
 
 use crate::link::{Call, Link};
 use crate::names::Space;
 use crate::script;
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long what was settled is known: longer than anybody comes back to a lead.
 const KEPT: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Numbers of a script are exact up to here.
@@ -33,18 +31,6 @@ pub struct RedisCaps {
 impl RedisCaps {
     pub(crate) fn new(link: Link) -> Self {
         Self { link }
-    }
-}
-
-/// How long a counter is kept after its last use: longer than its window, so that nobody can ask for it
-/// any more. None: for ever.
-const fn kept(window: CapWindow) -> Option<Duration> {
-    match window {
-        CapWindow::Hour => Some(HOUR.saturating_mul(3)),
-        CapWindow::Day => Some(DAY.saturating_mul(2)),
-        CapWindow::Week => Some(DAY.saturating_mul(9)),
-        CapWindow::Month => Some(DAY.saturating_mul(33)),
-        CapWindow::Total => None,
     }
 }
 
@@ -73,7 +59,7 @@ impl Uses {
         let mut lines = String::new();
         for take in &merged {
             let sent = u8::from(take.key.meter.counts() == Counts::Sent);
-            let kept = kept(take.key.meter.window()).map_or(0, |kept| kept.as_millis());
+            let kept = counter_kept(take.key.meter.window()).map_or(0, |kept| kept.as_millis());
             // Writing to a string does not fail.
             let _ = writeln!(lines, "{} {sent} {kept} {}", take.amount, take.key);
         }

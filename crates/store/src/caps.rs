@@ -3,10 +3,26 @@
 //! At every instant reserved = committed + pinned + held, and committed never passes a cap.
 
 use std::future::Future;
+use std::time::Duration;
 
-use domain::{CounterKey, Limit, Reservation, ReservationId, Timestamp, Usage};
+use domain::{CapWindow, CounterKey, Limit, Reservation, ReservationId, Timestamp, Usage};
 
 use crate::StoreError;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a counter is kept after its last use: longer than its window, so that nobody can ask for
+/// it any more. None: for ever.
+pub const fn counter_kept(window: CapWindow) -> Option<Duration> {
+    match window {
+        CapWindow::Hour => Some(HOUR.saturating_mul(3)),
+        CapWindow::Day => Some(DAY.saturating_mul(2)),
+        CapWindow::Week => Some(DAY.saturating_mul(9)),
+        CapWindow::Month => Some(DAY.saturating_mul(33)),
+        CapWindow::Total => None,
+    }
+}
 
 /// The answer to a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ mod log;
 mod seal;
 mod vault;
 
-pub use caps::{Caps, Held, Pinned};
+pub use caps::{Caps, Held, Pinned, counter_kept};
 pub use claims::{
     Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
 };

@@ -1,24 +1,9 @@
 //! One counter: what is committed, what is pinned, and the holds that may expire.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use domain::{CapWindow, ReservationId, Timestamp};
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// How long a counter is kept after its last use: longer than its window, so that nobody can ask for
-/// it any more. None: for ever.
-pub(crate) const fn kept(window: CapWindow) -> Option<Duration> {
-    match window {
-        CapWindow::Hour => Some(HOUR.saturating_mul(3)),
-        CapWindow::Day => Some(DAY.saturating_mul(2)),
-        CapWindow::Week => Some(DAY.saturating_mul(9)),
-        CapWindow::Month => Some(DAY.saturating_mul(33)),
-        CapWindow::Total => None,
-    }
-}
+use store::counter_kept;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Counter {
@@ -91,7 +76,7 @@ impl Counter {
 
     /// When to look whether it is over; none for one without an end.
     pub(crate) fn check_at(&self) -> Option<Timestamp> {
-        kept(self.window).map(|kept| self.touched.plus(kept))
+        counter_kept(self.window).map(|kept| self.touched.plus(kept))
     }
 
     /// Whether nobody can need it any more: a window of the past, with nothing under way.
