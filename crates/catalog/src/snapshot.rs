@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auction::{Account, Book, BreakerRules, Rules, Slot, Sources};
+use auction::{Account, AfterTmax, Book, BreakerRules, Rules, Slot, Sources};
 use buyer::NotTaken;
 use domain::{
     BuyerName, CampaignName, Currency, FieldName, GoalName, LinkName, OfferName, PublisherName,
@@ -46,6 +46,20 @@ impl Snapshot {
     /// The buyer whose name has this SHA-256.
     pub fn buyer_by_hash(&self, hash: &[u8; 32]) -> Option<&BuyerName> {
         self.buyer_hashes.get(hash)
+    }
+
+    /// As long as any router may work on a lead.
+    pub fn longest_ladder(&self) -> Duration {
+        let ladders = self.campaigns.values().flat_map(|campaign| {
+            let ceiling = campaign.tmax.ceiling;
+            let rules = campaign.publishers.values().map(|terms| &terms.rules);
+            let longer = rules.filter_map(|rules| match rules.after_tmax {
+                AfterTmax::Settle => None,
+                AfterTmax::Continue { ladder_deadline } => Some(ladder_deadline),
+            });
+            longer.chain([ceiling])
+        });
+        ladders.max().unwrap_or_default()
     }
 
     /// Whose key this is.

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use auction::AfterTmax;
 use domain::{
     BuyerKey, BuyerName, ContractReason, LeadId, LegState, SettledBy, Settlement, Timestamp,
 };
@@ -138,7 +137,7 @@ impl<B: Backend> Router<B> {
                 .count(telemetry::AUCTION_ODD_SALES, ["late_accept"]);
             return Err(Refused::AlreadySettled);
         }
-        self.folded(view, leg, &id).await
+        self.folded(view, |state| became(state, leg, &id)).await
     }
 
     /// Ends a lead that a router took to post, and of whose post there is no record: that router is gone for
@@ -147,52 +146,31 @@ impl<B: Backend> Router<B> {
         &self,
         lead: LeadId,
         proposal: &Proposal,
-        mut view: LeadView,
+        view: LeadView,
     ) -> Result<Settling, Refused> {
         let received = view
             .state
             .as_deref()
             .map_or(0, |state| state.received_at_us);
-        let over = Timestamp::from_micros(received).plus(self.longest_ladder() + LAPSE_GRACE);
+        let over = Timestamp::from_micros(received)
+            .plus(self.market.snapshot.longest_ladder() + LAPSE_GRACE);
         if matches!(proposal.status, Said::Accepted) || self.clock.wall() < over {
             return Err(Refused::NotInDoubt);
         }
         self.append_lead(lead, 0, LeadBody::Interrupted(Interrupted {}))
             .await?;
-        let until = self.clock.mono().plus(FOLD);
-        loop {
-            let left = until.since(self.clock.mono());
-            let state = view.state.as_deref();
-            if state.is_some_and(|state| state.ladder_ended) {
-                return Ok(Settling::Settled(Settlement::Rejected));
-            }
-            let changed = self.backend.claims().changed(&view, left).await?;
-            let Some(changed) = changed.filter(|_| !left.is_zero()) else {
-                return Ok(Settling::Waiting);
-            };
-            view = changed;
-        }
+        self.folded(view, |state| {
+            let ended = state.ladder_ended;
+            ended.then_some(Ok(Settling::Settled(Settlement::Rejected)))
+        })
+        .await
     }
 
-    /// As long as any router may work on a lead.
-    fn longest_ladder(&self) -> Duration {
-        let campaigns = self.market.snapshot.campaigns.values();
-        let ladders = campaigns.flat_map(|campaign| {
-            let ceiling = campaign.tmax.ceiling;
-            let rules = campaign.publishers.values().map(|terms| &terms.rules);
-            rules.map(move |rules| match rules.after_tmax {
-                AfterTmax::Settle => ceiling,
-                AfterTmax::Continue { ladder_deadline } => ladder_deadline.max(ceiling),
-            })
-        });
-        ladders.max().unwrap_or_default()
-    }
-
+    /// What the lead's fold says of a record that was appended, or that it says nothing yet.
     async fn folded(
         &self,
         mut view: LeadView,
-        leg: u16,
-        proposal: &[u8],
+        said: impl Fn(&LeadState) -> Option<Result<Settling, Refused>>,
     ) -> Result<Settling, Refused> {
         let until = self.clock.mono().plus(FOLD);
         loop {
@@ -207,29 +185,32 @@ impl<B: Backend> Router<B> {
             let Some(state) = view.state.as_deref() else {
                 return Ok(Settling::Waiting);
             };
-            if let Some(won) = state
-                .settled
-                .iter()
-                .find(|settled| settled.leg == u32::from(leg))
-            {
-                let settlement = if won.accepted {
-                    Settlement::Accepted
-                } else {
-                    Settlement::Rejected
-                };
-                let ours = won.proposal == proposal;
-                return if ours {
-                    Ok(Settling::Settled(settlement))
-                } else {
-                    Err(Refused::AlreadySettled)
-                };
-            }
-            let ended = find(state, leg).and_then(|leg| leg.leg_state().ok());
-            if matches!(ended, Some(LegState::Accepted | LegState::Rejected)) {
-                return Err(Refused::AlreadySettled);
+            if let Some(said) = said(state) {
+                return said;
             }
         }
     }
+}
+
+/// What became of a proposal on a leg; none if nothing did yet.
+fn became(state: &LeadState, leg: u16, proposal: &[u8]) -> Option<Result<Settling, Refused>> {
+    let mut settled = state.settled.iter();
+    if let Some(won) = settled.find(|settled| settled.leg == u32::from(leg)) {
+        let settlement = if won.accepted {
+            Settlement::Accepted
+        } else {
+            Settlement::Rejected
+        };
+        let ours = won.proposal == proposal;
+        return Some(if ours {
+            Ok(Settling::Settled(settlement))
+        } else {
+            Err(Refused::AlreadySettled)
+        });
+    }
+    let ended = find(state, leg).and_then(|leg| leg.leg_state().ok());
+    matches!(ended, Some(LegState::Accepted | LegState::Rejected))
+        .then_some(Err(Refused::AlreadySettled))
 }
 
 /// Whether nothing is known of a lead but that it was received.

@@ -1,11 +1,11 @@
 //! What a node shares with others: Kafka's log and vault, Redis's claims, caps and journeys.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use catalog::{Cluster, Config, Snapshot};
+use catalog::{Cluster, Config};
 use httpd::{Readiness, Standing};
 use store::Backend;
+use store::fold::LAPSE_GRACE;
 use store_kafka::{
     FrontOptions, KafkaLog, KafkaOptions, KafkaVault, Sasl, Security, ShippedLog, ShippedVault,
 };
@@ -66,7 +66,9 @@ impl Shared {
         };
         let redis = Redis::open(options.clone()).await.map_err(Failure::work)?;
         let batches = Redis::open(options).await.map_err(Failure::work)?;
-        let (watched, over, quiet) = (redis.clone(), log.clone(), quiet(snapshot));
+        // After it no router writes any more what it did before.
+        let quiet = snapshot.longest_ladder() + LAPSE_GRACE;
+        let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
         let leads = work.spawn(async move { watched.watch(&over, quiet).await });
         let (watched, over) = (batches.clone(), log.clone());
@@ -83,14 +85,6 @@ impl Shared {
             watching: [leads, journeys],
         })))
     }
-}
-
-/// How long a router may still write what it did before a moment: as long as it may work on a lead, and a
-/// little.
-fn quiet(snapshot: &Snapshot) -> Duration {
-    let campaigns = snapshot.campaigns.values();
-    let longest = campaigns.map(|campaign| campaign.tmax.ceiling).max();
-    longest.unwrap_or_default() + Duration::from_secs(2)
 }
 
 fn kafka(config: &Config, kafka: &catalog::Kafka) -> KafkaOptions {
