@@ -74,17 +74,13 @@ impl Shipper {
         let mut reader = front.journal.reader(vec![front.shipped()])?;
         while let Some(records) = reader.next(CHUNK).await? {
             let sent = self.send_all(producer, front, &records);
-            for receipt in sent {
-                receipt.await?;
-            }
-            self.note(front, &records)?;
-            if self.is_nearly_done(front) && clock.mono() >= next_try {
+            acknowledged(sent).await?;
+            Self::mark(front, &records)?;
+            while self.is_nearly_done(front) && (front.bytes() == 0 || clock.mono() >= next_try) {
                 next_try = clock.mono().plus(BETWEEN_TRIES);
                 let (records, left) = self.ship_the_rest(producer, front, &mut reader)?;
-                for receipt in left {
-                    receipt.await?;
-                }
-                self.note(front, &records)?;
+                acknowledged(left).await?;
+                Self::mark(front, &records)?;
             }
         }
         Ok(())
@@ -141,16 +137,7 @@ impl Shipper {
             .collect()
     }
 
-    /// Kafka has these; if they were the last, lead records go directly again.
-    fn note(&self, front: &Front, records: &[journal::Record]) -> Result<(), Failed> {
-        Self::mark(front, records)?;
-        if let Some(last) = records.last() {
-            self.inner
-                .shipped(self.topic, last.offset.saturating_add(1));
-        }
-        Ok(())
-    }
-
+    /// Kafka has these.
     fn mark(front: &Front, records: &[journal::Record]) -> Result<(), Failed> {
         if let Some(last) = records.last() {
             front.ship(last.offset.saturating_add(1), records)?;
@@ -197,6 +184,13 @@ impl Shipper {
     }
 }
 
+async fn acknowledged(receipts: Vec<Receipt>) -> Result<(), LogError> {
+    for receipt in receipts {
+        receipt.await?;
+    }
+    Ok(())
+}
+
 /// Those that are not acknowledged yet.
 fn still_under_way(receipts: Vec<Receipt>) -> Result<Vec<Receipt>, LogError> {
     let mut nobody = Context::from_waker(Waker::noop());
@@ -211,19 +205,6 @@ fn still_under_way(receipts: Vec<Receipt>) -> Result<Vec<Receipt>, LogError> {
 }
 
 impl Inner {
-    /// Kafka has all of a journal below this offset. With nothing left in it, lead records go to Kafka
-    /// directly again.
-    fn shipped(&self, topic: Topic, next: u64) {
-        if topic != Topic::Leads || !self.away.load(Ordering::Acquire) {
-            return;
-        }
-        // Nobody appends meanwhile.
-        let _direct = self.turning.write();
-        if self.leads.next() == next {
-            self.turn_back();
-        }
-    }
-
     /// Lead records go to Kafka directly. Only while nobody appends one, and with nothing in the journal.
     fn turn_back(&self) {
         self.kafka.leads().is_up();
