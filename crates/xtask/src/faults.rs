@@ -127,6 +127,11 @@ mod tests {
             "-p store-kafka --test real who_reads_slowly_is_paused_and_misses_nothing",
         ),
         (
+            "a slow consumer loses partitions while it is paused, and gets them back",
+            "it reads on where the group is",
+            "-p store-kafka --test real what_was_paused_when_it_was_lost_is_read_when_it_comes_back",
+        ),
+        (
             "a group comes back after the log's retention",
             "it begins at what is left, and says what is gone",
             "-p store-kafka --test real who_comes_back_after_retention_begins_at_what_is_left",

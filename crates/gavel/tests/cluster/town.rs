@@ -102,6 +102,25 @@ pub(crate) struct Node {
     clock: Arc<dyn Clock>,
 }
 
+/// What the nodes had to say is shown with what failed.
+impl Drop for Town {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for folder in fs::read_dir(self.home.path()).into_iter().flatten() {
+            let log = folder.map(|folder| folder.path().join("serve.log"));
+            let Some((log, said)) = log
+                .ok()
+                .and_then(|log| Some((log.clone(), fs::read_to_string(log).ok()?)))
+            else {
+                continue;
+            };
+            println!("{}\n{said}", log.display());
+        }
+    }
+}
+
 impl Town {
     /// Starts what nodes share; nothing where a program is missing, which is said aloud. `more` goes behind
     /// the shipped catalog.

@@ -204,8 +204,10 @@ impl Session<'_> {
                 let starts = self.starts(&partitions, &committed)?;
                 let list = list(&self.thread.watch, &starts)?;
                 self.client.incremental_assign(&list)?;
-                if self.paused {
-                    self.client.pause(&list)?;
+                // A partition that was paused when it was lost is so still when it comes back.
+                match self.paused {
+                    true => self.client.pause(&list)?,
+                    false => self.client.resume(&list)?,
                 }
                 self.gained(&starts);
             }

@@ -372,6 +372,79 @@ async fn who_reads_slowly_is_paused_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_paused_when_it_was_lost_is_read_when_it_comes_back() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let options = KafkaOptions {
+        prefetch_bytes: 100_000,
+        ..options
+    };
+    let log = broker::open(&options).await;
+    let mut slow = log.subscribe("slow", &[Topic::Events]).await.unwrap();
+    let record = Bytes::from(vec![7; 20_000]);
+    let appends: Vec<_> = (0..400)
+        .map(|n| log.append(Topic::Events, n % 4, record.clone(), Ack::Durable))
+        .collect();
+    for appended in appends {
+        appended.await.unwrap();
+    }
+    let mut read = Reading::default();
+    while read.records == 0 {
+        read.take(&mut slow).await;
+    }
+    // Nobody takes what it has: it is paused, and then half of its partitions go.
+    let mut guest = log.subscribe("slow", &[Topic::Events]).await.unwrap();
+    let mut of_guest = Reading::default();
+    while of_guest.records == 0 {
+        of_guest.take(&mut guest).await;
+    }
+    drop(guest);
+    while read.next.len() < 4 || read.next.values().any(|next| *next < 100) {
+        read.take(&mut slow).await;
+    }
+    assert!(read.lost > 0);
+    log.close();
+}
+
+/// What a consumer was handed: each partition goes on where it began.
+#[derive(Default)]
+struct Reading {
+    next: BTreeMap<u16, u64>,
+    records: usize,
+    lost: usize,
+}
+
+impl Reading {
+    async fn take(&mut self, consumer: &mut KafkaConsumer) {
+        let delivery = consumer.next(SOON).await.unwrap();
+        match delivery.expect("records are missing") {
+            Delivery::Assigned {
+                partition,
+                next_offset,
+                ..
+            } => {
+                self.next.insert(partition, next_offset);
+            }
+            Delivery::Revoked { partition, .. } => {
+                self.next.remove(&partition);
+                self.lost += 1;
+            }
+            Delivery::Records {
+                partition, records, ..
+            } => {
+                self.records += records.len();
+                let next = self.next.get_mut(&partition).unwrap();
+                for record in records {
+                    assert_eq!(record.offset, *next);
+                    *next += 1;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_is_wrong_with_the_topics_is_said_at_once() {
     let Some(options) = broker::topics() else {
         return;
