@@ -48,7 +48,7 @@ impl Origin {
 }
 
 /// Limits of one pool.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
     /// Connections at once, idle ones included.
     pub connections: usize,

@@ -15,7 +15,7 @@ use proto::LeadState;
 use sha2::{Digest as _, Sha256};
 use store::{Backend, ClaimKey, Claims, Digest, LeadView, Vault};
 
-use crate::market::Stall;
+use crate::market::{Market, Stall};
 use crate::refusal::Refused;
 use crate::{Router, answer};
 
@@ -25,6 +25,8 @@ const LONGEST_KEY: usize = 255;
 /// A publisher's request, admitted to a campaign.
 pub(crate) struct Caller {
     pub(crate) publisher: PublisherName,
+    /// The generation it came under, which is its lead's to the end.
+    pub(crate) market: Arc<Market>,
     pub(crate) stall: Arc<Stall>,
     pub(crate) rules: Rules,
     pub(crate) request_id: String,
@@ -40,24 +42,18 @@ pub(crate) enum Endpoint {
 }
 
 impl<B: Backend> Router<B> {
-    /// A campaign's own name for what a path said; none if there is none.
-    pub(crate) fn campaign_named(&self, said: &str) -> Option<CampaignName> {
-        let stall = self.market.stall(said)?;
-        Some(stall.campaign.name.clone())
-    }
-
     /// Admits a publisher to a campaign.
     pub(crate) fn caller(
         &self,
+        market: &Arc<Market>,
         publisher: &PublisherName,
         campaign: &str,
         request_id: String,
     ) -> Result<Caller, Refused> {
-        let stall = self
-            .market
+        let stall = market
             .stall(campaign)
             .ok_or(Refused::NotFound("no such campaign"))?;
-        let known = self.market.snapshot.publishers.get(publisher);
+        let known = market.snapshot.publishers.get(publisher);
         if !known.is_some_and(|publisher| publisher.on) {
             return Err(Refused::Forbidden("the publisher is paused"));
         }
@@ -72,6 +68,7 @@ impl<B: Backend> Router<B> {
             .clone();
         Ok(Caller {
             publisher: publisher.clone(),
+            market: Arc::clone(market),
             stall: Arc::clone(stall),
             rules,
             request_id,
@@ -88,7 +85,7 @@ impl<B: Backend> Router<B> {
 
     /// What eligibility looks at beside the lead's fields.
     pub(crate) fn context(
-        &self,
+        market: &Market,
         publisher: &PublisherName,
         control: &Control,
         wall: Timestamp,
@@ -96,7 +93,7 @@ impl<B: Backend> Router<B> {
         let named = |exclusion: &Exclusion| match exclusion {
             Exclusion::Buyer(buyer) => Some(buyer.clone()),
             // A hash of nobody we know excludes nobody.
-            Exclusion::Sha256(hash) => self.market.snapshot.buyer_by_hash(hash).cloned(),
+            Exclusion::Sha256(hash) => market.snapshot.buyer_by_hash(hash).cloned(),
         };
         Context {
             sub: Arc::new(control.sub.clone()),
@@ -146,14 +143,8 @@ impl<B: Backend> Router<B> {
     /// What the campaign of a lead discloses to its publishers; nothing if it is no more.
     pub(crate) fn disclosure(&self, state: &LeadState) -> Disclosure {
         let received = state.received.as_ref();
-        self.disclosure_of(received.map_or("", |received| &received.campaign))
-    }
-
-    /// What a campaign discloses; nothing if it is gone.
-    pub(crate) fn disclosure_of(&self, campaign: &str) -> Disclosure {
-        self.market
-            .stall(campaign)
-            .map_or(Disclosure::None, |stall| stall.campaign.disclosure)
+        let campaign = received.map_or("", |received| &received.campaign);
+        self.market.load().disclosure_of(campaign)
     }
 
     pub(crate) async fn unseal(

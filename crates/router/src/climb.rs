@@ -72,7 +72,7 @@ impl<'a, B: Backend> Climber<'a, B> {
                 .quote
                 .as_ref()
                 .map_or(Vec::new(), |quote| quote.auction.as_bytes().to_vec()),
-            generation: job.generation.clone(),
+            generation: job.market.snapshot.generation.clone(),
             seed: job.seed,
             test: job.control.test,
             tmax_ms: u32::try_from(job.tmax.as_millis()).unwrap_or(u32::MAX),

@@ -7,75 +7,107 @@
 //! State of this process: nothing of it is shared or kept. What a gate said before a round is a fact of
 //! the lead, and recorded; what it said before a post is the contract's reason.
 
-use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use auction::{Book, Breaker, CallEnd, Change, Passed, PingMode, Screened, Shut, Slot, Ticket};
+use auction::{
+    Book, Breaker, BreakerRules, CallEnd, Change, Passed, PingMode, Screened, Shut, Slot, Ticket,
+};
 use catalog::{Delivery, Rates, Snapshot};
-use domain::{BuyerName, Clock, ContractName, Mono};
-use parking_lot::Mutex;
+use domain::{Clock, ContractName, Mono};
+use parking_lot::{Mutex, MutexGuard};
 use telemetry::{AUCTION_BREAKER_CHANGES, AUCTION_BREAKERS_OPEN, Metrics};
 
+use crate::lasting::{Lasting, Whose};
 use crate::rate::Rate;
-
-/// A buyer's rates, over all its contracts.
-#[derive(Clone, Default)]
-struct Shared {
-    pings: Option<Arc<Rate>>,
-    posts: Option<Arc<Rate>>,
-}
 
 /// Makes the gates of books; contracts of one buyer share its rates, whatever the campaign.
 pub(crate) struct Gatekeeper<'a> {
-    clock: &'a Arc<dyn Clock>,
-    metrics: &'a Metrics,
-    shared: BTreeMap<BuyerName, Shared>,
+    pub(crate) snapshot: &'a Snapshot,
+    /// What the generation before had.
+    pub(crate) before: &'a Lasting,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) metrics: &'a Metrics,
 }
 
-impl<'a> Gatekeeper<'a> {
-    pub(crate) fn new(
-        snapshot: &Snapshot,
-        clock: &'a Arc<dyn Clock>,
-        metrics: &'a Metrics,
-    ) -> Self {
-        let buyers = snapshot.buyers.values();
-        let shared = buyers.map(|buyer| (buyer.name.clone(), rates(buyer.rates, clock)));
-        Self {
-            shared: shared.collect(),
-            clock,
-            metrics,
-        }
-    }
-
-    pub(crate) fn gates(&self, book: &Book, deliveries: &[Delivery]) -> Gates {
+impl Gatekeeper<'_> {
+    pub(crate) fn gates(&self, book: &Book, deliveries: &[Delivery], now: &mut Lasting) -> Gates {
         let contracts = book.terms().iter().zip(deliveries);
         let gates = contracts.map(|(terms, delivery)| {
-            let shared = self.shared.get(&terms.buyer).cloned().unwrap_or_default();
-            let own = rates(delivery.rates, self.clock);
-            let door = |call, own: Option<Arc<Rate>>, shared: Option<Arc<Rate>>| Door {
+            let buyer = self.snapshot.buyers.get(&terms.buyer);
+            let shared = buyer.map_or_else(Rates::default, |buyer| buyer.rates);
+            let mut door = |call, own, shared| Door {
                 contract: terms.contract.clone(),
                 call,
                 breaker: delivery
                     .breaker
-                    .map(|rules| Mutex::new(Breaker::new(rules))),
-                rates: [own, shared],
+                    .map(|rules| self.fuse(&terms.contract, call, rules, now)),
+                rates: [
+                    self.rate(Whose::Contract(terms.contract.clone()), call, own, now),
+                    self.rate(Whose::Buyer(terms.buyer.clone()), call, shared, now),
+                ],
                 clock: Arc::clone(self.clock),
                 metrics: self.metrics.clone(),
             };
             Gate {
-                ping: door("ping", own.pings, shared.pings),
-                post: door("post", own.posts, shared.posts),
+                ping: door("ping", delivery.rates.pings_per_s, shared.pings_per_s),
+                post: door("post", delivery.rates.posts_per_s, shared.posts_per_s),
             }
         });
         Gates(gates.collect())
     }
+
+    fn fuse(
+        &self,
+        contract: &ContractName,
+        call: &'static str,
+        rules: BreakerRules,
+        now: &mut Lasting,
+    ) -> Arc<Fuse> {
+        let key = (contract.clone(), call);
+        let make = || {
+            Arc::new(Fuse {
+                breaker: Mutex::new(Breaker::new(rules)),
+                call,
+                metrics: self.metrics.clone(),
+            })
+        };
+        now.breakers.take(&self.before.breakers, key, rules, make)
+    }
+
+    fn rate(
+        &self,
+        whose: Whose,
+        call: &'static str,
+        per_second: Option<NonZeroU32>,
+        now: &mut Lasting,
+    ) -> Option<Arc<Rate>> {
+        let per_second = per_second?;
+        let make = || Arc::new(Rate::new(per_second, self.clock));
+        let key = (whose, call);
+        Some(now.rates.take(&self.before.rates, key, per_second, make))
+    }
 }
 
-fn rates(rates: Rates, clock: &Arc<dyn Clock>) -> Shared {
-    let rate = |per_second| Arc::new(Rate::new(per_second, clock));
-    Shared {
-        pings: rates.pings_per_s.map(rate),
-        posts: rates.posts_per_s.map(rate),
+/// A breaker, which may be one of several generations' doors.
+pub(crate) struct Fuse {
+    breaker: Mutex<Breaker>,
+    call: &'static str,
+    metrics: Metrics,
+}
+
+impl Fuse {
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock()
+    }
+}
+
+impl Drop for Fuse {
+    /// One that nobody has any more is not open.
+    fn drop(&mut self) {
+        if !self.breaker.get_mut().is_closed() {
+            self.metrics.shift(AUCTION_BREAKERS_OPEN, [self.call], -1);
+        }
     }
 }
 
@@ -93,7 +125,7 @@ struct Door {
     contract: ContractName,
     /// `ping` or `post`.
     call: &'static str,
-    breaker: Option<Mutex<Breaker>>,
+    breaker: Option<Arc<Fuse>>,
     /// Its own, then its buyer's.
     rates: [Option<Arc<Rate>>; 2],
     clock: Arc<dyn Clock>,
@@ -169,7 +201,7 @@ impl Door {
 
     /// Whether all may go through, and nothing is counted.
     fn is_free(&self) -> bool {
-        let closed = |breaker: &Mutex<Breaker>| breaker.lock().is_closed();
+        let closed = |breaker: &Arc<Fuse>| breaker.lock().is_closed();
         self.rates.iter().all(Option::is_none) && self.breaker.as_ref().is_none_or(closed)
     }
 

@@ -1,19 +1,26 @@
 //! What a campaign's contracts did lately, as selection asks: how their posts ended, and when each came
 //! first the last time. Kept in the process; a router that starts anew knows nothing, and says so in
-//! the facts of each lead.
+//! the facts of each lead. Generations of the catalog share it, each with slots of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use auction::{Book, History, Screened, Slot, Tally};
 use domain::{ContractName, Timestamp};
 use parking_lot::Mutex;
 
 /// The histories of one book, by slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Histories {
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
+    /// Where the contract of each slot is in it.
+    places: Arc<[usize]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
+    /// A contract that was taken out of the catalog and comes back goes on where it was.
+    places: HashMap<ContractName, usize>,
     contracts: Vec<Option<Contract>>,
     /// How many turns were taken.
     turns: u64,
@@ -26,14 +33,19 @@ struct Contract {
 }
 
 impl Histories {
-    pub(crate) fn new(book: &Book) -> Self {
-        let known = Known {
-            contracts: vec![None; book.terms().len()],
-            turns: 0,
+    /// Those of a book that takes the place of another.
+    pub(crate) fn new(book: &Book, before: Option<&Self>) -> Self {
+        let known = before.map_or_else(Arc::default, |before| Arc::clone(&before.known));
+        let places = {
+            let mut known = known.lock();
+            let terms = book.terms().iter();
+            terms.map(|terms| known.place(&terms.contract)).collect()
         };
-        Self {
-            known: Mutex::new(known),
-        }
+        Self { known, places }
+    }
+
+    fn place(&self, slot: Slot) -> Option<usize> {
+        self.places.get(slot.0).copied()
     }
 
     /// Of the contracts that passed the screen, as of now.
@@ -41,7 +53,7 @@ impl Histories {
         let known = self.known.lock();
         let passed = screened.passed.iter();
         let histories = passed.filter_map(|passed| {
-            let contract = known.contracts.get(passed.slot.0)?.as_ref()?;
+            let contract = known.contracts.get(self.place(passed.slot)?)?.as_ref()?;
             let history = History {
                 acceptance: contract.tally.at(now),
                 turn: contract.turn,
@@ -54,7 +66,8 @@ impl Histories {
     /// A post of this contract was answered.
     pub(crate) fn answered(&self, slot: Slot, now: Timestamp, rejected: bool) {
         let mut known = self.known.lock();
-        if let Some(contract) = known.contract(slot, now) {
+        let place = self.place(slot);
+        if let Some(contract) = place.and_then(|place| known.contract(place, now)) {
             contract.tally.note(now, rejected);
         }
     }
@@ -64,17 +77,27 @@ impl Histories {
         let mut known = self.known.lock();
         known.turns += 1;
         let turn = known.turns;
-        let slot = book.find(contract);
-        if let Some(contract) = slot.and_then(|slot| known.contract(slot, now)) {
+        let place = book.find(contract).and_then(|slot| self.place(slot));
+        if let Some(contract) = place.and_then(|place| known.contract(place, now)) {
             contract.turn = turn;
         }
     }
 }
 
 impl Known {
-    fn contract(&mut self, slot: Slot, now: Timestamp) -> Option<&mut Contract> {
-        let place = self.contracts.get_mut(slot.0)?;
-        Some(place.get_or_insert(Contract {
+    fn place(&mut self, contract: &ContractName) -> usize {
+        if let Some(place) = self.places.get(contract) {
+            return *place;
+        }
+        let place = self.contracts.len();
+        self.contracts.push(None);
+        self.places.insert(contract.clone(), place);
+        place
+    }
+
+    fn contract(&mut self, place: usize, now: Timestamp) -> Option<&mut Contract> {
+        let known = self.contracts.get_mut(place)?;
+        Some(known.get_or_insert(Contract {
             tally: Tally::new(now),
             turn: 0,
         }))

@@ -15,6 +15,7 @@ use store::Backend;
 use crate::Router;
 use crate::attempt::{Asked, Attempt};
 use crate::lookup::By;
+use crate::market::Market;
 use crate::refusal::Refused;
 use crate::settle::Settling;
 
@@ -40,6 +41,12 @@ pub fn endpoints() -> impl Iterator<Item = Endpoint> {
 /// The router as a service. Cheap to clone.
 pub struct RouterService<B: Backend>(pub Arc<Router<B>>);
 
+/// A request: it takes the market of its time.
+struct Visit<'a, B: Backend> {
+    router: &'a Arc<Router<B>>,
+    market: Arc<Market>,
+}
+
 /// The answer to a settlement.
 #[derive(Serialize)]
 struct Settled<'a> {
@@ -51,7 +58,11 @@ struct Settled<'a> {
 impl<B: Backend> Service for RouterService<B> {
     async fn call(&self, request: Request) -> Reply {
         let mut attempt = Attempt::new(request.id());
-        match self.route(request, &mut attempt).await {
+        let visit = Visit {
+            router: &self.0,
+            market: self.0.market.load_full(),
+        };
+        match visit.route(request, &mut attempt).await {
             Ok(reply) => reply,
             Err(refused) => {
                 self.0.note(&attempt, &refused).await;
@@ -61,7 +72,7 @@ impl<B: Backend> Service for RouterService<B> {
     }
 }
 
-impl<B: Backend> RouterService<B> {
+impl<B: Backend> Visit<'_, B> {
     async fn route(&self, request: Request, attempt: &mut Attempt) -> Result<Reply, Refused> {
         let path = request.path().to_owned();
         let (route, values) = Route::find(&path).ok_or(Refused::NoRoute)?;
@@ -71,7 +82,7 @@ impl<B: Backend> RouterService<B> {
             Route::Post => Some(Asked::Post),
             _ => None,
         };
-        attempt.campaign = self.0.campaign_named(first);
+        attempt.campaign = self.market.campaign_named(first);
         let endpoint = route.endpoint();
         if !endpoint.takes(request.method()) {
             return Err(Refused::Method(endpoint.methods));
@@ -96,9 +107,9 @@ impl<B: Backend> RouterService<B> {
     ) -> Result<Reply, Refused> {
         let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         let id = request.id().as_str().to_owned();
-        let caller = self.0.caller(&publisher, campaign, id)?;
+        let caller = self.router.caller(&self.market, &publisher, campaign, id)?;
         let key = idempotency_key(&request)?;
-        json(self.0.ping(caller, key, &body, attempt).await)
+        json(self.router.ping(caller, key, &body, attempt).await)
     }
 
     async fn post(
@@ -109,9 +120,9 @@ impl<B: Backend> RouterService<B> {
     ) -> Result<Reply, Refused> {
         let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         let id = request.id().as_str().to_owned();
-        let caller = self.0.caller(&publisher, campaign, id)?;
+        let caller = self.router.caller(&self.market, &publisher, campaign, id)?;
         let key = idempotency_key(&request)?;
-        json(self.0.post(caller, key, &body, attempt).await)
+        json(self.router.post(caller, key, &body, attempt).await)
     }
 
     async fn validate(
@@ -123,7 +134,7 @@ impl<B: Backend> RouterService<B> {
         let (publisher, body) = self.publisher_post(&mut request, attempt).await?;
         let key = idempotency_key(&request)?;
         let id = request.id().as_str().to_owned();
-        let caller = self.0.caller(&publisher, campaign, id)?;
+        let caller = self.router.caller(&self.market, &publisher, campaign, id)?;
         json(Router::<B>::validate(&caller, key, &body))
     }
 
@@ -137,7 +148,7 @@ impl<B: Backend> RouterService<B> {
         let campaign = of("campaign");
         let names = ["idempotency_key", "ping_id", "publisher_lead_id"].map(of);
         let id = request.id().as_str().to_owned();
-        let (router, campaign) = (&self.0, campaign.as_deref());
+        let (router, campaign) = (self.router, campaign.as_deref());
         json(match names.each_ref().map(Option::as_deref) {
             [Some(key), None, None] => router.find(&publisher, campaign, By::Key(key), &id).await,
             [None, Some(ping), None] => {
@@ -154,7 +165,11 @@ impl<B: Backend> RouterService<B> {
     async fn lookup(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
         let publisher = self.publisher(&request)?;
         self.within_rate(&publisher)?;
-        json(self.0.lookup(&publisher, lead, request.id().as_str()).await)
+        json(
+            self.router
+                .lookup(&publisher, lead, request.id().as_str())
+                .await,
+        )
     }
 
     async fn inspect(&self, request: Request, lead: &str) -> Result<Reply, Refused> {
@@ -162,7 +177,7 @@ impl<B: Backend> RouterService<B> {
         let mut pairs = request.query();
         let explain = pairs.find_map(|(name, value)| (name == "explain").then_some(value));
         let id = request.id().as_str().to_owned();
-        json(self.0.inspect(lead, explain.as_deref(), &id).await)
+        json(self.router.inspect(lead, explain.as_deref(), &id).await)
     }
 
     async fn settle_by_key(
@@ -173,7 +188,10 @@ impl<B: Backend> RouterService<B> {
     ) -> Result<Reply, Refused> {
         let buyer = self.buyer(&request)?;
         let body = json_body(&mut request).await?;
-        let settling = self.0.settle_by_key(&buyer, key, &body, attempt).await?;
+        let settling = self
+            .router
+            .settle_by_key(&buyer, key, &body, attempt)
+            .await?;
         Ok(settled(attempt, settling))
     }
 
@@ -185,7 +203,7 @@ impl<B: Backend> RouterService<B> {
     ) -> Result<Reply, Refused> {
         self.operator(&request)?;
         let body = json_body(&mut request).await?;
-        let settling = self.0.settle_leg(lead, leg, &body, attempt).await?;
+        let settling = self.router.settle_leg(lead, leg, &body, attempt).await?;
         Ok(settled(attempt, settling))
     }
 
@@ -204,7 +222,7 @@ impl<B: Backend> RouterService<B> {
 
     fn owner(&self, request: &Request) -> Result<Owner, Refused> {
         let credential = request.credential().ok_or(Refused::Unauthorized)?;
-        let owner = self.0.market.snapshot.authenticate(credential.expose());
+        let owner = self.market.snapshot.authenticate(credential.expose());
         owner.cloned().ok_or(Refused::Unauthorized)
     }
 
@@ -216,7 +234,7 @@ impl<B: Backend> RouterService<B> {
     }
 
     fn within_rate(&self, publisher: &PublisherName) -> Result<(), Refused> {
-        let counted = self.0.market.request_of(publisher);
+        let counted = self.market.request_of(publisher);
         counted.map_err(Refused::RateLimited)
     }
 

@@ -21,7 +21,7 @@ use crate::Router;
 use crate::answer::Told;
 use crate::climb::Climber;
 use crate::consumer::Known;
-use crate::market::Stall;
+use crate::market::{Market, Stall};
 use crate::records::Statuses;
 use crate::round::{RoundOrder, Source};
 
@@ -38,7 +38,7 @@ pub(crate) struct Job {
     pub(crate) lead: LeadId,
     pub(crate) stall: Arc<Stall>,
     pub(crate) rules: Rules,
-    pub(crate) generation: String,
+    pub(crate) market: Arc<Market>,
     pub(crate) publisher: PublisherName,
     pub(crate) control: Control,
     pub(crate) click: Option<ClickId>,
@@ -117,7 +117,7 @@ impl<B: Backend> Router<B> {
         let vault = self.backend.vault().put(job.lead, wrapped);
         let context = Context {
             consumer: job.known.consumer.clone(),
-            ..self.context(&job.publisher, &job.control, job.wall)
+            ..Self::context(&job.market, &job.publisher, &job.control, job.wall)
         };
         let mut climber = Climber {
             router: self,

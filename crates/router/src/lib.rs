@@ -19,6 +19,7 @@ mod gate;
 mod history;
 mod http;
 mod inspect;
+mod lasting;
 mod lead;
 mod lookup;
 mod market;
@@ -38,6 +39,7 @@ mod settle;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use catalog::Snapshot;
 use domain::{Clock, Entropy, TrackKey};
 use store::{Backend, Sealer};
@@ -91,7 +93,7 @@ pub struct Parts<B> {
 /// The router. Shared by all connections.
 pub struct Router<B: Backend> {
     backend: B,
-    market: Market,
+    market: ArcSwap<Market>,
     sealer: Arc<Sealer>,
     quotes: QuoteKey,
     tracking: TrackKey,
@@ -112,10 +114,10 @@ impl<B: Backend> Router<B> {
     /// # Errors
     /// A URL or header of the catalog cannot be called.
     pub fn new(parts: Parts<B>) -> Result<Arc<Self>, MarketError> {
-        let market = Market::new(parts.snapshot, &parts.clock, &parts.metrics)?;
+        let market = Market::new(parts.snapshot, None, &parts.clock, &parts.metrics)?;
         Ok(Arc::new(Self {
             backend: parts.backend,
-            market,
+            market: ArcSwap::from_pointee(market),
             sealer: parts.keys.sealer,
             quotes: parts.keys.quotes,
             tracking: parts.keys.tracking,
@@ -129,6 +131,18 @@ impl<B: Backend> Router<B> {
             stopped: CancellationToken::new(),
             places: Arc::new(Semaphore::new(parts.leads)),
         }))
+    }
+
+    /// From now on requests come under another generation. What is in progress ends under the one it
+    /// began with. One at a time: not to be called by two at once.
+    ///
+    /// # Errors
+    /// A URL or header of the catalog cannot be called, and nothing has changed.
+    pub fn change(&self, snapshot: Arc<Snapshot>) -> Result<(), MarketError> {
+        let before = self.market.load_full();
+        let market = Market::new(snapshot, Some(&before), &self.clock, &self.metrics)?;
+        self.market.store(Arc::new(market));
+        Ok(())
     }
 
     /// Waits until all leads and pings in progress have ended, at most `limit`. Those that had not, so

@@ -53,7 +53,8 @@ impl<B: Backend> Router<B> {
         by: By<'_>,
         request_id: &str,
     ) -> Result<Bytes, Refused> {
-        let campaigns = self.market.snapshot.campaigns.keys();
+        let market = self.market.load_full();
+        let campaigns = market.snapshot.campaigns.keys();
         let asked = campaigns.filter(|name| campaign.is_none_or(|it| it == name.as_str()));
         let mut found = BTreeSet::new();
         for name in asked {
@@ -101,8 +102,9 @@ impl<B: Backend> Router<B> {
         let asked = found
             .iter()
             .filter(|lead| campaign.is_none_or(|name| name == lead.campaign));
+        let market = self.market.load();
         let leads: Vec<_> = asked
-            .map(|lead| answer::found(lead, name, self.disclosure_of(&lead.campaign)))
+            .map(|lead| answer::found(lead, name, market.disclosure_of(&lead.campaign)))
             .collect();
         match leads.is_empty() {
             true => Err(ABSENT),

@@ -1,5 +1,8 @@
 //! A catalog generation as the router uses it: each contract with the connection pool it is called
-//! through. Pools belong to a buyer and an origin, so contracts of one buyer share them.
+//! through. Pools belong to a buyer and an origin, so contracts of one buyer share them, and so do
+//! generations.
+//!
+//! A request takes the market of its time and keeps it to the end of its lead.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,14 +10,15 @@ use std::time::Duration;
 
 use auction::Slot;
 use callout::{Origin, Pool, PoolLimits, Target};
-use catalog::{Campaign, Delivery, Snapshot};
-use domain::{BuyerName, CampaignName, Clock, PublisherName};
+use catalog::{Campaign, Delivery, Disclosure, Snapshot};
+use domain::{CampaignName, Clock, PublisherName};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use telemetry::Metrics;
 use url::Url;
 
 use crate::gate::{Gatekeeper, Gates};
 use crate::history::Histories;
+use crate::lasting::Lasting;
 use crate::rate::Rate;
 
 /// How long a call waits for a place among a buyer's connections.
@@ -78,19 +82,27 @@ pub struct MarketError {
 pub(crate) struct Market {
     pub(crate) snapshot: Arc<Snapshot>,
     stalls: HashMap<CampaignName, Arc<Stall>>,
-    /// What publishers may send, of those that are limited.
-    requests: HashMap<PublisherName, Rate>,
+    lasting: Lasting,
 }
 
 impl Market {
+    /// The market of a generation that takes the place of another's.
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
+        before: Option<&Self>,
         clock: &Arc<dyn Clock>,
         metrics: &Metrics,
     ) -> Result<Self, MarketError> {
         let tls = callout::connector();
-        let gatekeeper = Gatekeeper::new(&snapshot, clock, metrics);
-        let mut pools = HashMap::new();
+        let nothing = Lasting::default();
+        let before = before.map_or(&nothing, |market| &market.lasting);
+        let mut lasting = Lasting::default();
+        let gatekeeper = Gatekeeper {
+            snapshot: &snapshot,
+            before,
+            clock,
+            metrics,
+        };
         let mut stalls = HashMap::new();
         for (name, campaign) in &snapshot.campaigns {
             let mut callees = Vec::with_capacity(campaign.deliveries.len());
@@ -108,11 +120,11 @@ impl Market {
                         connect: delivery.pool.connect_timeout,
                         idle: delivery.pool.idle_timeout,
                     };
-                    let key: (BuyerName, Origin) = (terms.buyer.clone(), origin.clone());
-                    let pool = pools.entry(key).or_insert_with(|| {
+                    let key = (terms.buyer.clone(), origin.clone());
+                    let pool = lasting.pools.take(&before.pools, key, limits, || {
                         Pool::new(origin, limits, tls.clone(), Arc::clone(clock))
                     });
-                    compile(url, Arc::clone(pool), delivery).map_err(failed)
+                    compile(url, pool, delivery).map_err(failed)
                 };
                 let ping = delivery.ping_url.as_ref().map(&mut callee).transpose()?;
                 callees.push(Callees {
@@ -120,25 +132,31 @@ impl Market {
                     post: callee(&delivery.post_url)?,
                 });
             }
+            let histories = Histories::new(&campaign.book, before.histories.get(name));
+            lasting.histories.insert(name.clone(), histories.clone());
             stalls.insert(
                 name.clone(),
                 Arc::new(Stall {
                     campaign: Arc::clone(campaign),
-                    histories: Histories::new(&campaign.book),
-                    gates: gatekeeper.gates(&campaign.book, &campaign.deliveries),
+                    histories,
+                    gates: gatekeeper.gates(&campaign.book, &campaign.deliveries, &mut lasting),
                     callees,
                 }),
             );
         }
-        let publishers = snapshot.publishers.values();
-        let limited = publishers.filter_map(|publisher| {
-            let rate = Rate::new(publisher.requests_per_s?, clock);
-            Some((publisher.name.clone(), rate))
-        });
+        for publisher in snapshot.publishers.values() {
+            let Some(per_second) = publisher.requests_per_s else {
+                continue;
+            };
+            let name = publisher.name.clone();
+            let make = || Arc::new(Rate::new(per_second, clock));
+            let requests = &mut lasting.requests;
+            requests.take(&before.requests, name, per_second, make);
+        }
         Ok(Self {
-            requests: limited.collect(),
             snapshot,
             stalls,
+            lasting,
         })
     }
 
@@ -147,7 +165,19 @@ impl Market {
     /// # Errors
     /// It is one too many; there is room for it after this time.
     pub(crate) fn request_of(&self, publisher: &PublisherName) -> Result<(), Duration> {
-        self.requests.get(publisher).map_or(Ok(()), Rate::take)
+        let rate = self.lasting.requests.get(publisher);
+        rate.map_or(Ok(()), |rate| rate.take())
+    }
+
+    /// A campaign's own name for what a path said; none if there is none.
+    pub(crate) fn campaign_named(&self, said: &str) -> Option<CampaignName> {
+        Some(self.stall(said)?.campaign.name.clone())
+    }
+
+    /// What a campaign discloses; nothing if it is gone.
+    pub(crate) fn disclosure_of(&self, campaign: &str) -> Disclosure {
+        self.stall(campaign)
+            .map_or(Disclosure::None, |stall| stall.campaign.disclosure)
     }
 
     pub(crate) fn stall(&self, campaign: &str) -> Option<&Arc<Stall>> {

@@ -114,7 +114,7 @@ impl<B: Backend> Router<B> {
             rules: &caller.rules,
             context: Context {
                 consumer: known.consumer.clone(),
-                ..self.context(&caller.publisher, &control, caller.wall)
+                ..Self::context(&caller.market, &caller.publisher, &control, caller.wall)
             },
             lead: LeadView::Ping(&fields),
             fields: &fields,
@@ -158,7 +158,7 @@ impl<B: Backend> Router<B> {
             Some((payout, expires_at)) => {
                 let quote = Quote {
                     auction: auction.as_bytes().to_vec(),
-                    generation: self.market.snapshot.generation.clone(),
+                    generation: caller.market.snapshot.generation.clone(),
                     rungs: round.rungs.iter().map(records::rung).collect(),
                     payout_micros: payout.get(),
                     min_payout_micros: min_payout.get(),
@@ -202,7 +202,7 @@ impl<B: Backend> Router<B> {
                 key: keyed.key.0.clone(),
                 digest: keyed.digest.to_vec(),
             }),
-            generation: self.market.snapshot.generation.clone(),
+            generation: caller.market.snapshot.generation.clone(),
             seed,
             test: control.test,
             quoted: top.is_some(),

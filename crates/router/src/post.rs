@@ -244,7 +244,7 @@ impl<B: Backend> Router<B> {
             click: self.click(&control),
             stall: caller.stall,
             rules: caller.rules,
-            generation: self.market.snapshot.generation.clone(),
+            market: caller.market,
             publisher: caller.publisher,
             control,
             fields: Arc::new(fields),

@@ -52,12 +52,13 @@ impl<B: Backend> Router<B> {
         let received = state.received.as_ref();
         let received = received.ok_or(RecordError::Field("received"));
         let received = received.map_err(StoreError::from)?;
-        if received.generation != self.market.snapshot.generation {
+        let market = self.market.load_full();
+        if received.generation != market.snapshot.generation {
             let why = "The lead came under a catalog generation that this process does not hold.";
             return Ok(told("unknown", why));
         }
         let unheld = "The record names what the catalog does not have.";
-        let (Some(stall), Some(judged)) = (self.market.stall(&received.campaign), &received.judged)
+        let (Some(stall), Some(judged)) = (market.stall(&received.campaign), &received.judged)
         else {
             return Ok(told("unknown", unheld));
         };

@@ -152,8 +152,8 @@ impl<B: Backend> Router<B> {
             .state
             .as_deref()
             .map_or(0, |state| state.received_at_us);
-        let over = Timestamp::from_micros(received)
-            .plus(self.market.snapshot.longest_ladder() + LAPSE_GRACE);
+        let longest = self.market.load().snapshot.longest_ladder();
+        let over = Timestamp::from_micros(received).plus(longest + LAPSE_GRACE);
         if matches!(proposal.status, Said::Accepted) || self.clock.wall() < over {
             return Err(Refused::NotInDoubt);
         }

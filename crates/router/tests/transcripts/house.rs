@@ -166,6 +166,13 @@ impl House {
         self.snapshots.push(Arc::clone(&self.snapshot));
         (self.router, self.address) = self.kept.serve(Arc::clone(&self.snapshot));
     }
+
+    /// The router goes on with another catalog.
+    pub(crate) fn change(&mut self, catalog: &str) {
+        self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
+        self.snapshots.push(Arc::clone(&self.snapshot));
+        self.router.change(Arc::clone(&self.snapshot)).unwrap();
+    }
 }
 
 impl Kept {

@@ -33,6 +33,7 @@
 //! join                                    shows what background requests were answered
 //! wait 30s                                time passes: timers fire, the worker does what is due
 //! restart campaigns.auto.max_posts = 2    another router, with this laid over the catalog
+//! change contracts.north.on = false       the router goes on with this laid over the catalog
 //! stop                                    the router stops, and gives up what it is at
 //! fold                                    lets leads end and the worker catch up
 //! ```
@@ -113,6 +114,7 @@ scenarios! {
     a_buyer_hangs_up_on_a_post
     a_buyers_own_window
     a_cap_counts_sales
+    a_catalog_changes_under_way
     a_consumer_comes_again
     a_contract_is_explained
     a_lead_of_another_catalog

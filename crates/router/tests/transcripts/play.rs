@@ -118,6 +118,8 @@ impl Scene<'_> {
             tokio::join!(self.house.router.drain(Duration::ZERO), moment());
             self.fold().await;
             self.house.restart(&house::over(self.catalog, other.trim()));
+        } else if let Some(other) = line.strip_prefix("change ") {
+            self.house.change(&house::over(self.catalog, other.trim()));
         } else if line == "fold" {
             self.fold().await;
             self.got();
