@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
+use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
-use crate::{engine, process};
+use crate::{engine, kafka, process};
 
-/// Measure the service: `click` and `auction` as ratios to bare programs, `soak` over an hour
+/// Measure the service: `click`, `auction` and `kafka` as ratios to bare programs, `soak` over an hour
 ///
 /// Builds the service and the drivers (`loadtest/`) with the release profile and runs one of them; needs
 /// two cores and a machine that does nothing else. Raw figures go to `loadtest/results/`, named after
@@ -31,14 +32,23 @@ enum Test {
     Auction,
     /// An hour at half load: memory, handles, lag, freshness, overhead
     Soak,
+    /// Clicks and batches of events on Kafka and Redis, which it starts, beside a bare redirect and a bare
+    /// producer
+    Kafka,
 }
 
 impl Test {
+    /// Whether the driver starts a Kafka and a Redis.
+    fn needs_servers(self) -> bool {
+        matches!(self, Self::Kafka)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Click => "click",
             Self::Auction => "auction",
             Self::Soak => "soak",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -47,6 +57,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::load()?;
     let root = workspace.root();
     engine::prepare()?;
+    let jars = args
+        .test
+        .needs_servers()
+        .then(|| servers(root))
+        .transpose()?;
     process::run(&mut process::cargo(
         root,
         [
@@ -70,7 +85,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             out.into_os_string(),
         ],
     );
+    driver.envs(jars.map(|jars| (kafka::OWN, jars)));
     process::run(driver.args(&args.driver))
+}
+
+/// What the driver starts is there: the folder of the broker's jars, and a Redis.
+fn servers(root: &Path) -> Result<PathBuf> {
+    let jars = kafka::ensure(root)?.context("there is no broker to start")?;
+    match tools::ensure_redis()? {
+        Presence::Complete => Ok(jars),
+        Presence::Lacking => bail!("there is no Redis"),
+    }
 }
 
 /// A file named after what is measured and the commit it is measured at.

@@ -18,7 +18,7 @@ use traffic::{Dice, Percentiles};
 
 use crate::Setting;
 use crate::report::{Figure, Verdict, conclude};
-use crate::stage::Stage;
+use crate::stage::{Order, Stage};
 
 const BUYERS: u32 = 10;
 const DELAY: Duration = Duration::from_millis(20);
@@ -105,7 +105,11 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     let stub = Stub::start(BUYERS, DELAY, clock).await.context("buyers")?;
     let buyers: Vec<String> = stub.addresses.iter().map(SocketAddr::to_string).collect();
     let bare = Bare::start(&setting.programs.join("bare-fanout"), &buyers, cores).await?;
-    let stage = Stage::set(&setting.gavel, cores, &stub.addresses).await?;
+    let order = Order {
+        buyers: &stub.addresses,
+        ..Order::default()
+    };
+    let stage = Stage::set(&setting.gavel, setting.cores, order).await?;
     let body = format!(r#"{{"tmax_ms":3000,"lead":{LEAD}}}"#);
     let key = "authorization: Bearer load-key-of-north\r\n";
     let mut sides = Sides {

@@ -6,9 +6,14 @@
 
 mod auction;
 mod click;
+mod kafka;
 mod report;
+mod sender;
+mod sides;
 mod soak;
 mod stage;
+mod town;
+mod visitor;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +44,7 @@ enum Test {
     Click(click::Args),
     Auction(auction::Args),
     Soak(soak::Args),
+    Kafka(kafka::Args),
 }
 
 /// What every test is given.
@@ -87,6 +93,7 @@ fn run(args: Args) -> Result<report::Verdict> {
                     Test::Click(args) => click::run(args, &setting).await,
                     Test::Auction(args) => auction::run(args, &setting).await,
                     Test::Soak(args) => soak::run(args, &setting).await,
+                    Test::Kafka(args) => kafka::run(args, &setting).await,
                 }
             } => done,
             interrupted = tokio::signal::ctrl_c() => {

@@ -25,7 +25,7 @@ use traffic::{Book, Dice, Driver, Gate, Live, MARKER_FIELD, Patience, Pool};
 
 use crate::Setting;
 use crate::report::{Figure, Verdict, conclude};
-use crate::stage::Stage;
+use crate::stage::{Order, Stage};
 use probe::Probe;
 use sample::{Sample, Sampler};
 use trend::per_hour;
@@ -67,7 +67,11 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     let home = tempfile::Builder::new().prefix("gavel-soak-").tempdir()?;
     let sandbox = buyers(home.path(), setting.seed, Arc::clone(&clock)).await?;
     let addresses: Vec<_> = sandbox.buyers().iter().map(|buyer| buyer.addr).collect();
-    let mut stage = Stage::set(&setting.gavel, setting.cores, &addresses).await?;
+    let order = Order {
+        buyers: &addresses,
+        ..Order::default()
+    };
+    let mut stage = Stage::set(&setting.gavel, setting.cores, order).await?;
     let driver = Arc::new(Driver {
         pool: Pool::new(
             stage.address(),

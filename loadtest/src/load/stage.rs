@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result};
 use domain::Clock;
 use loadtest::clock::OsClock;
 use loadtest::core::Cores;
-use loadtest::{engine, process};
+use loadtest::{engine, metrics, process};
 use tempfile::TempDir;
-use traffic::{Plan, Pool, Service, Warehouse, caught_up, free_addresses};
+use traffic::{Call, Plan, Pool, Service, Shared, Warehouse, caught_up, free_addresses};
 
 /// The catalog of all load tests.
 const CATALOG: &str = include_str!("../../catalog/load.toml");
@@ -22,6 +22,11 @@ const READY: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
 /// How long its tables may take to have everything.
 const CATCH_UP: Duration = Duration::from_secs(120);
+/// How long Kafka may take to have everything, and how far apart the looks are.
+const SHIP: Duration = Duration::from_secs(60);
+const SHIP_LOOK: Duration = Duration::from_millis(20);
+/// Records that a node's journals hold for Kafka.
+const UNSHIPPED: &str = "gavel_journal_backlog_records";
 /// The largest result of a query.
 const ANSWER: usize = 1 << 20;
 /// A process that uses less than this much of a look's time is at rest.
@@ -46,26 +51,38 @@ pub(crate) struct Ids {
     pub(crate) engine: u32,
 }
 
+/// What is started. By default one process with everything of its own, and no buyers.
+#[derive(Debug, Default)]
+pub(crate) struct Order<'a> {
+    /// Where its buyers are.
+    pub(crate) buyers: &'a [SocketAddr],
+    /// What it shares with other nodes.
+    pub(crate) shared: Option<Shared>,
+    /// What it does; nothing named is everything.
+    pub(crate) roles: &'static [&'static str],
+}
+
 /// A running service with data of its own.
 pub(crate) struct Stage {
     service: Service,
     plan: Plan,
     operator: Pool,
-    engine: u32,
+    /// Its ClickHouse, if it has one of its own.
+    engine: Option<u32>,
     clock: Arc<OsClock>,
     /// Held: it goes with its data.
     home: TempDir,
 }
 
 impl Stage {
-    /// Starts it on the core of what is measured, its buyers being at these addresses.
-    pub(crate) async fn set(gavel: &Path, cores: Cores, buyers: &[SocketAddr]) -> Result<Self> {
+    /// Starts it on the core of what is measured.
+    pub(crate) async fn set(gavel: &Path, cores: Cores, order: Order<'_>) -> Result<Self> {
         let clock = Arc::new(OsClock::start());
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         let catalog = home.path().join("load.toml");
         std::fs::write(&catalog, CATALOG).with_context(|| catalog.display().to_string())?;
         let vars: BTreeMap<String, String> = (1..)
-            .zip(buyers)
+            .zip(order.buyers)
             .map(|(number, addr)| (format!("buyer_{number:02}"), format!("http://{addr}")))
             .collect();
         let [public, operator, clickhouse] = free_addresses()?;
@@ -78,15 +95,15 @@ impl Stage {
             public,
             operator,
             clickhouse,
-            shared: None,
-            roles: &[],
+            shared: order.shared,
+            roles: order.roles,
         };
         let mut service = cores.as_subject(|| plan.start())??;
         let operator = plan.operator_pool(Arc::clone(&clock) as Arc<dyn Clock>);
         service.ready(&operator, READY, clock.as_ref()).await?;
         let id = service.id().context("the service has ended")?;
         Ok(Self {
-            engine: engine::of(id)?.context("the service has no engine")?,
+            engine: engine::of(id)?,
             service,
             plan,
             operator,
@@ -105,11 +122,16 @@ impl Stage {
         Rc::new(*self.clock)
     }
 
-    /// Which processes it is.
+    /// Which process it is.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.service.id().context("the service has ended")
+    }
+
+    /// Which processes it is, with its ClickHouse.
     pub(crate) fn ids(&self) -> Result<Ids> {
         Ok(Ids {
-            service: self.service.id().context("the service has ended")?,
-            engine: self.engine,
+            service: self.id()?,
+            engine: self.engine.context("the service has no engine")?,
         })
     }
 
@@ -137,16 +159,38 @@ impl Stage {
 
     /// What it has used until now.
     pub(crate) fn spent(&self) -> Result<Spent> {
-        let Ids { service, engine } = self.ids()?;
         Ok(Spent {
-            service: process::cpu(service)?,
-            engine: process::cpu(engine)?,
+            service: process::cpu(self.id()?)?,
+            engine: self.engine.map_or(Ok(Duration::ZERO), process::cpu)?,
         })
     }
 
     /// Waits until its tables have everything.
     pub(crate) async fn caught_up(&self) -> Result<()> {
         Ok(caught_up(&self.operator, CATCH_UP, self.clock.as_ref()).await?)
+    }
+
+    /// Waits until Kafka has everything that it has acknowledged; gives what it had used by then.
+    pub(crate) async fn shipped(&self) -> Result<Spent> {
+        let until = self.clock.mono().plus(SHIP);
+        // It says how much is left whenever some of it was shipped: twice nothing is nothing.
+        let mut first = None;
+        while self.clock.mono() < until {
+            let spent = self.spent()?;
+            first = match (self.metric(UNSHIPPED).await?, first) {
+                (Some(0.0), Some(first)) => return Ok(first),
+                (Some(0.0), None) => Some(spent),
+                _ => None,
+            };
+            tokio::time::sleep(SHIP_LOOK).await;
+        }
+        anyhow::bail!("records still wait for Kafka after {SHIP:?}")
+    }
+
+    /// The sum of a metric's values.
+    pub(crate) async fn metric(&self, name: &str) -> Result<Option<f64>> {
+        let answered = self.operator.call(Call::get("/metrics")).await?;
+        Ok(metrics::sum(&String::from_utf8_lossy(&answered.body), name))
     }
 
     /// Waits until neither it nor its ClickHouse works any more.
@@ -161,7 +205,7 @@ impl Stage {
             }
             before = now;
         }
-        eprintln!("its ClickHouse does not come to rest: going on");
+        eprintln!("it does not come to rest: going on");
         Ok(())
     }
 

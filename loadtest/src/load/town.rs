@@ -1,0 +1,71 @@
+//! What nodes share: a Kafka, a Redis and a ClickHouse, on the core of those who measure.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use servers::{KAFKA, Kafka, REDIS, Redis};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use traffic::{Dice, Shared, free_addresses};
+
+/// Running servers with files of their own; they end with it.
+pub(crate) struct Town {
+    kafka: Kafka,
+    redis: Redis,
+    home: TempDir,
+}
+
+impl Town {
+    /// Starts a Kafka and a Redis.
+    pub(crate) fn found() -> Result<Self> {
+        let jars = KAFKA.find().context("there is no broker to start")?;
+        let redis = REDIS.find().context("there is no Redis to start")?;
+        let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
+        Ok(Self {
+            kafka: Kafka::start(&jars, &home.path().join("kafka"), None).context("Kafka")?,
+            redis: Redis::start(&redis, &home.path().join("redis"), None).context("Redis")?,
+            home,
+        })
+    }
+
+    /// Where the broker listens.
+    pub(crate) fn brokers(&self) -> String {
+        self.kafka.addr().to_string()
+    }
+
+    /// A cluster of its own on them, whose nodes have an engine each.
+    pub(crate) fn cluster(&self, dice: &mut Dice) -> Shared {
+        Shared::new(self.brokers(), self.redis.url(), dice)
+    }
+
+    /// A ClickHouse for all nodes.
+    pub(crate) async fn engine(&self, gavel: &Path) -> Result<Engine> {
+        let [address, ..] = free_addresses()?;
+        let mut command = Command::new(gavel);
+        command
+            .args(["clickhouse", "--listen", &address.to_string(), "--data"])
+            .arg(self.home.path().join("clickhouse"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("ClickHouse")?;
+        let stdout = child.stdout.take().context("its output is not ours")?;
+        let mut ready = String::new();
+        BufReader::new(stdout).read_line(&mut ready).await?;
+        ensure!(ready.starts_with("ready"), "ClickHouse said {ready:?}");
+        Ok(Engine {
+            address,
+            _child: child,
+        })
+    }
+}
+
+/// A ClickHouse that nodes share.
+pub(crate) struct Engine {
+    pub(crate) address: SocketAddr,
+    _child: Child,
+}
