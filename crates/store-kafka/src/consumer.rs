@@ -91,17 +91,14 @@ impl Consumer for KafkaConsumer {
             .map_or(Ok(None), |next| next.map(Some))
     }
 
-    async fn commit(
-        &mut self,
-        topic: Topic,
-        partition: u16,
-        next_offset: u64,
-    ) -> Result<(), LogError> {
+    async fn commit(&mut self, next_offsets: &[(Topic, u16, u64)]) -> Result<(), LogError> {
         let commits = Arc::clone(&self.member.commits);
-        if !commits.is_ours(topic, partition, next_offset) {
+        let ours = next_offsets.iter().filter(|next| commits.is_ours(**next));
+        let ours: Vec<_> = ours.copied().collect();
+        if ours.is_empty() {
             return Ok(());
         }
-        let commit = move || commits.commit(topic, partition, next_offset);
+        let commit = move || commits.commit(&ours);
         let unavailable = |why: &str| LogError::Unavailable(format!("kafka: {why}"));
         timeout(self.patience, spawn_blocking(commit))
             .await

@@ -136,7 +136,10 @@ async fn archive(store: &Local, clock: &FakeClock, entropy: &SeededEntropy) {
             store.claims().fold(record.offset, &decoded).await.unwrap();
         }
         let next = records.last().unwrap().offset + 1;
-        worker.commit(Topic::Leads, partition, next).await.unwrap();
+        worker
+            .commit(&[(Topic::Leads, partition, next)])
+            .await
+            .unwrap();
     }
     clock.advance(Duration::from_secs(600));
     store.snapshot().await.unwrap();

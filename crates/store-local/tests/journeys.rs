@@ -249,7 +249,7 @@ impl Disk {
                     self.last.insert(journey.identity, journey.revision);
                 }
                 if entropy.one_in(3) {
-                    worker.commit(Topic::Events, 0, next).await.unwrap();
+                    worker.commit(&[(Topic::Events, 0, next)]).await.unwrap();
                 }
             }
         }

@@ -271,7 +271,7 @@ async fn memory_is_bounded_and_gives_way_to_what_is_committed() {
     append().await.unwrap();
     append().await.unwrap();
     assert_eq!(append().await, Err(LogError::NoSpace));
-    worker.commit(Topic::Events, 0, 1).await.unwrap();
+    worker.commit(&[(Topic::Events, 0, 1)]).await.unwrap();
     assert_eq!(append().await.unwrap().offset, 2);
     assert_eq!(append().await, Err(LogError::NoSpace));
 }

@@ -143,13 +143,11 @@ pub trait Consumer: Send + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<Option<Delivery>, LogError>> + Send;
 
-    /// Stores `next_offset` as the place where the group goes on after a restart. Of a partition that is
-    /// another's by now it is not this member's to say, and nothing is stored.
+    /// Stores where the group goes on after a restart: in each of these partitions, at this offset. Of a partition
+    /// that is another's by now it is not this member's to say, and nothing is stored of it.
     fn commit(
         &mut self,
-        topic: Topic,
-        partition: u16,
-        next_offset: u64,
+        next_offsets: &[(Topic, u16, u64)],
     ) -> impl Future<Output = Result<(), LogError>> + Send;
 }
 

@@ -199,17 +199,17 @@ impl<'a, C: Consumer> Reading<'a, C> {
 
     /// Commits what is done.
     pub(crate) async fn commit(&mut self) {
-        let mut left = BTreeMap::new();
-        for ((topic, partition), next_offset) in std::mem::take(&mut self.uncommitted) {
-            match self.consumer.commit(topic, partition, next_offset).await {
-                Ok(()) => {}
-                Err(error) => {
-                    self.patience.metrics.count(WORKER_FAILURES, ["commit"]);
-                    tracing::warn!(topic = topic.as_str(), partition, %error, "cannot commit");
-                    left.insert((topic, partition), next_offset);
-                }
+        let done = self.uncommitted.iter();
+        let done: Vec<_> = done
+            .map(|((topic, partition), next_offset)| (*topic, *partition, *next_offset))
+            .collect();
+        match self.consumer.commit(&done).await {
+            Ok(()) => self.uncommitted.clear(),
+            Err(error) => {
+                self.patience.metrics.count(WORKER_FAILURES, ["commit"]);
+                let (reader, partitions) = (self.reader.group(), done.len());
+                tracing::warn!(reader, partitions, %error, "cannot commit");
             }
         }
-        self.uncommitted = left;
     }
 }

@@ -43,30 +43,29 @@ impl Commits {
 
     /// Whether a commit is ours to say: not if the partition is another's now, nor if it came back and the
     /// group has gone further meanwhile.
-    pub(super) fn is_ours(&self, topic: Topic, partition: u16, next_offset: u64) -> bool {
+    pub(super) fn is_ours(&self, (topic, partition, next_offset): (Topic, u16, u64)) -> bool {
         let ours = self.ours.lock();
         let began = ours.get(&(topic, partition));
         began.is_some_and(|from| next_offset >= *from)
     }
 
     /// Commits, and waits for the answer: as long as the group waits for a member at most.
-    pub(super) fn commit(
-        &self,
-        topic: Topic,
-        partition: u16,
-        next_offset: u64,
-    ) -> Result<(), LogError> {
+    pub(super) fn commit(&self, next_offsets: &[(Topic, u16, u64)]) -> Result<(), LogError> {
         let unavailable = |why: &str| LogError::Unavailable(format!("kafka: {why}"));
         let client = self.client.try_lock();
         let client = client.ok_or_else(|| unavailable("a commit before is not answered"))?;
         let Some(client) = &*client else {
             return Err(unavailable("the consumer begins anew"));
         };
-        let name = client.context().watch.ends.name(topic);
-        let next = Offset::Offset(i64::try_from(next_offset).unwrap_or(i64::MAX));
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(name, i32::from(partition), next)
-            .and_then(|()| client.commit(&list, CommitMode::Sync))
+        let mut list = TopicPartitionList::with_capacity(next_offsets.len());
+        for (topic, partition, next_offset) in next_offsets {
+            let name = client.context().watch.ends.name(*topic);
+            let next = Offset::Offset(i64::try_from(*next_offset).unwrap_or(i64::MAX));
+            list.add_partition_offset(name, i32::from(*partition), next)
+                .map_err(|error| log_error(&error))?;
+        }
+        client
+            .commit(&list, CommitMode::Sync)
             .map_err(|error| log_error(&error))
     }
 }

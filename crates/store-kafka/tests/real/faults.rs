@@ -274,7 +274,10 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
             seen += records.len();
             let last = records.last().unwrap().offset;
             if last >= 4 {
-                leaves.commit(Topic::Leads, partition, 5).await.unwrap();
+                leaves
+                    .commit(&[(Topic::Leads, partition, 5)])
+                    .await
+                    .unwrap();
                 half += 1;
             }
         }
@@ -283,7 +286,7 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     let mut last = leaves;
     drop({
         // What it says of partitions that are not its own is not heard.
-        last.commit(Topic::Leads, of_it[0], 9).await.unwrap();
+        last.commit(&[(Topic::Leads, of_it[0], 9)]).await.unwrap();
         last
     });
     let mut read: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
@@ -418,7 +421,7 @@ struct Reading {
 impl Reading {
     async fn take(&mut self, consumer: &mut KafkaConsumer) {
         let delivery = consumer.next(SOON).await.unwrap();
-        match delivery.expect("records are missing") {
+        match delivery.unwrap() {
             Delivery::Assigned {
                 partition,
                 next_offset,
@@ -499,7 +502,7 @@ async fn who_comes_back_after_retention_begins_at_what_is_left() {
     };
     let mut before = begin().await;
     assert_eq!(start(&mut before).await, 0);
-    before.commit(Topic::Leads, 1, 3).await.unwrap();
+    before.commit(&[(Topic::Leads, 1, 3)]).await.unwrap();
     drop(before);
     let mut cut = TopicPartitionList::new();
     let name = format!("{}leads", options.prefix);

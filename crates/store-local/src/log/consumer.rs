@@ -139,14 +139,10 @@ impl Consumer for LocalConsumer {
         Ok(self.ready.pop_front())
     }
 
-    async fn commit(
-        &mut self,
-        topic: Topic,
-        partition: u16,
-        next_offset: u64,
-    ) -> Result<(), LogError> {
-        self.group
-            .log
-            .commit(self.group.name, topic, partition, next_offset)
+    async fn commit(&mut self, next_offsets: &[(Topic, u16, u64)]) -> Result<(), LogError> {
+        let Group { log, name, .. } = &self.group;
+        next_offsets
+            .iter()
+            .try_for_each(|(topic, partition, next)| log.commit(name, *topic, *partition, *next))
     }
 }

@@ -31,6 +31,6 @@ pub(crate) async fn work(store: &Local) {
             }
         }
         let next = records.last().unwrap().offset + 1;
-        worker.commit(topic, partition, next).await.unwrap();
+        worker.commit(&[(topic, partition, next)]).await.unwrap();
     }
 }

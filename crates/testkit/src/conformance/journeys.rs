@@ -354,9 +354,9 @@ pub async fn journeys_survive<H: Harness>(harness: &mut H) {
         .await
         .unwrap();
     apply(harness, &world.updates[..3], 3).await;
-    consumer.commit(Topic::Events, 0, 3).await.unwrap();
+    consumer.commit(&[(Topic::Events, 0, 3)]).await.unwrap();
     apply(harness, &world.updates[3..], end).await;
-    consumer.commit(Topic::Events, 0, end).await.unwrap();
+    consumer.commit(&[(Topic::Events, 0, end)]).await.unwrap();
     let before = journey(harness, &world).await;
     drop(consumer);
     if !harness.reopen().await {

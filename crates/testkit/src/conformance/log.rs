@@ -170,8 +170,8 @@ pub async fn a_commit_is_where_the_group_goes_on<H: Harness>(harness: &mut H) {
     let mut first = consumer(harness, "goes-on").await;
     let seen = read(&mut first, 8).await;
     let (topic, partition) = *seen.keys().next().unwrap();
-    first.commit(topic, partition, 3).await.unwrap();
-    first.commit(topic, partition, 5).await.unwrap();
+    first.commit(&[(topic, partition, 3)]).await.unwrap();
+    first.commit(&[(topic, partition, 5)]).await.unwrap();
     drop(first);
     for round in 0..2 {
         let mut again = consumer(harness, "goes-on").await;
@@ -193,7 +193,7 @@ pub async fn groups_do_not_see_each_other<H: Harness>(harness: &mut H) {
     let mut one = consumer(harness, "one").await;
     let seen = read(&mut one, 1).await;
     let (topic, partition) = *seen.keys().next().unwrap();
-    one.commit(topic, partition, 1).await.unwrap();
+    one.commit(&[(topic, partition, 1)]).await.unwrap();
     let mut other = consumer(harness, "other").await;
     assert_eq!(read(&mut other, 1).await, seen);
 }
@@ -219,7 +219,10 @@ pub async fn a_replay_is_all_there_is<H: Harness>(harness: &mut H) {
     let read = read(&mut group, 30).await;
     for ((topic, partition), records) in &read {
         let (last, _) = records.last().unwrap();
-        group.commit(*topic, *partition, last + 1).await.unwrap();
+        group
+            .commit(&[(*topic, *partition, last + 1)])
+            .await
+            .unwrap();
     }
     let (one, other) = tokio::join!(replayed(harness), replayed(harness));
     assert_eq!((&one, &other), (&read, &read));

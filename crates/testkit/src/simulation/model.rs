@@ -264,7 +264,9 @@ impl Model {
                     .into_iter()
                     .map(|record| ((partition, record.offset), record.payload));
                 self.log.borrow_mut().extend(places);
-                let commit = consumer.commit(Topic::Leads, partition, last + 1).await;
+                let commit = consumer
+                    .commit(&[(Topic::Leads, partition, last + 1)])
+                    .await;
                 commit.unwrap();
             }
         }

@@ -28,7 +28,7 @@ pub(super) fn start<B: Backend>(store: B, model: Rc<Model>) -> Task {
                         next = record.offset + 1;
                     }
                     gate.pass().await;
-                    let commit = consumer.commit(Topic::Leads, partition, next).await;
+                    let commit = consumer.commit(&[(Topic::Leads, partition, next)]).await;
                     commit.unwrap();
                 }
                 Some(Delivery::Assigned { .. } | Delivery::Revoked { .. }) => {}
