@@ -79,7 +79,8 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    const fn as_str(self) -> &'static str {
+    /// Its name among the protocol's.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
             Self::ScramSha256 => "SCRAM-SHA-256",

@@ -3,6 +3,7 @@
 #![cfg(feature = "kafka-tls")]
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -43,6 +44,28 @@ fn certificate(dir: &Path) {
     run(&export);
 }
 
+/// The broker learns a password, by a tool of its own.
+fn password(jars: &Path, broker: SocketAddr, mechanism: Mechanism) {
+    let mut tool = Command::new("java");
+    tool.arg("-cp").arg(jars.join("*"));
+    tool.args(["kafka.admin.ConfigCommand", "--bootstrap-server"]);
+    tool.arg(broker.to_string());
+    tool.args([
+        "--alter",
+        "--entity-type",
+        "users",
+        "--entity-name",
+        "gavel",
+    ]);
+    let learnt = format!("{}=[password=right]", mechanism.as_str());
+    let ran = tool.arg("--add-config").arg(learnt).output().unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_go_through_tls_for_who_has_the_password_and_trusts_the_broker() {
     let Some(jars) = KAFKA.find() else { return };
@@ -56,12 +79,14 @@ inter.broker.listener.name=PLAINTEXT
 ssl.keystore.location={}
 ssl.keystore.type=PKCS12
 ssl.keystore.password=secret
-listener.name.secure.sasl.enabled.mechanisms=PLAIN
-listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_gavel=\"right\";",
+listener.name.secure.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_gavel=\"right\";
+listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
         dir.path().join("server.p12").display()
     );
-    let _kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), None, &settings).unwrap();
-    let options = |password: &str, authorities: Option<&Path>| KafkaOptions {
+    let kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), None, &settings).unwrap();
+    let options = |mechanism, password: &str, authorities: Option<&Path>| KafkaOptions {
         replicas: 1,
         patience: Duration::from_secs(5),
         security: Security {
@@ -70,7 +95,7 @@ listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.pla
                 certificate: None,
             }),
             sasl: Some(Sasl {
-                mechanism: Mechanism::Plain,
+                mechanism,
                 user: "gavel".to_owned(),
                 password: Redacted::new(password.to_owned()),
             }),
@@ -80,19 +105,32 @@ listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.pla
     let open =
         async |options| KafkaLog::open(options, FakeClock::default().port(), Metrics::new()).await;
     let trusted = dir.path().join("server.pem");
-    let log = open(options("right", Some(&trusted))).await.unwrap();
-    let appended = log.append(Topic::Leads, 1, Bytes::from_static(b"lead"), Ack::Durable);
-    let position = appended.await.unwrap();
-    let mut replay = log.replay(Topic::Leads).await.unwrap();
-    let (partition, records) = replay.next().await.unwrap().unwrap();
-    assert_eq!(
-        (partition, &records[0].payload[..]),
-        (position.partition, &b"lead"[..])
-    );
-    log.close();
-
-    for wrong in [options("wrong", Some(&trusted)), options("right", None)] {
-        let refused = open(wrong).await;
-        assert!(matches!(refused, Err(OpenError::Kafka { .. })));
+    for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha512] {
+        password(&jars, kafka.addr(), mechanism);
+    }
+    let mut written = 0;
+    for mechanism in [
+        Mechanism::Plain,
+        Mechanism::ScramSha256,
+        Mechanism::ScramSha512,
+    ] {
+        let log = open(options(mechanism, "right", Some(&trusted)))
+            .await
+            .unwrap();
+        let appended = log.append(Topic::Leads, 1, Bytes::from_static(b"lead"), Ack::Durable);
+        appended.await.unwrap();
+        written += 1;
+        let mut replay = log.replay(Topic::Leads).await.unwrap();
+        let (_, records) = replay.next().await.unwrap().unwrap();
+        assert_eq!(records.len(), written);
+        assert!(records.iter().all(|record| &record.payload[..] == b"lead"));
+        log.close();
+        for wrong in [
+            options(mechanism, "wrong", Some(&trusted)),
+            options(mechanism, "right", None),
+        ] {
+            let refused = open(wrong).await;
+            assert!(matches!(refused, Err(OpenError::Kafka { .. })));
+        }
     }
 }
