@@ -1,44 +1,27 @@
 //! The body of an answer: bytes at hand, or a result that is still being made.
 
-use std::collections::VecDeque;
-use std::io::Write as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::mpsc::Receiver;
 
-use crate::exception::Exception;
 use crate::host::Interest;
-use crate::job::Reply;
-
-/// The level ClickHouse uses.
-const LEVEL: u32 = 3;
+use crate::output::Reply;
 
 pub(crate) enum Answer {
     Full(Option<Bytes>),
-    Stream(Box<Stream>),
+    Stream(Stream),
 }
 
 /// A result that goes out while it is made.
 pub(crate) struct Stream {
-    pub(crate) first: VecDeque<Bytes>,
     pub(crate) replies: Receiver<Reply>,
-    pub(crate) encoder: Option<GzEncoder<Vec<u8>>>,
-    pub(crate) frame: ExceptionFrame,
     pub(crate) state: State,
     /// Dropped with a client that leaves, and then the query is stopped.
     pub(crate) _interest: Interest,
-}
-
-/// How an error is shown after the first byte is out: the status has already said 200.
-pub(crate) struct ExceptionFrame {
-    pub(crate) tag: String,
-    pub(crate) version: String,
 }
 
 #[derive(Clone, Copy)]
@@ -61,24 +44,6 @@ impl Answer {
     }
 }
 
-pub(crate) fn encoder() -> GzEncoder<Vec<u8>> {
-    GzEncoder::new(Vec::new(), Compression::new(LEVEL))
-}
-
-/// The whole of `parts`, compressed or not.
-pub(crate) fn joined(parts: VecDeque<Bytes>, gzip: bool) -> Vec<u8> {
-    let bytes = Vec::from(parts).concat();
-    if !gzip {
-        return bytes;
-    }
-    let mut encoder = encoder();
-    // Writing to memory does not fail.
-    match encoder.write_all(&bytes).and_then(|()| encoder.finish()) {
-        Ok(bytes) => bytes,
-        Err(error) => unreachable!("compressing in memory: {error}"),
-    }
-}
-
 impl Stream {
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutOff>>> {
         loop {
@@ -95,61 +60,16 @@ impl Stream {
                 }
                 State::Running => {}
             }
-            let reply = match self.first.pop_front() {
-                Some(chunk) => Some(Reply::Chunk(chunk)),
-                None => match self.replies.poll_recv(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(reply) => reply,
-                },
-            };
-            let bytes = match reply {
-                Some(Reply::Chunk(chunk)) => self.encode(chunk),
-                Some(Reply::End(_)) => {
-                    self.state = State::Ended;
-                    self.finish(Bytes::new())
-                }
-                Some(Reply::Failed(exception)) => {
-                    self.state = State::Flush;
-                    self.finish(self.frame.around(&exception))
-                }
-                None => {
+            match std::task::ready!(self.replies.poll_recv(context)) {
+                Some(Reply::Chunk(chunk)) => return Poll::Ready(Some(Ok(chunk))),
+                Some(Reply::End) => self.state = State::Ended,
+                Some(Reply::Cut) => self.state = State::Flush,
+                // Not said in the middle of a body.
+                Some(Reply::Whole(..) | Reply::Begun(_) | Reply::Failed(..)) | None => {
                     self.state = State::Cut;
-                    Bytes::new()
                 }
-            };
-            if !bytes.is_empty() {
-                return Poll::Ready(Some(Ok(bytes)));
             }
         }
-    }
-
-    fn encode(&mut self, chunk: Bytes) -> Bytes {
-        match &mut self.encoder {
-            None => chunk,
-            Some(encoder) => match encoder.write_all(&chunk) {
-                Ok(()) => std::mem::take(encoder.get_mut()).into(),
-                Err(error) => unreachable!("compressing in memory: {error}"),
-            },
-        }
-    }
-
-    fn finish(&mut self, last: Bytes) -> Bytes {
-        let Some(mut encoder) = self.encoder.take() else {
-            return last;
-        };
-        match encoder.write_all(&last).and_then(|()| encoder.finish()) {
-            Ok(bytes) => bytes.into(),
-            Err(error) => unreachable!("compressing in memory: {error}"),
-        }
-    }
-}
-
-impl ExceptionFrame {
-    /// The server's form since 25.11: the tag comes with the headers, so no row can fake it.
-    fn around(&self, exception: &Exception) -> Bytes {
-        let (tag, text) = (&self.tag, exception.text(&self.version));
-        let length = text.len();
-        format!("\r\n__exception__\r\n{tag}\r\n{text}{length} {tag}\r\n__exception__\r\n").into()
     }
 }
 

@@ -12,28 +12,56 @@ use crate::ffi::EngineError;
 /// The exceptions this host raises itself, under the server's names and numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
+    CannotReadAllData,
     BadArguments,
+    TooLargeSizeCompressed,
+    ChecksumDoesntMatch,
     NotImplemented,
     SyntaxError,
+    UnknownFormat,
+    UnknownCompressionMethod,
     UnknownSetting,
     Readonly,
+    RequiredPassword,
     TooManySimultaneousQueries,
     SocketTimeout,
     NetworkError,
+    QueryWithSameIdIsAlreadyRunning,
+    CannotDecompress,
     TooManyBytes,
     SupportIsDisabled,
     IntoOutfileNotAllowed,
     ZlibInflateFailed,
+    SessionNotFound,
+    SessionIsLocked,
+    InvalidSessionTimeout,
     HttpLengthRequired,
     TooManyRowsOrBytes,
+    BrotliReadFailed,
     UnknownTypeOfQuery,
     AuthenticationFailed,
+    ZstdDecoderFailed,
+    Lz4DecoderFailed,
     UnknownException,
 }
 
 impl Code {
     fn number_and_name(self) -> (u32, &'static str) {
         match self {
+            Self::CannotReadAllData => (33, "CANNOT_READ_ALL_DATA"),
+            Self::TooLargeSizeCompressed => (39, "TOO_LARGE_SIZE_COMPRESSED"),
+            Self::ChecksumDoesntMatch => (40, "CHECKSUM_DOESNT_MATCH"),
+            Self::UnknownFormat => (73, "UNKNOWN_FORMAT"),
+            Self::UnknownCompressionMethod => (89, "UNKNOWN_COMPRESSION_METHOD"),
+            Self::RequiredPassword => (194, "REQUIRED_PASSWORD"),
+            Self::QueryWithSameIdIsAlreadyRunning => (216, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING"),
+            Self::CannotDecompress => (271, "CANNOT_DECOMPRESS"),
+            Self::SessionNotFound => (372, "SESSION_NOT_FOUND"),
+            Self::SessionIsLocked => (373, "SESSION_IS_LOCKED"),
+            Self::InvalidSessionTimeout => (374, "INVALID_SESSION_TIMEOUT"),
+            Self::BrotliReadFailed => (448, "BROTLI_READ_FAILED"),
+            Self::ZstdDecoderFailed => (561, "ZSTD_DECODER_FAILED"),
+            Self::Lz4DecoderFailed => (618, "LZ4_DECODER_FAILED"),
             Self::BadArguments => (36, "BAD_ARGUMENTS"),
             Self::NotImplemented => (48, "NOT_IMPLEMENTED"),
             Self::SyntaxError => (62, "SYNTAX_ERROR"),
@@ -117,6 +145,8 @@ impl fmt::Display for Exception {
         )
     }
 }
+
+impl std::error::Error for Exception {}
 
 /// The engine's client half wraps what its server half threw, so an error can hold itself, once or
 /// twice, with a version in the middle. What a client must see is the innermost message.

@@ -8,7 +8,7 @@
 
 use crate::exception::{Code, Exception};
 use crate::ffi::{Analysis, QueryClass};
-use crate::lexer::{Kind, tokens};
+use crate::lexer::{Kind, slices};
 
 /// Functions that reach outside the engine or run text made by the query itself.
 const OUTSIDE: [&str; 10] = [
@@ -24,12 +24,19 @@ const OUTSIDE: [&str; 10] = [
     "aiTranslate",
 ];
 
-/// Refuses what only looks like reading.
-pub(crate) fn check(text: &[u8], analysis: Analysis) -> Result<(), Exception> {
-    if analysis.class != QueryClass::ReadOnly {
-        return Err(refused("Cannot execute query in readonly mode"));
+/// Refuses what changes something.
+pub(crate) fn reads(analysis: Analysis) -> Result<(), Exception> {
+    if analysis.class == QueryClass::ReadOnly {
+        Ok(())
+    } else {
+        Err(refused("Cannot execute query in readonly mode"))
     }
-    let tokens = tokens(text);
+}
+
+/// Refuses what only looks like reading, too.
+pub(crate) fn check(text: &[u8], analysis: Analysis) -> Result<(), Exception> {
+    reads(analysis)?;
+    let tokens = slices(text);
     let is = |token: &(Kind, &[u8]), word: &str| {
         token.0 == Kind::Word && token.1.eq_ignore_ascii_case(word.as_bytes())
     };
@@ -66,7 +73,7 @@ pub(crate) fn check(text: &[u8], analysis: Analysis) -> Result<(), Exception> {
     Ok(())
 }
 
-fn refused(message: &str) -> Exception {
+pub(crate) fn refused(message: &str) -> Exception {
     Exception::new(Code::Readonly, format!("default: {message}"))
 }
 

@@ -1,10 +1,10 @@
 //! One HTTP request: the paths, the checks before a query, and the answer around its result.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
@@ -13,32 +13,35 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::answer::{Answer, ExceptionFrame, State, Stream, encoder, joined};
+use crate::answer::{Answer, State, Stream};
 use crate::body::Body;
 use crate::exception::{Code, Exception};
 use crate::ffi::Stats;
-use crate::format::describe;
+use crate::format::content_type;
 use crate::host::{Host, Interest, MARK};
-use crate::job::{self, Job, Replies, Reply, Session, Work};
+use crate::job::{self, Job};
+use crate::output::{ExceptionFrame, Output, Replies, Reply, Shape, Spool};
 use crate::request::{Access, Query};
 use crate::server::Limits;
-use crate::statement::output_format;
-use crate::text::{Text, feed, read_text};
 use crate::users::Users;
 
 /// Pieces of a body or of a result under way between a request and its job. Full: the giver waits.
 const QUEUE: usize = 4;
+/// What the server says its name is.
+const NAME: &str = "gavel";
 const TEXT: &str = "text/plain; charset=UTF-8";
 const EXCEPTION_CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 
-const UNKNOWN_PATH: &str = "There is no such handle\n\nUse / or /ping for health checks.\n\n\
-    Send queries with the POST method or GET /?query=...\n";
+const UNKNOWN_PATH: &str = "There is no such handle\n\nUse / or /ping for health checks.\n\
+    Or /replicas_status for more sophisticated health checks.\n\n\
+    Send queries from your program with POST method or GET /?query=...\n";
 
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) users: Users,
     pub(crate) limits: Limits,
+    pub(crate) spool: Spool,
     /// One permit a running query.
     pub(crate) queries: Arc<Semaphore>,
 }
@@ -51,11 +54,11 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::OK, "Ok.\n");
     }
-    if path != "/" {
+    if !matches!(path, "/" | "/query") {
         return plain(StatusCode::NOT_FOUND, UNKNOWN_PATH);
     }
-    if !matches!(*request.method(), Method::GET | Method::POST) {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST\n");
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and POST\n");
     }
     match query(&shared, request).await {
         Ok(response) => response,
@@ -73,11 +76,21 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Answer> {
 }
 
 fn refusal(shared: &Shared, exception: &Exception) -> Response<Answer> {
-    let mut response = Response::new(Answer::full(exception.text(&shared.host.identity.version)));
+    let text = exception.text(&shared.host.identity.version);
+    refused(exception, text.into())
+}
+
+fn refused(exception: &Exception, text: Bytes) -> Response<Answer> {
+    let mut response = Response::new(Answer::full(text));
     *response.status_mut() = exception.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
     headers.insert(EXCEPTION_CODE, HeaderValue::from(exception.code()));
+    if exception.is(Code::RequiredPassword) {
+        let realm = HeaderValue::from_static("Basic realm=\"ClickHouse server HTTP API\"");
+        headers.insert(WWW_AUTHENTICATE, realm);
+    }
+    tell(&mut response, "x-clickhouse-server-display-name", NAME);
     response
 }
 
@@ -87,29 +100,32 @@ async fn query(
 ) -> Result<Response<Answer>, Exception> {
     let (parts, incoming) = request.into_parts();
     let limits = &shared.limits;
-    let mut body = Body::new(incoming, limits.body_bytes, limits.patience);
-    let outcome = async {
-        let (query, permit) = admit(shared, &parts)?;
-        if query.gzip_body {
-            body.unzip();
+    let mut body = Body::new(incoming, limits.patience);
+    let admitted = match admit(shared, &parts) {
+        Ok(admitted) => admitted,
+        Err(exception) => {
+            // So that the client reads the answer instead of a reset connection.
+            body.drain(limits.drain_bytes).await;
+            return Err(exception);
         }
-        run(shared, query, permit, &mut body).await
     };
-    let outcome = outcome.await;
-    if outcome.is_err() {
-        // So that the client reads the answer instead of a reset connection.
-        body.drain(limits.drain_bytes).await;
-    }
-    outcome
+    run(shared, admitted, &mut body).await
+}
+
+/// A query that may run.
+struct Admitted {
+    query: Query,
+    user: String,
+    user_access: Access,
+    permit: OwnedSemaphorePermit,
 }
 
 /// The checks that need no body: what is asked for, by whom, and whether there is room.
-fn admit(shared: &Shared, parts: &Parts) -> Result<(Query, OwnedSemaphorePermit), Exception> {
+fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
     let headers = &parts.headers;
     let mut query = Query::parse(&parts.method, parts.uri.query(), headers)?;
-    if shared.users.check(query.credentials.as_ref())? == Access::ReadOnly {
-        query.access = Access::ReadOnly;
-    }
+    let user_access = shared.users.check(query.credentials.as_ref())?;
+    query.access = query.access.max(user_access);
     let sized = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     if parts.method == Method::POST && !sized {
         return Err(Exception::new(
@@ -125,84 +141,72 @@ fn admit(shared: &Shared, parts: &Parts) -> Result<(Query, OwnedSemaphorePermit)
             let text = format!("Too many simultaneous queries. Maximum: {most}");
             Exception::new(Code::TooManySimultaneousQueries, text)
         })?;
-    Ok((query, permit))
+    let user = match query.credentials.take() {
+        Some(credentials) => credentials.user,
+        None => "default".to_owned(),
+    };
+    Ok(Admitted {
+        query,
+        user,
+        user_access,
+        permit,
+    })
 }
 
 async fn run(
     shared: &Arc<Shared>,
-    mut query: Query,
-    permit: OwnedSemaphorePermit,
+    admitted: Admitted,
     body: &mut Body,
 ) -> Result<Response<Answer>, Exception> {
+    let Admitted {
+        mut query,
+        user,
+        user_access,
+        permit,
+    } = admitted;
     let limits = &shared.limits;
-    let text = read_text(body, &mut query, limits.query_bytes).await?;
+    let identity = &shared.host.identity;
     let (ticket, interest) = shared.host.admit();
-    let query_id = query
-        .query_id
-        .unwrap_or_else(|| shared.host.query_id(&ticket));
-    let default_format = query
-        .default_format
-        .unwrap_or_else(|| "TabSeparated".to_owned());
-    let session = Session {
-        database: query.database,
-        settings: engine_settings(query.settings),
-        params: query.params,
-        access: query.access,
-        default_format: default_format.clone(),
+    let query_id = match &query.query_id {
+        Some(id) => id.clone(),
+        None => shared.host.query_id(&ticket),
     };
-    let (work, rows, format) = match text {
-        Text::Statement(text) => {
-            let format = output_format(&text).unwrap_or(&default_format).to_owned();
-            (
-                Work::Statement {
-                    text,
-                    format: format.clone(),
-                },
-                None,
-                format,
-            )
-        }
-        Text::Insert { insert, first } => {
-            let (sender, rows) = channel(QUEUE);
-            (
-                Work::Insert { insert, rows },
-                Some((sender, first)),
-                default_format,
-            )
-        }
-    };
+    query.settings = engine_settings(query.settings);
     let (sender, replies) = channel(QUEUE);
-    let sender = Replies {
+    let replies_of_job = Replies {
         sender,
         runtime: Handle::current(),
         patience: limits.patience,
     };
-    let job = Job {
-        session,
-        work,
-        replies: sender,
+    let shape = Shape {
+        encoding: query.answer_encoding,
+        level: query.level,
+        in_blocks: query.answer_in_blocks,
+        hold: query
+            .buffer_size
+            .clamp(limits.hold_bytes, limits.most_hold_bytes),
+        wait_end: query.wait_end,
     };
-    let host = Arc::clone(shared);
+    let frame = ExceptionFrame {
+        tag: identity.exception_tag.clone(),
+        version: identity.version.clone(),
+    };
+    let output = Output::new(replies_of_job, shape, frame, shared.spool.clone())?;
+    let (pieces, received) = channel(QUEUE);
+    let job = Job {
+        query,
+        user,
+        user_access,
+        body: received,
+        output,
+    };
+    let on_thread = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        job::run(&host.host, &ticket, job);
+        job::run(&on_thread, &ticket, job);
         drop(permit);
     });
-    if let Some((sender, first)) = rows {
-        feed(body, sender, first, limits.drain_bytes).await?;
-    }
-    let shape = Shape {
-        gzip: query.gzip_answer,
-        wait_end: query.wait_end,
-        query_id,
-    };
-    respond(shared, shape, &format, replies, interest).await
-}
-
-/// How the client wants its answer.
-struct Shape {
-    gzip: bool,
-    wait_end: bool,
-    query_id: String,
+    body.feed(pieces, limits.drain_bytes).await;
+    respond(shared, shape, &query_id, replies, interest).await
 }
 
 /// Settings for the engine: without the mark's, and without one that would acknowledge an INSERT
@@ -215,91 +219,72 @@ fn engine_settings(mut settings: Vec<(String, String)>) -> Vec<(String, String)>
     settings
 }
 
-/// Holds the beginning of the result back, as the server does, so that an early error still gets
-/// its own status.
 async fn respond(
     shared: &Shared,
     shape: Shape,
-    format: &str,
+    query_id: &str,
     mut replies: Receiver<Reply>,
     interest: Interest,
 ) -> Result<Response<Answer>, Exception> {
-    let limits = &shared.limits;
-    let most = if shape.wait_end {
-        limits.wait_end_bytes
-    } else {
-        limits.hold_bytes
-    };
-    let mut first = VecDeque::new();
-    let mut held = 0;
-    let stats = loop {
-        match replies.recv().await {
-            Some(Reply::Chunk(chunk)) => {
-                held += chunk.len();
-                first.push_back(chunk);
-                if held <= most {
-                    continue;
-                }
-                if shape.wait_end {
-                    return Err(Exception::new(
-                        Code::TooManyRowsOrBytes,
-                        format!(
-                            "Limit for result exceeded: with wait_end_of_query=1 a result has at most {most} bytes here"
-                        ),
-                    ));
-                }
-                break None;
-            }
-            Some(Reply::End(stats)) => break Some(stats),
-            Some(Reply::Failed(exception)) => return Err(exception),
-            None => {
-                return Err(Exception::new(
-                    Code::UnknownException,
-                    "The query ended without a result",
-                ));
-            }
+    let identity = &shared.host.identity;
+    let (head, answer) = match replies.recv().await {
+        Some(Reply::Whole(head, bytes)) => (head, Answer::full(bytes)),
+        Some(Reply::Begun(head)) => {
+            let stream = Stream {
+                replies,
+                state: State::Running,
+                _interest: interest,
+            };
+            (head, Answer::Stream(stream))
+        }
+        Some(Reply::Failed(exception, text)) => {
+            let mut response = refused(&exception, text);
+            tell(&mut response, "x-clickhouse-query-id", query_id);
+            tell(&mut response, "x-clickhouse-timezone", &identity.timezone);
+            tell_encoding(&mut response, shape);
+            return Ok(response);
+        }
+        Some(Reply::Chunk(_) | Reply::End | Reply::Cut) | None => {
+            return Err(Exception::new(
+                Code::UnknownException,
+                "The query ended without a result",
+            ));
         }
     };
-    let identity = &shared.host.identity;
-    let mut response = Response::new(match stats {
-        Some(_) => Answer::full(joined(first, shape.gzip)),
-        None => Answer::Stream(Box::new(Stream {
-            first,
-            replies,
-            encoder: shape.gzip.then(encoder),
-            frame: ExceptionFrame {
-                tag: identity.exception_tag.clone(),
-                version: identity.version.clone(),
-            },
-            state: State::Running,
-            _interest: interest,
-        })),
-    });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(describe(format).1));
-    if shape.gzip {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    let told = [
-        ("x-clickhouse-server-display-name", "gavel"),
-        ("x-clickhouse-query-id", &shape.query_id),
-        ("x-clickhouse-format", format),
+    let mut response = Response::new(answer);
+    tell(&mut response, "content-type", content_type(&head.format));
+    tell_encoding(&mut response, shape);
+    for (name, value) in [
+        ("x-clickhouse-server-display-name", NAME),
+        ("x-clickhouse-query-id", query_id),
+        ("x-clickhouse-format", &head.format),
         ("x-clickhouse-timezone", &identity.timezone),
         ("x-clickhouse-exception-tag", &identity.exception_tag),
         (
             "x-clickhouse-summary",
-            &stats.map(summary).unwrap_or_default(),
+            &head.stats.map(summary).unwrap_or_default(),
         ),
-    ];
-    for (name, value) in told {
-        // A query id or a format may hold what no header can: then it is not repeated.
-        if let Ok(value) = HeaderValue::from_str(value)
-            && !value.is_empty()
-        {
-            headers.insert(HeaderName::from_static(name), value);
-        }
+    ] {
+        tell(&mut response, name, value);
     }
     Ok(response)
+}
+
+fn tell_encoding(response: &mut Response<Answer>, shape: Shape) {
+    if let Some(encoding) = shape.encoding {
+        tell(response, "content-encoding", encoding.name());
+    }
+}
+
+/// A query id or a format may hold what no header can: then it is not repeated.
+fn tell(response: &mut Response<Answer>, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value)
+        && !value.is_empty()
+    {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
+    }
 }
 
 fn summary(stats: Stats) -> String {

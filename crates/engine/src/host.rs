@@ -1,7 +1,7 @@
 //! The booted engine of this process: how a request gets a connection, and how one is stopped.
 //!
-//! Each request has a connection of its own, as it has a session of its own on the server: `SET`
-//! and `USE` end with it, and requests run in parallel. The engine makes its own query ids, so each
+//! Each request has a connection of its own, as it has a session of its own on the server, unless it names
+//! one: `SET` and `USE` end with it, and requests run in parallel. The engine makes its own query ids, so each
 //! connection carries a number of ours in a setting that means nothing inside the engine; by it a
 //! running query is found in `system.processes` and killed.
 
@@ -16,6 +16,8 @@ use thiserror::Error;
 
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, EngineError, Library, LoadError};
+use crate::running::Running;
+use crate::sessions::Sessions;
 
 /// Used by the server's HTTP handler alone, so free to carry a connection's number here.
 pub(crate) const MARK: &str = "http_headers_progress_interval_ms";
@@ -55,6 +57,8 @@ pub(crate) struct Host {
     next_mark: AtomicU64,
     pub(crate) identity: Identity,
     kills: SyncSender<Arc<Ticket>>,
+    pub(crate) running: Running,
+    pub(crate) sessions: Sessions,
 }
 
 /// Where one request's query stands, shared by its job, its answer and the killer.
@@ -93,11 +97,15 @@ impl Drop for Interest {
         if self.ticket.done.load(Ordering::Acquire) {
             return;
         }
-        self.ticket.gone.store(true, Ordering::Release);
-        // Full: more queries than may run have been left; the job still sees `gone`.
-        if self.kills.try_send(Arc::clone(&self.ticket)).is_err() {
-            tracing::warn!(mark = self.ticket.mark, "no room to ask for a kill");
-        }
+        stop(&self.ticket, &self.kills);
+    }
+}
+
+fn stop(ticket: &Arc<Ticket>, kills: &SyncSender<Arc<Ticket>>) {
+    ticket.gone.store(true, Ordering::Release);
+    // Full: more queries than may run have been left; the job still sees `gone`.
+    if kills.try_send(Arc::clone(ticket)).is_err() {
+        tracing::warn!(mark = ticket.mark, "no room to ask for a kill");
     }
 }
 
@@ -136,6 +144,8 @@ impl Host {
                 next_mark,
                 identity,
                 kills,
+                running: Running::default(),
+                sessions: Sessions::default(),
             },
             thread,
         ))
@@ -156,6 +166,11 @@ impl Host {
                 kills: self.kills.clone(),
             },
         )
+    }
+
+    /// Ends a running query, now or as soon as it has begun.
+    pub(crate) fn stop(&self, ticket: &Arc<Ticket>) {
+        stop(ticket, &self.kills);
     }
 
     /// An id for a query whose client gave none.

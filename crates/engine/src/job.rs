@@ -1,105 +1,41 @@
-//! One query on a thread that may block: connect, set the session up, run, hand the result over.
+//! One query on a thread that may block: connect, set the connection up, read the statement, run it, hand the
+//! result over.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::mpsc::Receiver;
 
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, QueryClass, Stats};
-use crate::format::{Framing, Joiner, framing};
 use crate::guard;
-use crate::host::{Host, Ticket};
-use crate::request::Access;
-use crate::statement::{Insert, has_words, is_select};
+use crate::handler::Shared;
+use crate::host::Ticket;
+use crate::input::{Input, Piece};
+use crate::lease::{self, Lease};
+use crate::output::Output;
+use crate::request::{Access, Query};
+use crate::running::Stopper;
+use crate::statement::{Insert, has_words, is_select, output_format};
+use crate::text::{self, Text};
+use crate::{external, pipe};
 
-/// A result that cannot be streamed is held whole: up to so many bytes of the engine's own form.
-const MOST_HELD_RESULT: u64 = 256 << 20;
-/// A held result is handed over in pieces of this size.
-const PIECE: usize = 256 << 10;
+/// The format of a result when nobody names one.
+const FORMAT: &str = "TabSeparated";
 
 pub(crate) struct Job {
-    pub(crate) session: Session,
-    pub(crate) work: Work,
-    pub(crate) replies: Replies,
+    pub(crate) query: Query,
+    pub(crate) user: String,
+    pub(crate) user_access: Access,
+    pub(crate) body: Receiver<Piece>,
+    pub(crate) output: Output,
 }
 
-/// What of the request shapes the session.
-pub(crate) struct Session {
-    pub(crate) database: Option<String>,
-    pub(crate) settings: Vec<(String, String)>,
-    pub(crate) params: Vec<(String, String)>,
-    pub(crate) access: Access,
-    pub(crate) default_format: String,
-}
-
-pub(crate) enum Work {
-    Statement {
-        text: Vec<u8>,
-        /// The format the statement names, or the default.
-        format: String,
-    },
-    Insert {
-        insert: Insert,
-        rows: Receiver<Rows>,
-    },
-}
-
-/// The rows of an INSERT as they arrive. A channel that closes before `End` is a client that left.
-pub(crate) enum Rows {
-    Data(Bytes),
-    End,
-}
-
-/// What a job says; the last one is `End` or `Failed`.
+/// Why a job ends before its end.
 #[derive(Debug)]
-pub(crate) enum Reply {
-    Chunk(Bytes),
-    End(Stats),
+pub(crate) enum Stop {
     Failed(Exception),
-}
-
-/// The way back to whoever waits, who may be slow or gone.
-pub(crate) struct Replies {
-    pub(crate) sender: Sender<Reply>,
-    pub(crate) runtime: Handle,
-    /// How long a client may read nothing.
-    pub(crate) patience: Duration,
-}
-
-/// Nobody takes the result.
-struct Unheard;
-
-impl Replies {
-    fn send(&self, reply: Reply) -> Result<(), Unheard> {
-        let sending = self.sender.send(reply);
-        match self
-            .runtime
-            .block_on(async { tokio::time::timeout(self.patience, sending).await })
-        {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Unheard),
-        }
-    }
-
-    fn send_all(&self, bytes: &[u8]) -> Result<(), Unheard> {
-        bytes
-            .chunks(PIECE)
-            .try_for_each(|piece| self.send(Reply::Chunk(Bytes::copy_from_slice(piece))))
-    }
-}
-
-enum Stop {
-    Failed(Exception),
+    /// The client is gone, and nobody takes the result.
     Unheard,
-}
-
-impl From<Unheard> for Stop {
-    fn from(_: Unheard) -> Self {
-        Self::Unheard
-    }
 }
 
 impl<E: Into<Exception>> From<E> for Stop {
@@ -109,21 +45,29 @@ impl<E: Into<Exception>> From<E> for Stop {
 }
 
 /// Runs the job to its end. Blocks.
-pub(crate) fn run(host: &Host, ticket: &Arc<Ticket>, job: Job) {
+pub(crate) fn run(shared: &Shared, ticket: &Arc<Ticket>, job: Job) {
     let Job {
-        session,
-        work,
-        replies,
+        query,
+        user,
+        user_access,
+        body,
+        mut output,
     } = job;
-    let outcome = execute(host, ticket, &session, work, &replies);
+    let host = &shared.host;
+    let stop = |ticket: &Arc<Ticket>| host.stop(ticket);
+    let outcome = (|| {
+        let stop: Option<Stopper<'_>> = query.replaces.then_some(&stop);
+        let named = query.query_id.as_deref();
+        let entered = named.map(|id| host.running.enter(id, &user, ticket, stop));
+        let _entered = entered.transpose()?;
+        let mut lease = Lease::open(host, ticket, &query, &user, user_access)?;
+        let outcome = execute(shared, ticket, query, body, &mut lease, &mut output);
+        lease.close();
+        outcome
+    })();
     // Before the last word: whoever hears it has nothing left to stop.
     ticket.set_done();
-    let last = match outcome {
-        Ok(stats) => Reply::End(stats),
-        Err(Stop::Failed(exception)) => Reply::Failed(exception),
-        Err(Stop::Unheard) => return,
-    };
-    if replies.send(last).is_err() {
+    if output.end(outcome).is_err() {
         tracing::debug!(
             mark = ticket.mark,
             "the client left before the end of its answer"
@@ -132,132 +76,100 @@ pub(crate) fn run(host: &Host, ticket: &Arc<Ticket>, job: Job) {
 }
 
 fn execute(
-    host: &Host,
-    ticket: &Ticket,
-    session: &Session,
-    work: Work,
-    replies: &Replies,
+    shared: &Shared,
+    ticket: &Arc<Ticket>,
+    mut query: Query,
+    body: Receiver<Piece>,
+    lease: &mut Lease<'_>,
+    output: &mut Output,
 ) -> Result<Stats, Stop> {
-    let mut connection = host.connect(ticket)?;
-    let framing = match &work {
-        Work::Insert { .. } => Framing::Plain,
-        Work::Statement { text, format } => framing(
-            format,
-            text,
-            session.settings.iter().map(|(name, _)| name.as_str()),
-        ),
+    let limits = &shared.limits;
+    lease.prepare(&query)?;
+    let mut input = Input::open(body, &query, limits.body_bytes)?;
+    let most = limits.query_bytes;
+    let text = match query.form.take() {
+        None => text::read(&mut input, std::mem::take(&mut query.text), most)?,
+        Some(boundary) => {
+            let connection = &mut lease.connection;
+            let tables = external::read(&mut input, &boundary, &mut query, connection, most)?;
+            lease.undo(tables.iter().map(|table| external::drop_table(table)));
+            text::whole(std::mem::take(&mut query.text))?
+        }
     };
-    prepare(&mut connection, session, framing)?;
+    // Last, for it cannot be undone.
+    if query.access == Access::ReadOnly && !lease.is_kept() {
+        lease::run(&mut lease.connection, "SET readonly = 1")?;
+    }
     if ticket.is_gone() {
         return Err(Stop::Unheard);
     }
-    match work {
-        Work::Insert { insert, rows } => run_insert(&mut connection, session, &insert, rows),
-        Work::Statement { text, .. } => {
-            run_statement(&mut connection, ticket, session, &text, framing, replies)
+    let connection = &mut lease.connection;
+    match text {
+        Text::Insert { insert, first } => {
+            output.set_format(query.default_format.as_deref().unwrap_or(FORMAT));
+            if query.access != Access::ReadWrite {
+                return Err(guard::refused("Cannot execute query in readonly mode").into());
+            }
+            run_insert(connection, &query, &insert, &first, &mut input)
         }
+        Text::Statement(text) => run_statement(shared, ticket, connection, &query, &text, output),
     }
-}
-
-/// Settings first, then the database, and read-only last: it cannot be undone.
-fn prepare(
-    connection: &mut Connection,
-    session: &Session,
-    framing: Framing,
-) -> Result<(), Exception> {
-    let mut settings: Vec<String> = session
-        .settings
-        .iter()
-        .map(|(name, value)| format!("{name} = {}", quoted(value)))
-        .collect();
-    if framing == Framing::Whole
-        && !session
-            .settings
-            .iter()
-            .any(|(name, _)| name == "max_result_bytes")
-    {
-        settings.push(format!("max_result_bytes = {MOST_HELD_RESULT}"));
-    }
-    let mut run = |sql: String| connection.query(sql.as_bytes(), "Null", &[]).map(drop);
-    if !settings.is_empty() {
-        run(format!("SET {}", settings.join(", ")))?;
-    }
-    if let Some(database) = &session.database {
-        let database = database.replace('\\', "\\\\").replace('`', "\\`");
-        run(format!("USE `{database}`"))?;
-    }
-    if session.access == Access::ReadOnly {
-        run("SET readonly = 1".to_owned())?;
-    }
-    Ok(())
-}
-
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 fn run_insert(
     connection: &mut Connection,
-    session: &Session,
+    query: &Query,
     insert: &Insert,
-    mut rows: Receiver<Rows>,
+    first: &[u8],
+    input: &mut Input,
 ) -> Result<Stats, Stop> {
-    let mut stream = connection.insert(&insert.statement, &insert.format, &session.params)?;
-    loop {
-        match rows.blocking_recv() {
-            Some(Rows::Data(data)) => {
-                if !stream.append(&data) {
-                    break;
-                }
-            }
-            Some(Rows::End) => break,
-            // Dropping the stream cancels it: half a body is not committed.
-            None => return Err(Stop::Unheard),
-        }
+    // Dropped before its end, the stream is cancelled: half a body is not committed.
+    let mut stream = connection.insert(&insert.statement, &insert.format, &query.params)?;
+    let mut takes = first.is_empty() || stream.append(first);
+    while takes && let Some(rows) = input.next()? {
+        takes = stream.append(rows);
     }
     Ok(stream.finish()?)
 }
 
 fn run_statement(
+    shared: &Shared,
+    ticket: &Arc<Ticket>,
     connection: &mut Connection,
-    ticket: &Ticket,
-    session: &Session,
+    query: &Query,
     text: &[u8],
-    framing: Framing,
-    replies: &Replies,
+    output: &mut Output,
 ) -> Result<Stats, Stop> {
-    let format = session.default_format.as_str();
+    let default_format = query.default_format.as_deref().unwrap_or(FORMAT);
+    output.set_format(output_format(text).unwrap_or(default_format));
     let analysis = connection.analyse(text);
     if analysis.statements != 1 {
         return Err(Stop::Failed(not_one_statement(connection, text)));
     }
-    if session.access == Access::ReadOnly {
-        guard::check(text, analysis)?;
+    match query.access {
+        Access::ReadWrite => {}
+        Access::Reads => guard::reads(analysis)?,
+        Access::ReadOnly => guard::check(text, analysis)?,
     }
     match analysis.class {
         QueryClass::Control => refuse_control(text)?,
         QueryClass::ReadOnly => ticket.set_killable(),
         QueryClass::Mutating | QueryClass::Unknown => {}
     }
-    let streams = analysis.class == QueryClass::ReadOnly && is_select(text);
-    if !streams || framing == Framing::Whole {
-        let result = connection.query(text, format, &session.params)?;
-        replies.send_all(result.bytes())?;
-        return Ok(result.stats());
+    if analysis.class == QueryClass::ReadOnly && is_select(text) {
+        let stop = || shared.host.stop(ticket);
+        return pipe::select(
+            connection,
+            text,
+            default_format,
+            &query.params,
+            output,
+            &stop,
+        );
     }
-    let mut joiner = Joiner::new(match framing {
-        Framing::Headed(header) => Some(header),
-        Framing::Plain | Framing::Whole => None,
-    });
-    let mut stats = Stats::default();
-    let mut stream = connection.stream(text, format, &session.params)?;
-    while let Some(chunk) = stream.fetch()? {
-        let part = chunk.stats();
-        stats.read_rows += part.read_rows;
-        stats.read_bytes += part.read_bytes;
-        replies.send_all(joiner.cut(chunk.bytes()))?;
-    }
-    Ok(stats)
+    let result = connection.query(text, default_format, &query.params)?;
+    output.write(result.bytes())?;
+    Ok(result.stats())
 }
 
 /// The server's error for a text that does not parse, is empty, or holds several statements. The

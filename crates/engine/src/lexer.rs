@@ -151,20 +151,26 @@ fn closed_by(text: &[u8], quote: &[u8]) -> Option<usize> {
 
 /// The statement's bare words in order, with an empty one where another token stands between.
 pub(crate) fn bare_words(text: &[u8]) -> Vec<&[u8]> {
-    tokens(text)
+    slices(text)
         .into_iter()
         .map(|(kind, text)| if kind == Kind::Word { text } else { &[][..] })
         .collect()
 }
 
 /// All tokens of a text that is whole.
-pub(crate) fn tokens(text: &[u8]) -> Vec<(Kind, &[u8])> {
+pub(crate) fn tokens(text: &[u8]) -> Vec<Token> {
     let mut lexer = Lexer::new(text, true);
     let mut tokens = Vec::new();
     while let Ok(Some(token)) = lexer.next() {
-        tokens.push((token.kind, lexer.slice(&token)));
+        tokens.push(token);
     }
     tokens
+}
+
+/// The same, with their texts.
+pub(crate) fn slices(text: &[u8]) -> Vec<(Kind, &[u8])> {
+    let slice = |token: Token| (token.kind, text.get(token.range).unwrap_or_default());
+    tokens(text).into_iter().map(slice).collect()
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
@@ -210,7 +216,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        tokens(text.as_bytes())
+        slices(text.as_bytes())
             .into_iter()
             .map(|(_, token)| String::from_utf8_lossy(token).into_owned())
             .collect::<Vec<_>>()

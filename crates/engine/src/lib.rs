@@ -6,8 +6,11 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod answer;
+mod blocks;
 mod body;
+mod codec;
 mod exception;
+mod external;
 pub mod fetch;
 mod ffi;
 mod format;
@@ -16,12 +19,18 @@ pub mod fuzzing;
 mod guard;
 mod handler;
 mod host;
+mod input;
 mod job;
+mod lease;
 mod lexer;
 mod lock;
 mod multipart;
+mod output;
+mod pipe;
 mod request;
+mod running;
 pub mod server;
+mod sessions;
 mod statement;
 mod text;
 pub mod users;

@@ -3,7 +3,9 @@
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode;
 
+use crate::codec::Encoding;
 use crate::exception::{Code, Exception};
+use crate::external::Shapes;
 use crate::multipart;
 
 /// One query as asked for; its text may go on in the body.
@@ -14,27 +16,41 @@ pub(crate) struct Query {
     pub database: Option<String>,
     pub default_format: Option<String>,
     pub query_id: Option<String>,
-    /// Engine settings in the order given, without `readonly`.
+    /// Take the place of a running query with this id.
+    pub replaces: bool,
+    pub session: Option<Session>,
+    /// Engine settings in the order given, without those that are the host's own business.
     pub settings: Vec<(String, String)>,
     /// Values for `{name:Type}`.
     pub params: Vec<(String, String)>,
     pub access: Access,
     /// Hold the whole result back until it is known to be good.
     pub wait_end: bool,
-    /// The answer is to be compressed.
-    pub gzip_answer: bool,
-    /// The body is compressed.
-    pub gzip_body: bool,
+    /// Hold back at least so many bytes of it.
+    pub buffer_size: usize,
+    /// How the answer is to be compressed, and how hard.
+    pub answer_encoding: Option<Encoding>,
+    pub level: u32,
+    pub answer_in_blocks: bool,
+    /// How the body is compressed.
+    pub body_encoding: Option<Encoding>,
+    pub body_in_blocks: bool,
+    pub check_sums: bool,
     pub credentials: Option<Credentials>,
-    /// The body is a form with this boundary, and holds text and parameters.
+    /// The body is a form with this boundary, and holds text, parameters and tables.
     pub form: Option<String>,
+    /// What the URL says of the form's tables.
+    pub external: Shapes,
 }
 
-/// Whether a query may change anything.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// What a query may do, from all to least.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     #[default]
     ReadWrite,
+    /// Only to read, with any settings: a GET, and the server's `readonly = 2`.
+    Reads,
+    /// Only to read what is in the engine, with few settings: the server's `readonly = 1`.
     ReadOnly,
 }
 
@@ -44,18 +60,27 @@ pub struct Credentials {
     pub password: String,
 }
 
-/// Parameters of the interface that are no settings and need nothing from us.
-const IGNORED: [&str; 6] = [
-    "quota_key",
-    "stacktrace",
-    "buffer_size",
-    "client_protocol_version",
-    "close_session",
-    "",
-];
+/// A `session_id`, and for how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) seconds: u32,
+    /// It has to be there already.
+    pub(crate) check: bool,
+    /// It ends with this request.
+    pub(crate) close: bool,
+}
 
-/// Parameters whose meaning this host cannot give; ignoring them would change what a query means.
-const REFUSED: [&str; 4] = ["session_id", "session_check", "session_timeout", "role"];
+/// Parameters of the interface that are no settings and need nothing from us.
+const IGNORED: [&str; 4] = ["quota_key", "stacktrace", "client_protocol_version", ""];
+
+/// The server's level of compression, and the most there is.
+const LEVEL: u32 = 3;
+const MOST_LEVEL: u32 = 9;
+
+/// How long a session waits for its next request: the server's default, and the most it allows.
+const SESSION_SECONDS: u32 = 60;
+const MOST_SESSION_SECONDS: u32 = 3600;
 
 impl Query {
     /// Reads a request's head.
@@ -64,80 +89,124 @@ impl Query {
         url: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Self, Exception> {
-        let mut query = Self::default();
-        let mut url_user = None;
-        let mut url_password = None;
-        let mut compression_asked = false;
-        if method == Method::GET || method == Method::HEAD {
-            query.access = Access::ReadOnly;
+        let mut query = Self {
+            level: LEVEL,
+            check_sums: true,
+            ..Self::default()
+        };
+        if method != Method::POST {
+            query.access = Access::Reads;
         }
+        if let Some(kind) = header(headers, "content-type")
+            && kind.starts_with("multipart/form-data")
+        {
+            query.form = Some(multipart::boundary(kind)?);
+        }
+        let mut asked = Asked::default();
         for (name, value) in pairs(url.unwrap_or_default()) {
             let name = text(name, "parameter name")?;
             if name == "query" {
                 query.text = value;
-                continue;
-            }
-            let value = text(value, &name)?;
-            match name.as_str() {
-                "database" => query.database = non_empty(value),
-                "default_format" => query.default_format = non_empty(value),
-                "query_id" => query.query_id = non_empty(value),
-                "user" => url_user = Some(value),
-                "password" => url_password = Some(value),
-                "wait_end_of_query" => query.wait_end = flag(&name, &value)?,
-                "enable_http_compression" => compression_asked = flag(&name, &value)?,
-                "readonly" => {
-                    if number(&name, &value)? > 0 {
-                        query.access = Access::ReadOnly;
-                    }
-                }
-                "compress" | "decompress" => {
-                    if flag(&name, &value)? {
-                        return Err(Exception::new(
-                            Code::NotImplemented,
-                            format!("{name}=1 (LZ4 blocks) is not supported here: use gzip"),
-                        ));
-                    }
-                }
-                refused if REFUSED.contains(&refused) => {
-                    return Err(Exception::new(
-                        Code::NotImplemented,
-                        format!(
-                            "URL parameter {refused} is not supported here: there are no sessions and no roles"
-                        ),
-                    ));
-                }
-                ignored if IGNORED.contains(&ignored) => {}
-                _ => match name.strip_prefix("param_") {
-                    Some(parameter) => query.params.push((parameter.to_owned(), value)),
-                    None => query.settings.push((setting_name(name)?, value)),
-                },
+            } else {
+                let value = text(value, &name)?;
+                query.read_parameter(&mut asked, name, value)?;
             }
         }
-        query.read_headers(headers, url_user, url_password, compression_asked)?;
+        query.session = asked.session()?;
+        query.read_headers(headers, asked)?;
+        if let Some(format) = &query.default_format
+            && !is_word(format)
+        {
+            let text = format!("Unknown format {format}");
+            return Err(Exception::new(Code::UnknownFormat, text));
+        }
         Ok(query)
     }
 
-    /// Takes over what a form in the body says.
-    pub(crate) fn read_form(&mut self, body: &[u8], boundary: &str) -> Result<(), Exception> {
-        for (name, value) in multipart::fields(body, boundary)? {
-            if name == "query" {
-                self.text.extend_from_slice(&value);
-            } else if let Some(parameter) = name.strip_prefix("param_") {
-                self.params
-                    .push((parameter.to_owned(), text(value, &name)?));
+    fn read_parameter(
+        &mut self,
+        asked: &mut Asked,
+        name: String,
+        value: String,
+    ) -> Result<(), Exception> {
+        if self.form.is_some() && self.read_shape(&name, &value) {
+            return Ok(());
+        }
+        match name.as_str() {
+            "database" => self.database = non_empty(value),
+            "default_format" => self.default_format = non_empty(value),
+            "query_id" => self.query_id = non_empty(value),
+            "user" => asked.user = Some(value),
+            "password" => asked.password = Some(value),
+            "wait_end_of_query" | "http_wait_end_of_query" => self.wait_end = flag(&name, &value)?,
+            "buffer_size" | "http_response_buffer_size" => {
+                let bytes = number(&name, &value)?;
+                self.buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);
             }
+            "enable_http_compression" => asked.uncompressed = !flag(&name, &value)?,
+            "http_zlib_compression_level" => {
+                let level = number(&name, &value)?;
+                self.level = u32::try_from(level).map_or(MOST_LEVEL, |level| level.min(MOST_LEVEL));
+            }
+            "http_native_compression_disable_checksumming_on_decompress" => {
+                self.check_sums = !flag(&name, &value)?;
+            }
+            "compress" => self.answer_in_blocks = flag(&name, &value)?,
+            "decompress" => self.body_in_blocks = flag(&name, &value)?,
+            "session_id" => asked.session_id = Some(value),
+            "session_timeout" => asked.session_timeout = Some(value),
+            "session_check" => asked.session_check = value == "1",
+            "close_session" => asked.close_session = flag(&name, &value)?,
+            "replace_running_query" => self.replaces = flag(&name, &value)?,
+            "readonly" => {
+                let access = match number(&name, &value)? {
+                    0 => Access::ReadWrite,
+                    1 => Access::ReadOnly,
+                    _ => Access::Reads,
+                };
+                self.access = self.access.max(access);
+            }
+            "role" => {
+                return Err(Exception::new(
+                    Code::NotImplemented,
+                    "URL parameter role is not supported here: there are no roles",
+                ));
+            }
+            ignored if IGNORED.contains(&ignored) => {}
+            _ => match name.strip_prefix("param_") {
+                Some(parameter) => self.params.push((parameter.to_owned(), value)),
+                None if is_word(&name) => self.settings.push((name, value)),
+                None => {
+                    let text = format!("Unknown setting '{name}'");
+                    return Err(Exception::new(Code::UnknownSetting, text));
+                }
+            },
         }
         Ok(())
     }
 
-    fn read_headers(
-        &mut self,
-        headers: &HeaderMap,
-        url_user: Option<String>,
-        url_password: Option<String>,
-        compression_asked: bool,
-    ) -> Result<(), Exception> {
+    /// `t_structure` and the like, where a form may hold a file `t`.
+    fn read_shape(&mut self, name: &str, value: &str) -> bool {
+        let Some((table, what)) = name.rsplit_once('_') else {
+            return false;
+        };
+        // As on the server, this is a parameter even beside a form.
+        if table.is_empty() || name == "default_format" {
+            return false;
+        }
+        let mut shape = self.external.remove(table).unwrap_or_default();
+        let field = match what {
+            "format" => &mut shape.format,
+            "structure" => &mut shape.structure,
+            "types" => &mut shape.types,
+            _ => return false,
+        };
+        *field = Some(value.to_owned());
+        self.external.insert(table.to_owned(), shape);
+        true
+    }
+
+    fn read_headers(&mut self, headers: &HeaderMap, asked: Asked) -> Result<(), Exception> {
         if let Some(database) = header(headers, "x-clickhouse-database") {
             self.database = Some(database.to_owned());
         }
@@ -147,30 +216,53 @@ impl Query {
         if self.query_id.is_none() {
             self.query_id = header(headers, "x-clickhouse-query-id").map(str::to_owned);
         }
-        self.credentials = credentials(headers, url_user, url_password)?;
-        self.gzip_body = match header(headers, "content-encoding") {
-            None | Some("identity") => false,
-            Some(encoding) if encoding.eq_ignore_ascii_case("gzip") => true,
-            Some(encoding) => {
-                return Err(Exception::new(
-                    Code::NotImplemented,
-                    format!("Content-Encoding {encoding} is not supported here: use gzip"),
-                ));
-            }
-        };
-        self.gzip_answer = compression_asked
-            && header(headers, "accept-encoding").is_some_and(|accepted| {
-                accepted.split(',').any(|method| {
-                    let (method, weight) = method.split_once(';').unwrap_or((method, ""));
-                    method.trim().eq_ignore_ascii_case("gzip") && weight.trim() != "q=0"
-                })
-            });
-        if let Some(kind) = header(headers, "content-type")
-            && kind.starts_with("multipart/form-data")
-        {
-            self.form = Some(multipart::boundary(kind)?);
+        if let Some(encoding) = header(headers, "content-encoding") {
+            self.body_encoding = Encoding::of_content(encoding)?;
         }
+        if !asked.uncompressed {
+            self.answer_encoding = header(headers, "accept-encoding").and_then(Encoding::accepted);
+        }
+        self.credentials = credentials(headers, asked.user, asked.password)?;
         Ok(())
+    }
+}
+
+/// What several parameters say together.
+#[derive(Default)]
+struct Asked {
+    user: Option<String>,
+    password: Option<String>,
+    uncompressed: bool,
+    session_id: Option<String>,
+    session_timeout: Option<String>,
+    session_check: bool,
+    close_session: bool,
+}
+
+impl Asked {
+    fn session(&mut self) -> Result<Option<Session>, Exception> {
+        let Some(id) = self.session_id.take() else {
+            return Ok(None);
+        };
+        let refused = |text: String| Err(Exception::new(Code::InvalidSessionTimeout, text));
+        let seconds = match self.session_timeout.as_deref() {
+            None => SESSION_SECONDS,
+            Some(given) => match given.parse() {
+                Ok(seconds) if seconds <= MOST_SESSION_SECONDS => seconds,
+                Ok(_) => {
+                    return refused(format!(
+                        "Session timeout '{given}' is larger than max_session_timeout: {MOST_SESSION_SECONDS}"
+                    ));
+                }
+                Err(_) => return refused(format!("Invalid session timeout: '{given}'")),
+            },
+        };
+        Ok(Some(Session {
+            id,
+            seconds,
+            check: self.session_check,
+            close: self.close_session,
+        }))
     }
 }
 
@@ -253,7 +345,7 @@ fn decoded(part: &str) -> Vec<u8> {
     percent_decode(&spaced).collect()
 }
 
-fn text(bytes: Vec<u8>, name: &str) -> Result<String, Exception> {
+pub(crate) fn text(bytes: Vec<u8>, name: &str) -> Result<String, Exception> {
     String::from_utf8(bytes)
         .map_err(|_| Exception::new(Code::BadArguments, format!("{name} is not UTF-8")))
 }
@@ -281,23 +373,12 @@ fn bad_value(name: &str, value: &str) -> Exception {
     )
 }
 
-/// A setting's name goes into a `SET` unquoted, so it must be one.
-fn setting_name(name: String) -> Result<String, Exception> {
-    let first = name
-        .bytes()
-        .next()
-        .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    let rest = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if first && rest {
-        Ok(name)
-    } else {
-        Err(Exception::new(
-            Code::UnknownSetting,
-            format!("Unknown setting '{name}'"),
-        ))
-    }
+/// Names of settings and formats go into statements unquoted, so they must be words.
+fn is_word(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes.next();
+    first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -331,9 +412,9 @@ mod tests {
     #[test]
     fn a_get_and_a_readonly_setting_are_read_only() {
         let get = Query::parse(&Method::GET, Some("query=SELECT+1"), &HeaderMap::new()).unwrap();
-        assert_eq!(get.access, Access::ReadOnly);
+        assert_eq!(get.access, Access::Reads);
         assert_eq!(parse("readonly=1", &[]).unwrap().access, Access::ReadOnly);
-        assert_eq!(parse("readonly=2", &[]).unwrap().access, Access::ReadOnly);
+        assert_eq!(parse("readonly=2", &[]).unwrap().access, Access::Reads);
         assert_eq!(parse("readonly=0", &[]).unwrap().access, Access::ReadWrite);
         assert_eq!(parse("readonly=x", &[]), Err(36));
     }
@@ -366,35 +447,61 @@ mod tests {
     }
 
     #[test]
-    fn compression_is_gzip_on_request() {
-        let accepts = [("accept-encoding", "br, gzip;q=0.5")];
-        assert!(!parse("", &accepts).unwrap().gzip_answer);
-        assert!(
-            parse("enable_http_compression=1", &accepts)
-                .unwrap()
-                .gzip_answer
-        );
-        let refuses = [("accept-encoding", "gzip;q=0")];
-        assert!(
-            !parse("enable_http_compression=1", &refuses)
-                .unwrap()
-                .gzip_answer
-        );
-        assert!(
-            parse("", &[("content-encoding", "gzip")])
-                .unwrap()
-                .gzip_body
-        );
-        assert_eq!(parse("", &[("content-encoding", "zstd")]), Err(48));
-        assert_eq!(parse("compress=1", &[]), Err(48));
-        assert!(parse("compress=0&decompress=0", &[]).is_ok());
+    fn compression_is_what_the_client_accepts_unless_it_says_no() {
+        let accepts = [("accept-encoding", "br;q=0, gzip;q=0.5")];
+        let encoding = |url| parse(url, &accepts).unwrap().answer_encoding;
+        assert_eq!(encoding(""), Some(Encoding::Gzip));
+        assert_eq!(encoding("enable_http_compression=0"), None);
+        let sent = |encoding| parse("", &[("content-encoding", encoding)]);
+        assert_eq!(sent("zstd").unwrap().body_encoding, Some(Encoding::Zstd));
+        assert_eq!(sent("snappy"), Err(48));
+        let blocks = parse("compress=1&decompress=true", &[]).unwrap();
+        assert!(blocks.answer_in_blocks && blocks.body_in_blocks && blocks.check_sums);
+        let level = |url| parse(url, &[]).map(|query| query.level);
+        assert_eq!(level("http_zlib_compression_level=99"), Ok(9));
+        assert_eq!(level("http_zlib_compression_level=x"), Err(36));
     }
 
     #[test]
-    fn what_is_not_supported_is_said() {
-        assert_eq!(parse("session_id=a", &[]), Err(48));
+    fn a_session_has_a_name_and_a_time() {
+        let session = |url| parse(url, &[]).map(|query| query.session);
+        assert_eq!(session("session_timeout=9"), Ok(None));
+        let asked = |seconds, check, close| {
+            Ok(Some(Session {
+                id: "s".to_owned(),
+                seconds,
+                check,
+                close,
+            }))
+        };
+        assert_eq!(session("session_id=s"), asked(60, false, false));
+        assert_eq!(
+            session("session_id=s&session_timeout=9&session_check=1&close_session=1"),
+            asked(9, true, true)
+        );
+        assert_eq!(session("session_id=s&session_timeout=3601"), Err(374));
+        assert_eq!(session("session_id=s&session_timeout=x"), Err(374));
+    }
+
+    #[test]
+    fn tables_have_shapes_only_beside_a_form() {
+        let url = "t_structure=a+UInt8&t_format=CSV&u_types=Date&default_format=JSON";
+        let form = [("content-type", "multipart/form-data; boundary=b")];
+        let query = parse(url, &form).unwrap();
+        assert_eq!(query.external["t"].structure.as_deref(), Some("a UInt8"));
+        assert_eq!(query.external["t"].format.as_deref(), Some("CSV"));
+        assert_eq!(query.external["u"].types.as_deref(), Some("Date"));
+        assert_eq!(query.default_format.as_deref(), Some("JSON"));
+        assert!(query.settings.is_empty());
+        assert_eq!(parse(url, &[]).unwrap().settings.len(), 3);
+    }
+
+    #[test]
+    fn what_is_not_supported_or_no_name_is_said() {
+        assert_eq!(parse("role=a", &[]), Err(48));
         assert_eq!(parse("a%20b=1", &[]), Err(115));
         assert_eq!(parse("x%3D1,y=1", &[]), Err(115));
         assert_eq!(parse("database=%FF", &[]), Err(36));
+        assert_eq!(parse("default_format=a'b", &[]), Err(73));
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::handler::{Shared, answer};
 use crate::host::{BootError, Host};
 use crate::lock::{DataLock, LockError};
+use crate::output::Spool;
 use crate::users::Users;
 
 /// What `serve` is to serve.
@@ -47,8 +48,10 @@ pub struct Limits {
     pub drain_bytes: u64,
     /// Of a result, held back before the first byte of the answer.
     pub hold_bytes: usize,
-    /// Of a result held back whole for `wait_end_of_query=1`.
-    pub wait_end_bytes: usize,
+    /// And as much if the client asks for it.
+    pub most_hold_bytes: usize,
+    /// Of a result held back whole for `wait_end_of_query=1`, in a file.
+    pub wait_end_bytes: u64,
     /// How long a client may neither send nor read.
     pub patience: Duration,
     /// How long to wait for the data directory's lock.
@@ -64,7 +67,8 @@ impl Default for Limits {
             body_bytes: 16 << 30,
             drain_bytes: 64 << 20,
             hold_bytes: 1 << 20,
-            wait_end_bytes: 64 << 20,
+            most_hold_bytes: 64 << 20,
+            wait_end_bytes: 16 << 30,
             patience: Duration::from_secs(60),
             lock_wait: Duration::from_secs(10),
         }
@@ -115,6 +119,10 @@ pub async fn serve(
         return Err(ServeError::NotLoopback(listen));
     }
     let _lock = DataLock::take(&data, limits.lock_wait).await?;
+    let spool = Spool {
+        directory: data.clone(),
+        most: limits.wait_end_bytes,
+    };
     let (host, killer) = {
         let most = limits.queries;
         let booting = tokio::task::spawn_blocking(move || Host::boot(&library, &data, most));
@@ -136,11 +144,13 @@ pub async fn serve(
         host,
         users,
         limits,
+        spool,
         queries: Arc::clone(&queries),
     });
     let (stop, stopped) = watch::channel(());
     let mut open: JoinSet<()> = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let how = loop {
         let accepted = async {
             // Never closed, so there is always a permit to come.
@@ -150,6 +160,13 @@ pub async fn serve(
         tokio::select! {
             how = &mut shutdown => break how,
             Some(_) = open.join_next() => {}
+            _ = seconds.tick() => {
+                let over = shared.host.sessions.tick();
+                if !over.is_empty() {
+                    // Closing a connection may block.
+                    tokio::task::spawn_blocking(move || drop(over));
+                }
+            }
             (accepted, permit) = accepted => match accepted {
                 Ok((stream, _)) => {
                     let serving = connection(Arc::clone(&shared), stream, stopped.clone());

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::lexer::{Kind, Lexer, Stop, Token, bare_words};
+use crate::lexer::{Kind, Lexer, Stop, Token, bare_words, tokens};
 
 /// What a text starts with.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,16 +43,40 @@ pub(crate) fn head(text: &[u8], whole: bool) -> Head {
 
 /// The name in the `FORMAT` clause that ends a statement without data.
 pub(crate) fn output_format(text: &[u8]) -> Option<&str> {
-    let words = bare_words(text);
-    let at = words
-        .iter()
-        .rposition(|word| word.eq_ignore_ascii_case(b"FORMAT"))?;
-    let ends = match words.get(at + 2) {
-        None => true,
-        Some(next) => next.is_empty() || next.eq_ignore_ascii_case(b"SETTINGS"),
+    format_clause(&tokens(text), text).map(|(_, name)| name)
+}
+
+/// The statement with its result directed into a file. `format` is for one that names none.
+pub(crate) fn into_file(text: &[u8], path: &str, format: &str) -> Vec<u8> {
+    let tokens = tokens(text);
+    let (at, clause) = match format_clause(&tokens, text) {
+        Some((at, _)) => (at, String::new()),
+        None => {
+            let semicolon = |token: &&Token| token.kind == Kind::Punctuation(b';');
+            let last = tokens.iter().rev().find(|token| !semicolon(token));
+            let end = last.map_or(text.len(), |token| token.range.end);
+            (end, format!("FORMAT {format}"))
+        }
     };
-    let name = std::str::from_utf8(words.get(at + 1)?).ok()?;
-    (ends && !name.is_empty()).then_some(name)
+    let (before, after) = text.split_at(at.min(text.len()));
+    let into = format!(" INTO OUTFILE '{path}' TRUNCATE {clause}");
+    [before, into.as_bytes(), after].concat()
+}
+
+/// Where the `FORMAT` clause begins, and the name in it.
+fn format_clause<'t>(tokens: &[Token], text: &'t [u8]) -> Option<(usize, &'t str)> {
+    let slice = |token: &Token| text.get(token.range.clone()).unwrap_or_default();
+    let is_word = |token: &Token, word: &str| {
+        token.kind == Kind::Word && slice(token).eq_ignore_ascii_case(word.as_bytes())
+    };
+    let at = tokens.iter().rposition(|token| is_word(token, "FORMAT"))?;
+    let ends = match tokens.get(at + 2) {
+        None => true,
+        Some(next) => next.kind != Kind::Word || is_word(next, "SETTINGS"),
+    };
+    let name = tokens.get(at + 1).filter(|name| name.kind == Kind::Word)?;
+    let name = std::str::from_utf8(slice(name)).ok()?;
+    ends.then_some((tokens.get(at)?.range.start, name))
 }
 
 /// Says whether these words follow one another in the statement, outside strings and comments.
@@ -364,6 +388,28 @@ mod tests {
                     early => assert_eq!(early, whole, "cut at {cut} of {text:?}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_result_is_directed_into_a_file_before_its_format() {
+        for (text, expected) in [
+            ("SELECT 1", "SELECT 1 INTO OUTFILE 'f' TRUNCATE FORMAT TSV"),
+            (
+                "SELECT 1 SETTINGS a = 1; -- FORMAT x",
+                "SELECT 1 SETTINGS a = 1 INTO OUTFILE 'f' TRUNCATE FORMAT TSV; -- FORMAT x",
+            ),
+            (
+                "SELECT 'FORMAT y' format JSON SETTINGS a = 1;",
+                "SELECT 'FORMAT y'  INTO OUTFILE 'f' TRUNCATE format JSON SETTINGS a = 1;",
+            ),
+            (
+                "SELECT format FROM t",
+                "SELECT format FROM t INTO OUTFILE 'f' TRUNCATE FORMAT TSV",
+            ),
+        ] {
+            let directed = into_file(text.as_bytes(), "f", "TSV");
+            assert_eq!(String::from_utf8(directed).unwrap(), expected);
         }
     }
 

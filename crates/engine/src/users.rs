@@ -48,7 +48,7 @@ impl User {
         let digest = data_encoding::HEXLOWER.encode(&self.digest);
         let access = match self.access {
             Access::ReadWrite => "",
-            Access::ReadOnly => " readonly",
+            Access::Reads | Access::ReadOnly => " readonly",
         };
         format!("{} sha256:{digest}{access}\n", self.name)
     }

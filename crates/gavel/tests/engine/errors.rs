@@ -77,14 +77,29 @@ async fn errors_have_the_servers_status_code_and_text() {
             "81",
             "(UNKNOWN_DATABASE)",
         ),
+        ("/?role=a", "SELECT 1", 501, "48", "there are no roles"),
         (
-            "/?session_id=a",
+            "/?session_id=a&session_check=1",
             "SELECT 1",
-            501,
-            "48",
-            "session_id is not supported here",
+            500,
+            "372",
+            "Session a not found",
         ),
-        ("/?compress=1", "SELECT 1", 501, "48", "LZ4"),
+        (
+            "/?session_id=a&session_timeout=3601",
+            "SELECT 1",
+            500,
+            "374",
+            "max_session_timeout",
+        ),
+        ("/?decompress=1", "SELECT 1", 500, "33", "cut off"),
+        (
+            "/?default_format=a'b",
+            "SELECT 1",
+            404,
+            "73",
+            "Unknown format",
+        ),
         (
             "/?max_execution_time=0.2",
             endless,
@@ -174,7 +189,7 @@ async fn what_only_reads_cannot_write_nor_leave_the_engine() {
         "SET readonly = 0",
     ] {
         let query = encoded(text);
-        let got = server.get(&format!("/?query={query}")).await;
+        let got = server.get(&format!("/?readonly=1&query={query}")).await;
         let posted = server
             .post(&format!("/?readonly=1&query={query}"), "")
             .await;
@@ -183,13 +198,18 @@ async fn what_only_reads_cannot_write_nor_leave_the_engine() {
             assert_eq!(seen, (500, Some("164")), "{text}: {}", answer.text());
         }
     }
-    assert_eq!(
-        server
-            .get("/?query=SELECT+count()+FROM+t&max_threads=1")
-            .await
-            .ok(),
-        "0\n"
-    );
+    // A GET writes nothing, but as on the server it may say with which settings it reads.
+    for text in [
+        "INSERT INTO t VALUES (1)",
+        "DROP TABLE t",
+        "KILL QUERY WHERE 1",
+    ] {
+        let answer = server.get(&format!("/?query={}", encoded(text))).await;
+        let seen = (answer.status, answer.header("x-clickhouse-exception-code"));
+        assert_eq!(seen, (500, Some("164")), "{text}: {}", answer.text());
+    }
+    let settings = "/?query=SELECT+count()+FROM+t+SETTINGS+max_threads=7&max_threads=1";
+    assert_eq!(server.get(settings).await.ok(), "0\n");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 mod clients;
 mod crash;
 mod errors;
+mod forms;
 mod inserts;
 #[path = "../library/mod.rs"]
 mod library;
@@ -25,5 +26,6 @@ mod parallel;
 mod queries;
 mod reference;
 mod server;
+mod sessions;
 mod warehouse;
 mod worker;

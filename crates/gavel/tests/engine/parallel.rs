@@ -86,3 +86,25 @@ async fn over_the_limit_a_query_is_refused_as_the_server_does() {
         .await
         .expect("room again");
 }
+
+#[tokio::test]
+async fn no_two_queries_have_one_name_but_a_new_one_may_take_its_place() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let first = server.try_send(Method::POST, "/?query_id=mine", &[], bytes(ENDLESS));
+    let running = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%processes%'";
+    let others = async {
+        server.wait_for(running, "1").await;
+        let answer = server.post("/?query_id=mine", "SELECT 1").await;
+        let code = answer.header("x-clickhouse-exception-code");
+        assert_eq!((answer.status, code), (500, Some("216")));
+        let target = "/?query_id=mine&replace_running_query=1";
+        assert_eq!(server.post(target, "SELECT 2").await.ok(), "2\n");
+    };
+    let (first, ()) = tokio::join!(first, others);
+    let first = first.unwrap();
+    let code = first.header("x-clickhouse-exception-code");
+    assert_eq!((first.status, code), (500, Some("394")), "{}", first.text());
+}

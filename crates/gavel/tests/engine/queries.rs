@@ -1,4 +1,4 @@
-//! Reading: where the query stands, parameters, settings, formats, compression.
+//! Reading: where the query stands, parameters, settings, formats, compression, and what is held back.
 
 use std::io::{Read as _, Write as _};
 
@@ -230,5 +230,124 @@ async fn gzip_in_both_directions() {
             .read_to_end(&mut unzipped)
             .unwrap();
         assert!(unzipped == plain.body, "{rows} rows differ");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_any_encoding_can_be_sent_back_as_rows() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server
+        .run("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+        .await;
+    let insert = encoded("INSERT INTO t FORMAT RowBinary");
+    // A few rows are an answer at once, many are streamed.
+    for rows in [10, 1_000_000] {
+        let select = format!("SELECT number FROM numbers({rows}) FORMAT RowBinary");
+        for (encoding, blocks) in [
+            ("zstd", 0),
+            ("br", 0),
+            ("lz4", 0),
+            ("gzip", 0),
+            ("deflate", 0),
+            ("identity", 1),
+            ("gzip", 1),
+        ] {
+            let accepts = [("accept-encoding", encoding)];
+            let target = format!("/?compress={blocks}");
+            let packed = server
+                .send(Method::POST, &target, &accepts, select.clone())
+                .await;
+            assert!(packed.status == 200 && packed.whole, "{encoding}");
+            let told = packed.header("content-encoding");
+            let expected = (encoding != "identity").then_some(encoding);
+            assert_eq!(told, expected);
+            assert!(rows == 10 || packed.body.len() < 8 * rows, "{encoding}");
+
+            let sent = [("content-encoding", encoding)];
+            let target = format!("/?decompress={blocks}&query={insert}");
+            let whole = packed.body.clone();
+            let answer = server.send(Method::POST, &target, &sent, whole).await;
+            assert_eq!(answer.ok(), "", "{encoding} {blocks}");
+            let found = server.run("SELECT count(), sum(a) FROM t").await;
+            let sum = rows * (rows - 1) / 2;
+            assert_eq!(found, format!("{rows}\t{sum}\n"), "{encoding} {blocks}");
+            server.run("TRUNCATE TABLE t").await;
+
+            let half = packed.body[..packed.body.len() / 2].to_vec();
+            let answer = server.send(Method::POST, &target, &sent, half).await;
+            let code = answer.header("x-clickhouse-exception-code");
+            let codes = ["561", "448", "618", "354", "33"].map(Some);
+            assert!(codes.contains(&code), "{encoding}: {code:?}");
+            server.wait_for("SELECT count() FROM t", "0").await;
+        }
+    }
+    // An error, too, comes as it was asked for.
+    let accepts = [("accept-encoding", "gzip")];
+    let answer = server
+        .send(Method::POST, "/", &accepts, "SELECT nope")
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("content-encoding")),
+        (404, Some("gzip"))
+    );
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(answer.body.as_slice())
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(text.starts_with("Code: 47. DB::Exception: "), "{text}");
+    let target = "/?enable_http_compression=0";
+    let answer = server
+        .send(Method::POST, target, &accepts, "SELECT 1")
+        .await;
+    assert_eq!(answer.ok(), "1\n");
+}
+
+#[tokio::test]
+async fn what_is_held_back_whole_has_its_length_and_its_summary() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let select = "SELECT number FROM numbers(1000000) FORMAT JSONEachRow";
+    let streamed = server.post("/", select).await;
+    assert_eq!(streamed.header("x-clickhouse-summary"), None);
+    for target in ["/?wait_end_of_query=1", "/?buffer_size=50000000"] {
+        let before = server.peak_memory();
+        let held = server.post(target, select).await;
+        assert!(held.body == streamed.body, "{target}");
+        let summary = held.header("x-clickhouse-summary").unwrap_or_default();
+        assert!(summary.contains("\"read_rows\":\"1000000\""), "{summary}");
+        let grown = (server.peak_memory() - before) / 1024;
+        assert!(grown < 100, "{target}: the peak grew by {grown} MiB");
+    }
+}
+
+#[tokio::test]
+async fn every_format_is_streamed_as_one_document() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    server.run("SELECT 1 FORMAT JSON").await;
+    let before = server.peak_memory();
+    let select = "SELECT number, toString(number) AS s FROM numbers(5000000)";
+    let json = server.post("/", format!("{select} FORMAT JSON")).await.ok();
+    assert!(json.len() > 200 << 20, "{}", json.len());
+    assert_eq!(json.matches("\"meta\"").count(), 1);
+    assert!(json.contains("\"rows\": 5000000,"));
+    let grown = (server.peak_memory() - before) / 1024;
+    assert!(grown < 100, "the peak grew by {grown} MiB");
+    for (format, begins, ends) in [
+        ("Parquet", "PAR1", "PAR1"),
+        ("Arrow", "ARROW1", "ARROW1"),
+        ("XML", "<?xml", "</result>\n"),
+    ] {
+        let select = format!("{select} LIMIT 300000 FORMAT {format}");
+        let body = server.post("/", select).await.body;
+        assert!(body.starts_with(begins.as_bytes()), "{format}");
+        assert!(body.ends_with(ends.as_bytes()), "{format}");
     }
 }
