@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{Cluster, KeyDigest};
+use crate::{ClickHouse, Cluster, Keep, KeyDigest};
 
 /// Everything a process is told before it starts.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub engine: Engine,
     /// A ClickHouse server to use instead of the embedded one.
     pub clickhouse: Option<ClickHouse>,
+    /// How long rows of its tables stay.
+    pub keep: Keep,
     /// What is shared with other nodes; none: all is on this machine.
     pub cluster: Option<Cluster>,
     /// Master keys; none: they are made in `data_dir` on the first start.
@@ -62,19 +64,6 @@ pub struct Engine {
     pub listen: SocketAddr,
     /// `libchdb.so`; none: where `gavel engine fetch` put it.
     pub lib: Option<PathBuf>,
-}
-
-/// A ClickHouse server.
-#[derive(Debug, Clone)]
-pub struct ClickHouse {
-    /// Its HTTP interface.
-    pub url: Url,
-    /// The database.
-    pub database: String,
-    /// The user.
-    pub user: String,
-    /// The password.
-    pub password: Secret<String>,
 }
 
 /// Master keys, 32 bytes each.

@@ -5,6 +5,7 @@
 //! configuration with its default, `deploy/catalog/auto-us.toml` a whole catalog.
 #![forbid(unsafe_code)]
 
+mod analytics;
 mod cluster;
 mod compile;
 mod config;
@@ -27,10 +28,9 @@ mod tree;
 mod units;
 mod vars;
 
+pub use analytics::{ClickHouse, Keep};
 pub use cluster::{Cluster, Kafka, KafkaUser, Mechanism, Redis, Tls};
-pub use config::{
-    CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
-};
+pub use config::{CatalogSource, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets};
 pub use consumers::{Consumers, DuplicateAgainst, DuplicateRule, DuplicateScope, Wary};
 pub use destination::{Destination, Macro, Piece};
 pub use key::{KeyDigest, Owner};

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
+use crate::analytics::{clickhouse, keep};
 use crate::cluster::cluster;
-use crate::config::{
-    CatalogSource, ClickHouse, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets,
-};
+use crate::config::{CatalogSource, Config, Engine, Limits, Listen, LogConfig, Secret, Secrets};
 use crate::key::KeyDigest;
 use crate::reader::{Cursor, Sink, Table};
 use crate::suggest::closest;
@@ -18,7 +17,7 @@ use crate::tree::{Members, Node, Place, Value};
 use crate::{Overrides, Problem, units};
 
 /// Every scalar of a configuration: what environment and flags may set.
-pub(crate) const KEYS: [&str; 36] = [
+pub(crate) const KEYS: [&str; 41] = [
     "data_dir",
     "fallback_url",
     "listen.public",
@@ -30,6 +29,9 @@ pub(crate) const KEYS: [&str; 36] = [
     "clickhouse.database",
     "clickhouse.user",
     "clickhouse.password",
+    "clickhouse.password_file",
+    "clickhouse.authorities",
+    "clickhouse.quorum",
     "kafka.brokers",
     "kafka.prefix",
     "kafka.partitions",
@@ -49,6 +51,8 @@ pub(crate) const KEYS: [&str; 36] = [
     "secrets.tracking",
     "log.retention",
     "log.reserve",
+    "tables.events",
+    "tables.auctions",
     "limits.body",
     "limits.connections",
     "limits.requests",
@@ -126,10 +130,11 @@ pub(crate) fn config(root: &Node, folder: &Path, sink: &Sink) -> Option<Config> 
             .need("catalog")
             .and_then(|c| c.read_table(|table| catalog_source(table, folder)));
         let engine = table.section("engine", |table| engine(table, folder));
-        let clickhouse = table.optional("clickhouse", |c| c.read_table(clickhouse));
+        let clickhouse = table.optional("clickhouse", |c| c.read_table(|t| clickhouse(t, folder)));
         let cluster = cluster(table, folder);
         let secrets = table.optional("secrets", |c| secrets(&c, folder));
         let log = table.section("log", log);
+        let keep = table.section("tables", |table| keep(table, log.as_ref()));
         let limits = table.section("limits", limits);
         let admin_keys = table.section("admin", admin_keys);
         if matches!((&cluster, &secrets), (Some(Some(_)), Some(None))) {
@@ -143,6 +148,7 @@ pub(crate) fn config(root: &Node, folder: &Path, sink: &Sink) -> Option<Config> 
             catalog: catalog?,
             engine: engine?,
             clickhouse: clickhouse?,
+            keep: keep?,
             cluster: cluster?,
             secrets: secrets?,
             log: log?,
@@ -193,20 +199,6 @@ fn engine(table: &mut Table<'_>, folder: &Path) -> Option<Engine> {
     Some(Engine {
         listen: listen?,
         lib: lib?,
-    })
-}
-
-fn clickhouse(table: &mut Table<'_>) -> Option<ClickHouse> {
-    let text = |c: Cursor<'_>| c.text().map(str::to_owned);
-    let url = table.need("url").and_then(|c| c.with(units::web_url));
-    let database = table.or("database", "gavel".to_owned(), text);
-    let user = table.or("user", "default".to_owned(), text);
-    let password = table.or("password", String::new(), text);
-    Some(ClickHouse {
-        url: url?,
-        database: database?,
-        user: user?,
-        password: Secret(password?),
     })
 }
 

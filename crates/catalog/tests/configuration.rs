@@ -126,6 +126,30 @@ url = "http://127.0.0.1:6379"
             environment variable GAVEL_LIMITS_CONNECTIONS: limits.connections: expected a whole number
             flags: kafka.mechanism: expected one of plain, scram-sha-256, scram-sha-512, found `sha`"#]],
     );
+    config(
+        r#"
+[catalog]
+file = "good.toml"
+[clickhouse]
+url = "http://127.0.0.1:8123"
+password = "a"
+password_file = "good.toml"
+authorities = "good.toml"
+quorum = 0
+[log]
+retention = "40d"
+[tables]
+events = "39d"
+auctions = "1h"
+"#,
+        &[("limits.connections", "5")],
+        expect![[r#"
+            DIR/gavel.toml:7: clickhouse.password_file: there is a `password` as well
+            DIR/gavel.toml:8: clickhouse.authorities: `authorities` are for an `https://` address
+            DIR/gavel.toml:9: clickhouse.quorum: expected a number from 1 to 9, found 0
+            DIR/gavel.toml:13: tables.events: expected at least 30d, and no less than `log.retention`
+            DIR/gavel.toml:14: tables.auctions: expected at least 30d, and no less than `log.retention`"#]],
+    );
     for (alone, at) in [
         (
             "[kafka]\nbrokers = \"h:1\"",
@@ -154,6 +178,36 @@ url = "http://127.0.0.1:6379"
         expect![[r#"
             DIR/gavel.toml:4: secrets.file: cannot read DIR/none
             DIR/gavel.toml:5: secrets.sealing: unknown member"#]],
+    );
+}
+
+#[test]
+fn a_password_and_authorities_in_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("good.toml"), GOOD).unwrap();
+    std::fs::write(path("password"), "a secret \r\n").unwrap();
+    std::fs::write(path("ca.pem"), "certificates").unwrap();
+    let text = "[catalog]\nfile = \"good.toml\"\n[clickhouse]\nurl = \"https://h\"\npassword_file = \"password\"\n\
+        authorities = \"ca.pem\"\nquorum = 1\n[tables]\nauctions = \"30d\"\n";
+    std::fs::write(path("gavel.toml"), text).unwrap();
+    let (config, _) = catalog::load(&path("gavel.toml"), &Overrides::default()).unwrap();
+    let server = config.clickhouse.unwrap();
+    assert_eq!(server.password.0, "a secret ");
+    assert_eq!(server.authorities.as_deref(), Some(&b"certificates"[..]));
+    assert_eq!(server.quorum, Some(1));
+    assert!(!format!("{server:?}").contains("a secret"));
+    let month = std::time::Duration::from_secs(30 * 86_400);
+    assert_eq!(
+        (config.keep.events, config.keep.auctions),
+        (None, Some(month))
+    );
+
+    std::fs::remove_file(path("password")).unwrap();
+    let shown = lines(&check(&path("gavel.toml"), &Overrides::default()));
+    assert!(
+        shown.contains("clickhouse.password_file: cannot read"),
+        "{shown}"
     );
 }
 

@@ -8,6 +8,8 @@ use crate::{
 /// Rows by table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Batch {
+    /// Its name, if it has one: it has the same when it is written again, and no other ever has it.
+    pub name: Option<String>,
     /// For `events`.
     pub events: Events,
     /// For `leads`.

@@ -5,14 +5,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clickhouse::insert::Insert;
+use clickhouse::query::Query;
 use clickhouse::{Client, Compression, Row, RowOwned, RowRead, RowWrite};
 use serde::de::DeserializeOwned;
 
-use crate::{Batch, EventRow, Events, Table, WarehouseError};
+use crate::layout::Layout;
+use crate::{Address, Batch, EventRow, Events, Table, TlsError, WarehouseError};
 
 /// The longest wait for a piece of an insert to leave, and for its acknowledgement.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(120);
+/// The longest wait for other replicas, within that.
+const QUORUM_LIMIT_MS: &str = "60000";
 /// The longest wait for a query's whole answer.
 const QUERY_LIMIT: Duration = Duration::from_secs(120);
 /// The largest answer that is held in memory.
@@ -35,25 +39,29 @@ pub struct Warehouse {
 
 impl Warehouse {
     /// Names the server; nothing is sent yet.
-    pub fn connect(url: &str, user: &str, password: &str, database: &str) -> Self {
-        let server = Client::default()
-            .with_url(url)
-            .with_user(user)
-            .with_password(password)
+    ///
+    /// # Errors
+    /// What should hold authorities to trust holds none.
+    pub fn connect(address: Address<'_>) -> Result<Self, TlsError> {
+        let server = address
+            .client()?
             .with_compression(Compression::None)
-            // An acknowledgement means that the rows are in a synced part, not in a buffer.
+            // An acknowledgement means that the rows are in a part, not in a buffer; where tables are replicated,
+            // in one on most replicas.
             .with_setting("async_insert", "0")
+            .with_setting("insert_quorum", quorum(address.quorum))
+            .with_setting("insert_quorum_timeout", QUORUM_LIMIT_MS)
             .with_setting("wait_end_of_query", "1")
             // What the service itself asks is small, and not to take every core at once.
             .with_setting("max_threads", "1");
-        let client = server.clone().with_database(database);
-        Self {
+        let client = server.clone().with_database(address.database);
+        Ok(Self {
             trusting: client.clone().with_validation(false),
             client,
             compared: Arc::default(),
             server,
-            database: database.to_owned(),
-        }
+            database: address.database.to_owned(),
+        })
     }
 
     /// Of this database.
@@ -61,20 +69,35 @@ impl Warehouse {
         &self.client
     }
 
+    /// Of no database.
+    pub(crate) fn server(&self) -> &Client {
+        &self.server
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
     /// Whether it answers.
     pub async fn ping(&self) -> Result<(), WarehouseError> {
         limited(self.server.query("SELECT 1").execute()).await
     }
 
-    pub(crate) async fn create_database(&self) -> Result<(), WarehouseError> {
-        let quoted = self.database.replace('\\', "\\\\").replace('`', "\\`");
-        let sql = format!("CREATE DATABASE IF NOT EXISTS `{quoted}`");
-        limited(self.server.query_raw(&sql).execute()).await
-    }
-
     /// Runs a statement that returns nothing.
     pub async fn execute(&self, sql: &str) -> Result<(), WarehouseError> {
         limited(self.client.query_raw(sql).execute()).await
+    }
+
+    /// Makes its database.
+    pub(crate) async fn create_database(&self, layout: Layout) -> Result<(), WarehouseError> {
+        let sql = layout.database(&self.database);
+        limited(with(self.server.query_raw(&sql), layout).execute()).await
+    }
+
+    /// Runs a statement of the schema.
+    pub(crate) async fn define(&self, layout: Layout, sql: &str) -> Result<(), WarehouseError> {
+        let query = self.client.query_raw(&layout.of(sql));
+        limited(with(query, layout).execute()).await
     }
 
     /// The one number a query returns, which has to be a UInt64.
@@ -133,52 +156,75 @@ impl Warehouse {
     /// Writes a batch. When this returns without an error, every row is acknowledged; after an
     /// error some may be there, and the whole batch is to be written again.
     pub async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
+        let name = batch.name.as_deref();
         // One after the other: a batch is no hurry, and side by side they would take every core from
         // those who are.
-        self.write_events(&batch.events).await?;
-        self.write(Table::Leads, &batch.leads).await?;
-        self.write(Table::Posts, &batch.posts).await?;
-        self.write(Table::Auctions, &batch.auctions).await?;
-        self.write(Table::Pings, &batch.pings).await?;
-        self.write(Table::Conversions, &batch.conversions).await?;
-        self.write(Table::Credits, &batch.credits).await?;
-        self.write(Table::Refusals, &batch.refusals).await?;
-        self.write(Table::Postbacks, &batch.postbacks).await?;
-        self.write(Table::DeadLetters, &batch.dead_letters).await?;
+        self.write_events(&batch.events, name).await?;
+        self.write(Table::Leads, &batch.leads, name).await?;
+        self.write(Table::Posts, &batch.posts, name).await?;
+        self.write(Table::Auctions, &batch.auctions, name).await?;
+        self.write(Table::Pings, &batch.pings, name).await?;
+        self.write(Table::Conversions, &batch.conversions, name)
+            .await?;
+        self.write(Table::Credits, &batch.credits, name).await?;
+        self.write(Table::Refusals, &batch.refusals, name).await?;
+        self.write(Table::Postbacks, &batch.postbacks, name).await?;
+        self.write(Table::DeadLetters, &batch.dead_letters, name)
+            .await?;
         Ok(())
     }
 
-    async fn write_events(&self, events: &Events) -> Result<(), WarehouseError> {
+    async fn write_events(
+        &self,
+        events: &Events,
+        name: Option<&str>,
+    ) -> Result<(), WarehouseError> {
         if events.is_empty() {
             return Ok(());
         }
-        let mut insert = self.begin::<EventRow<'_>>(Table::Events).await?;
+        let mut insert = self.begin::<EventRow<'_>>(Table::Events, name).await?;
         for row in events.iter() {
             insert.write(&row?).await?;
         }
         self.end(Table::Events, insert).await
     }
 
-    pub(crate) async fn write<T>(&self, table: Table, rows: &[T]) -> Result<(), WarehouseError>
+    pub(crate) async fn write<T>(
+        &self,
+        table: Table,
+        rows: &[T],
+        name: Option<&str>,
+    ) -> Result<(), WarehouseError>
     where
         T: RowOwned + RowWrite,
     {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut insert = self.begin::<T>(table).await?;
+        let mut insert = self.begin::<T>(table, name).await?;
         for row in rows {
             insert.write(row).await?;
         }
         self.end(table, insert).await
     }
 
-    async fn begin<T: Row>(&self, table: Table) -> Result<Insert<T>, WarehouseError> {
+    async fn begin<T: Row>(
+        &self,
+        table: Table,
+        name: Option<&str>,
+    ) -> Result<Insert<T>, WarehouseError> {
         let client = match self.compared.load(Ordering::Relaxed) & bit(table) {
             0 => &self.client,
             _ => &self.trusting,
         };
         let insert = timed(async { Ok(client.insert::<T>(table.name()).await?) }).await?;
+        // Where inserts are remembered (replicated tables do), one that is repeated after its answer was
+        // lost is dropped. By its name: rows that were deleted and come again are other rows, though they
+        // look the same.
+        let insert = match name {
+            Some(name) => insert.with_setting("insert_deduplication_token", name),
+            None => insert,
+        };
         Ok(insert.with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT)))
     }
 
@@ -190,12 +236,23 @@ impl Warehouse {
     }
 }
 
+fn with(query: Query, layout: Layout) -> Query {
+    let settings = layout.settings().iter();
+    settings.fold(query, |query, (name, value)| {
+        query.with_setting(*name, *value)
+    })
+}
+
+fn quorum(replicas: Option<u8>) -> String {
+    replicas.map_or_else(|| "auto".to_owned(), |replicas| replicas.to_string())
+}
+
 /// A table's place among those that were compared.
 fn bit(table: Table) -> u32 {
     1 << table as u32
 }
 
-async fn limited<T>(
+pub(crate) async fn limited<T>(
     request: impl Future<Output = clickhouse::error::Result<T>>,
 ) -> Result<T, WarehouseError> {
     timed(async { Ok(request.await?) }).await

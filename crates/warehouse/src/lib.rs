@@ -5,23 +5,28 @@
 //! does the work, not insert tokens. Every String column is free of personal data.
 #![forbid(unsafe_code)]
 
+mod address;
 mod batch;
 mod client;
 mod doubt;
 mod error;
 mod held;
+mod keep;
+mod layout;
 mod migrate;
 mod outbox;
 mod row;
 mod search;
 mod table;
 
+pub use address::{Address, TlsError};
 pub use batch::Batch;
 pub use client::Warehouse;
 pub use doubt::InDoubt;
 pub use error::{Class, WarehouseError};
 pub use held::Sought;
-pub use migrate::SCHEMA_VERSION;
+pub use layout::Layout;
+pub use migrate::{SCHEMA_VERSION, schema};
 pub use row::{
     AuctionRow, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, LeadRow, Money, PingRow,
     PostRow, PostbackRow, PostbackState, RefusalRow, Time,

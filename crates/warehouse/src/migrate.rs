@@ -5,7 +5,7 @@
 //! `IF NOT EXISTS` or `OR REPLACE`, and add its line to [`MIGRATIONS`]. One that shipped is never
 //! edited.
 
-use crate::{Table, Warehouse, WarehouseError};
+use crate::{Layout, Table, Warehouse, WarehouseError};
 
 struct Migration {
     version: u32,
@@ -48,6 +48,13 @@ impl Migration {
     }
 }
 
+/// The statements that make the tables, as a server that keeps them so is told them.
+pub fn schema(layout: Layout) -> impl Iterator<Item = String> {
+    let migrations = MIGRATIONS.iter().flat_map(Migration::statements);
+    let all = std::iter::once(BOOKKEEPING).chain(migrations);
+    all.map(move |statement| layout.of(statement).into_owned())
+}
+
 impl Warehouse {
     /// Fails unless its schema has all that this program knows.
     ///
@@ -74,8 +81,9 @@ impl Warehouse {
     /// # Errors
     /// ClickHouse refuses a statement, or its schema is newer than this program.
     pub async fn migrate(&self) -> Result<usize, WarehouseError> {
-        self.create_database().await?;
-        self.execute(BOOKKEEPING).await?;
+        let layout = self.layout().await?;
+        self.create_database(layout).await?;
+        self.define(layout, BOOKKEEPING).await?;
         let applied = self.applied().await?;
         if applied > SCHEMA_VERSION {
             return Err(WarehouseError::TooNew {
@@ -89,13 +97,13 @@ impl Warehouse {
         let mut ran = 0;
         for migration in missing {
             for statement in migration.statements() {
-                self.execute(statement).await?;
+                self.define(layout, statement).await?;
             }
             let Migration { version, name, .. } = migration;
             let done =
                 format!("INSERT INTO schema_migrations (version, name) SELECT {version}, '{name}'");
             self.execute(&done).await?;
-            tracing::info!(version, name, "schema migrated");
+            tracing::info!(version, name, ?layout, "schema migrated");
             ran += 1;
         }
         Ok(ran)

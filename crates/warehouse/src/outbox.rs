@@ -37,7 +37,7 @@ impl Warehouse {
 
     /// Writes what became of notices.
     pub async fn write_postbacks(&self, rows: &[PostbackRow]) -> Result<(), WarehouseError> {
-        self.write(Table::Postbacks, rows).await
+        self.write(Table::Postbacks, rows, None).await
     }
 }
 

@@ -141,16 +141,19 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         patience: &Patience,
     ) -> Result<Never, Stopped> {
         let mut next_settled = self.clock.mono().plus(self.options.settle_every);
+        let mut number = 0u64;
         loop {
             let gathered = reading.next().await?;
             let began = self.clock.mono();
             let mut attempts = patience.attempts("process");
-            let batch = loop {
+            let mut batch = loop {
                 match self.rows(&gathered).await {
                     Ok(batch) => break batch,
                     Err(error) => attempts.failed(error).await?,
                 }
             };
+            batch.name = Some(format!("{:016x}-{number}", self.options.instance));
+            number = number.wrapping_add(1);
             if !batch.is_empty() {
                 let mut attempts = patience.attempts("insert");
                 while let Err(error) = self.sink.insert(&batch).await {

@@ -16,6 +16,9 @@ pub static CONFIG: &[Member] = members! {
     "clickhouse.database": "text", "gavel", "its database, made if absent";
     "clickhouse.user": "text", "default", "its user";
     "clickhouse.password": "text", "", "that user's password";
+    "clickhouse.password_file": "path", "", "a file that holds the password instead";
+    "clickhouse.authorities": "path", "", "the authorities that an `https://` address is trusted by, as PEM; without it: the public ones";
+    "clickhouse.quorum": "whole number, 1 to 9", "", "on how many replicas rows have to be before they count as written, where tables are replicated; without it: on most of them";
     "kafka.brokers": "`host:port,..`", "required", "some of the brokers; with `[redis]` the node is one of a cluster";
     "kafka.prefix": "text", "gavel.", "what names of topics and groups begin with";
     "kafka.partitions": "whole number, 1 to 1024", "12", "partitions of topics `events` and `leads`, fixed when they are made; the same on every node";
@@ -35,6 +38,8 @@ pub static CONFIG: &[Member] = members! {
     "secrets.tracking": "64 hex digits", "required", "signs click and visitor ids";
     "log.retention": "time", "7d", "records that every consumer has passed are kept this long";
     "log.reserve": "size", "256MiB", "admission stops when less than this is free on the disk";
+    "tables.events": "time, from 30d", "", "rows of table `events` are kept this long, by whole months; without it: for ever";
+    "tables.auctions": "time, from 30d", "", "the same for tables `auctions`, `pings` and `refusals`; what money depends on is kept for ever";
     "limits.body": "size", "64KiB", "the largest request body";
     "limits.connections": "whole number, 1 to 1000000", "10000", "open connections; more are turned away";
     "limits.requests": "whole number, 1 to 1000000", "2000", "requests worked on at the same time; more are refused with 503";

@@ -45,7 +45,7 @@ impl Behind {
             None => Duration::ZERO,
         };
         let (handoff, inbox) = notifier::handoff();
-        let tables = Tables::new(ground.warehouse.clone(), own, handoff);
+        let tables = Tables::new(ground.warehouse.clone(), own, config.keep, handoff);
         let worker = Worker::new(
             stores.clone(),
             tables.clone(),

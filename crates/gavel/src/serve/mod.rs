@@ -38,7 +38,7 @@ use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use warehouse::Warehouse;
+use warehouse::{Address, Warehouse};
 
 use crate::cmd::Failure;
 use crate::ending::{self, Asked, Stdin};
@@ -311,13 +311,14 @@ fn analytics(
     end: CancellationToken,
 ) -> Result<(Warehouse, Option<Supervisor>), Failure> {
     if let Some(server) = &config.clickhouse {
-        let warehouse = Warehouse::connect(
-            server.url.as_str(),
-            &server.user,
-            &server.password.0,
-            &server.database,
-        );
-        return Ok((warehouse, None));
+        let warehouse = Warehouse::connect(Address {
+            user: &server.user,
+            password: &server.password.0,
+            authorities: server.authorities.as_deref(),
+            quorum: server.quorum,
+            ..Address::new(server.url.as_str(), &server.database)
+        });
+        return Ok((warehouse.map_err(Failure::usage)?, None));
     }
     let library = match &config.engine.lib {
         Some(library) => library.clone(),
@@ -330,8 +331,8 @@ fn analytics(
         library,
     };
     let engine = Supervisor::start(order, end).map_err(Failure::Work)?;
-    let warehouse = Warehouse::connect(&clickhouse_url(config), "default", "", "default");
-    Ok((warehouse, Some(engine)))
+    let warehouse = Warehouse::connect(Address::new(&clickhouse_url(config), "default"));
+    Ok((warehouse.map_err(Failure::work)?, Some(engine)))
 }
 
 fn clickhouse_url(config: &Config) -> String {

@@ -14,11 +14,12 @@ use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use catalog::Keep;
 use domain::Timestamp;
 use notifier::{Handoff, Outbox};
 use store::Topic;
 use tokio::sync::watch;
-use warehouse::{Batch, PostbackRow, Sought, Warehouse, WarehouseError};
+use warehouse::{Batch, PostbackRow, Sought, Table, Warehouse, WarehouseError};
 use worker::Sink;
 
 /// After this it is tried all the same, and the worker says what is wrong.
@@ -32,6 +33,8 @@ pub(super) struct Tables {
     warehouse: Warehouse,
     /// None for a server.
     engine: Option<Engine>,
+    /// How long rows stay.
+    keep: Keep,
     /// Whether the tables are there.
     prepared: watch::Sender<bool>,
     /// Who is given the notices that publishers wait for.
@@ -48,10 +51,16 @@ pub(super) struct Engine {
 }
 
 impl Tables {
-    pub(super) fn new(warehouse: Warehouse, engine: Option<Engine>, handoff: Handoff) -> Self {
+    pub(super) fn new(
+        warehouse: Warehouse,
+        engine: Option<Engine>,
+        keep: Keep,
+        handoff: Handoff,
+    ) -> Self {
         Self {
             warehouse,
             engine,
+            keep,
             prepared: watch::Sender::new(false),
             handoff,
         }
@@ -77,6 +86,14 @@ impl Sink for Tables {
         if self.engine.is_some() {
             self.warehouse.leave_unsynced().await?;
         }
+        let Keep { events, auctions } = self.keep;
+        let spans = [
+            (Table::Events, events),
+            (Table::Auctions, auctions),
+            (Table::Pings, auctions),
+            (Table::Refusals, auctions),
+        ];
+        self.warehouse.keep(&spans).await?;
         self.prepared.send_replace(true);
         Ok(())
     }

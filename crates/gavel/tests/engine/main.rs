@@ -25,6 +25,7 @@ mod lifecycle;
 mod parallel;
 mod queries;
 mod reference;
+mod remote;
 mod server;
 mod sessions;
 mod warehouse;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use expect_test::expect_file;
 use serde_json::Value;
-use warehouse::{Table, Warehouse};
+use warehouse::{Address, Table, Warehouse};
 
 use crate::server::Server;
 
@@ -36,7 +36,7 @@ async fn the_page_of_tables_says_what_the_engine_says() {
         return;
     };
     let address = format!("http://{}", server.address);
-    let warehouse = Warehouse::connect(&address, "default", "", "gavel");
+    let warehouse = Warehouse::connect(Address::new(&address, "gavel")).unwrap();
     warehouse.migrate().await.unwrap();
     let tables = "SELECT name, comment, sorting_key FROM system.tables
         WHERE database = 'gavel' AND engine LIKE '%MergeTree' AND name != 'schema_migrations'";

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use warehouse::{
-    AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events, InDoubt,
-    LeadRow, Money, PingRow, PostRow, PostbackRow, PostbackState, RefusalRow, SCHEMA_VERSION,
-    Table, Time, Warehouse, WarehouseError,
+    Address, AuctionRow, Batch, Class, ConversionRow, CreditRow, DeadLetterRow, EventRow, Events,
+    InDoubt, LeadRow, Money, PingRow, PostRow, PostbackRow, PostbackState, RefusalRow,
+    SCHEMA_VERSION, Table, Time, Warehouse, WarehouseError,
 };
 
 use crate::server::Server;
@@ -14,12 +14,11 @@ const T0: i64 = 1_800_000_000_000_000;
 const DAY: i64 = 86_400_000_000;
 
 fn connect(server: &Server) -> Warehouse {
-    Warehouse::connect(
+    Warehouse::connect(Address::new(
         &format!("http://{}", server.address),
-        "default",
-        "",
         DATABASE,
-    )
+    ))
+    .unwrap()
 }
 
 fn one_event(version: u64) -> Events {
@@ -42,6 +41,7 @@ fn batch(version: u64) -> Batch {
     let text = |text: &str| text.to_owned();
     let map = vec![(text("s1"), text("fb"))];
     Batch {
+        name: None,
         events: one_event(version),
         leads: vec![
             LeadRow {

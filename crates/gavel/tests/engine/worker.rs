@@ -18,7 +18,7 @@ use store::{Ack, Backend as _, EventLog as _, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::{Metrics, WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED};
 use tokio_util::sync::CancellationToken;
-use warehouse::{Batch, PostbackRow, Sought, Warehouse, WarehouseError};
+use warehouse::{Address, Batch, PostbackRow, Sought, Warehouse, WarehouseError};
 use worker::{Options, Sink, Worker};
 
 use crate::server::{PATIENCE, Server};
@@ -102,12 +102,7 @@ fn options() -> Options {
 }
 
 fn connect(server: &Server) -> Warehouse {
-    Warehouse::connect(
-        &format!("http://{}", server.address),
-        "default",
-        "",
-        "gavel",
-    )
+    Warehouse::connect(Address::new(&format!("http://{}", server.address), "gavel")).unwrap()
 }
 
 fn id<const N: usize>(kind: u8, round: u8, n: u8) -> Vec<u8> {
