@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use auction::{Context, Kind, LeadView, PostLadder, Rules, Rung};
@@ -56,6 +57,8 @@ pub(crate) struct Job {
     pub(crate) deadline: Mono,
     pub(crate) tmax: Duration,
     pub(crate) seed: u64,
+    /// Whether the lead is recorded: before that nobody may be told of it.
+    pub(crate) recorded: Arc<AtomicBool>,
 }
 
 impl Job {
@@ -185,6 +188,7 @@ impl<B: Backend> Router<B> {
             let (stored, recorded) = tokio::join!(vault, received);
             stored?;
             recorded?;
+            job.recorded.store(true, Ordering::Release);
             Ok::<_, BeginError>(())
         };
         let ladder = PostLadder::open(climb);

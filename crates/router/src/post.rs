@@ -1,6 +1,7 @@
 //! `POST /v1/campaigns/{campaign}/post`: the whole lead, with the quote it uses or without.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use auction::{Promise, Rung};
@@ -239,6 +240,7 @@ impl<B: Backend> Router<B> {
             request_id: &caller.request_id,
         };
         let pending = answer::post(pending, IN_PROGRESS);
+        let recorded = Arc::new(AtomicBool::new(false));
         let job = Job {
             lead,
             click: self.click(&control),
@@ -263,6 +265,7 @@ impl<B: Backend> Router<B> {
             deadline,
             tmax,
             seed: self.entropy.next_u64(),
+            recorded: Arc::clone(&recorded),
         };
         let (told, answer) = oneshot::channel();
         let router = Arc::clone(self);
@@ -279,7 +282,10 @@ impl<B: Backend> Router<B> {
         match tokio::time::timeout(left, answer).await {
             Ok(Ok(Answer::Final(answer))) => Ok(answer),
             Ok(Ok(Answer::Refused(why))) => Err(Refused::Unavailable(why)),
-            Ok(Ok(Answer::Pending) | Err(_)) | Err(_) => Ok(pending),
+            Ok(Ok(Answer::Pending)) => Ok(pending),
+            Ok(Err(_)) | Err(_) if recorded.load(Ordering::Acquire) => Ok(pending),
+            // It may still be, or not: with the same key it is told.
+            Ok(Err(_)) | Err(_) => Err(Refused::Unavailable("the lead is not recorded yet")),
         }
     }
 
