@@ -40,6 +40,11 @@ impl Shared {
         self
     }
 
+    /// What names of topics and groups begin with.
+    pub fn prefix(&self) -> String {
+        format!("{}.", self.name)
+    }
+
     /// The tables of a node's configuration.
     pub(crate) fn config(&self) -> String {
         let Self {
@@ -49,11 +54,12 @@ impl Shared {
             keys: [sealing, hashing, quotes, tracking],
             clickhouse,
         } = self;
+        let prefix = self.prefix();
         let clickhouse = clickhouse.map_or_else(String::new, |addr| {
             format!("[clickhouse]\nurl = \"http://{addr}\"\ndatabase = \"{DATABASE}\"\n\n")
         });
         format!(
-            "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{name}.\"\npartitions = {PARTITIONS}\n\
+            "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{prefix}\"\npartitions = {PARTITIONS}\n\
              replicas = 1\n\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
              sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
              tracking = \"{tracking}\"\n\n{clickhouse}"

@@ -87,6 +87,24 @@ mod tests {
             "-p gavel --test cluster workers::partitions_go_to_a_worker_that_comes_and_back_when_it_leaves",
         ),
         (
+            "ClickHouse's answers are lost after it has done the insert; a worker is killed between state and \
+             insert, another between insert and commit; rows are taken away by hand; the log is read again from \
+             its beginning",
+            "clients, buyers and ClickHouse agree; the auditor finds what was taken away and nothing else; after \
+             the replay it is back, and every other row of every report is as it was",
+            "-p gavel --test cluster once::rows_are_there_once_though_answers_are_lost_and_workers_die_and_all_is_read_again",
+        ),
+        (
+            "a worker is stopped in mid-insert until another has its partitions, and goes on",
+            "what it writes and commits then changes no report; clients, buyers and ClickHouse agree",
+            "-p gavel --test cluster once::a_worker_that_comes_back_when_another_has_its_partitions_changes_nothing",
+        ),
+        (
+            "eight workers migrate at the same moment",
+            "each finds its tables, and nothing is done twice",
+            "-p gavel --test engine remote::eight_workers_migrate_at_once_and_each_finds_its_tables",
+        ),
+        (
             "one key at two nodes at once; a quote of one posted through the other",
             "one lead, one sale, one answer",
             "-p gavel --test cluster nodes::two_nodes_are_one_service",

@@ -14,5 +14,7 @@ mod gone;
 mod library;
 mod load;
 mod nodes;
+mod once;
+mod proxy;
 mod town;
 mod workers;

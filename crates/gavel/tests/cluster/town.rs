@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 
 use domain::{Clock, Mono, SaleId, Timestamp};
 use http::HeaderName;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{ClientConfig, TopicPartitionList};
 use serde_json::{Value, json};
 use servers::{KAFKA, Kafka, REDIS, Redis};
 use tempfile::TempDir;
@@ -178,6 +183,16 @@ impl Town {
 
     /// Starts a node with these roles, all if none is named, and waits until it is ready.
     pub(crate) async fn node(&self, name: &str, roles: &'static [&'static str]) -> Node {
+        self.node_by(self.clickhouse, name, roles).await
+    }
+
+    /// The same with another way to ClickHouse.
+    pub(crate) async fn node_by(
+        &self,
+        clickhouse: SocketAddr,
+        name: &str,
+        roles: &'static [&'static str],
+    ) -> Node {
         let [public, operator, _] = free_addresses().unwrap();
         let plan = Plan {
             gavel: GAVEL.into(),
@@ -187,8 +202,8 @@ impl Town {
             admin_key: ADMIN.to_owned(),
             public,
             operator,
-            clickhouse: self.clickhouse,
-            shared: Some(self.shared.clone()),
+            clickhouse,
+            shared: Some(self.shared.clone().with_clickhouse(clickhouse)),
             roles,
         };
         let clock = Arc::clone(&self.clock);
@@ -206,6 +221,72 @@ impl Town {
     /// The buyers' journals.
     pub(crate) fn journals(&self) -> PathBuf {
         self.home.path().join("buyers")
+    }
+
+    /// Where ClickHouse is.
+    pub(crate) fn clickhouse(&self) -> SocketAddr {
+        self.clickhouse
+    }
+
+    /// Consumers of these groups begin at the beginning of the log; nobody may be in them now.
+    pub(crate) async fn forget_groups(&self, groups: &[&str]) {
+        let prefix = self.shared.prefix();
+        let groups: Vec<String> = groups
+            .iter()
+            .map(|group| format!("{prefix}{group}"))
+            .collect();
+        let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let admin: AdminClient<DefaultClientContext> = self.kafka_client("");
+        let forgotten = admin.delete_groups(&names, &AdminOptions::new()).await;
+        for group in forgotten.unwrap() {
+            group.unwrap();
+        }
+    }
+
+    /// Waits until a group has read and committed all there is.
+    pub(crate) async fn until_read(&self, group: &str) {
+        let began = Instant::now();
+        loop {
+            let (committed, ends) = tokio::task::block_in_place(|| self.read_by(group));
+            if committed == ends {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{group} has read {committed} of {ends}"
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// How many records a group has committed, and how many there are.
+    fn read_by(&self, group: &str) -> (i64, i64) {
+        let prefix = self.shared.prefix();
+        let consumer: BaseConsumer = self.kafka_client(&format!("{prefix}{group}"));
+        let (mut committed, mut ends) = (0, 0);
+        for topic in ["events", "leads"].map(|topic| format!("{prefix}{topic}")) {
+            let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+            let mut partitions = TopicPartitionList::new();
+            for partition in metadata.topics()[0].partitions() {
+                partitions.add_partition(&topic, partition.id());
+                ends += consumer
+                    .fetch_watermarks(&topic, partition.id(), PATIENCE)
+                    .unwrap()
+                    .1;
+            }
+            let of_group = consumer.committed_offsets(partitions, PATIENCE).unwrap();
+            for partition in of_group.elements() {
+                committed += partition.offset().to_raw().unwrap_or(0).max(0);
+            }
+        }
+        (committed, ends)
+    }
+
+    fn kafka_client<T: FromClientConfig>(&self, group: &str) -> T {
+        let mut config = ClientConfig::new();
+        config.set("group.id", group);
+        config.set("bootstrap.servers", self.kafka.addr().to_string());
+        config.create().unwrap()
     }
 
     /// The value of a query with one row and one number.
@@ -262,6 +343,14 @@ impl Node {
         let service = self.service.lock().await.take().unwrap();
         let ended = service.stop(PATIENCE).await.unwrap();
         assert!(ended.success(), "{ended}\n{}", self.log());
+    }
+
+    /// A metric's value, named with its labels; none if it is not shown.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        let answered = self.operator.call(Call::get("/metrics")).await.ok()?;
+        let metrics = String::from_utf8_lossy(&answered.body).into_owned();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+        value.and_then(|value| value.trim().parse().ok())
     }
 
     /// Its process.
