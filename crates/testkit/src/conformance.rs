@@ -52,6 +52,7 @@ macro_rules! conformance {
             what_was_acknowledged_survives,
             what_was_not_committed_is_delivered_again,
             a_commit_is_where_the_group_goes_on,
+            who_goes_in_mid_batch_is_followed_from_what_it_committed,
             groups_do_not_see_each_other,
             a_replay_is_all_there_is,
             a_consumer_waits_for_what_comes,

@@ -187,6 +187,45 @@ pub async fn a_commit_is_where_the_group_goes_on<H: Harness>(harness: &mut H) {
     }
 }
 
+/// A second member while there is a first. A log of one process refuses it: nobody shares its partitions, and who
+/// follows has to come again.
+async fn follow<H: Harness>(
+    harness: &H,
+    group: &'static str,
+    first: ConsumerOf<H>,
+) -> ConsumerOf<H> {
+    let second = harness
+        .store()
+        .log()
+        .subscribe(group, &[Topic::Leads])
+        .await;
+    drop(first);
+    match second {
+        Ok(second) => second,
+        Err(_) => consumer(harness, group).await,
+    }
+}
+
+/// A member that another joins, and that is gone in the midst of a batch, leaves what it did not commit: all of
+/// that, nothing before it, and what comes later.
+pub async fn who_goes_in_mid_batch_is_followed_from_what_it_committed<H: Harness>(harness: &mut H) {
+    for n in 0..8 {
+        append(harness, 1, format!("{n}"), Ack::Durable).await;
+    }
+    let mut first = consumer(harness, "followed").await;
+    let seen = read(&mut first, 8).await;
+    let (topic, partition) = *seen.keys().next().unwrap();
+    first.commit(&[(topic, partition, 3)]).await.unwrap();
+    let mut second = follow(harness, "followed", first).await;
+    let left = read(&mut second, 5).await;
+    assert_eq!(texts(&left), ["3", "4", "5", "6", "7"]);
+    append(harness, 1, "8".to_owned(), Ack::Durable).await;
+    assert_eq!(texts(&read(&mut second, 1).await), ["8"]);
+    second.commit(&[(topic, partition, 8)]).await.unwrap();
+    let mut third = follow(harness, "followed", second).await;
+    assert_eq!(texts(&read(&mut third, 1).await), ["8"]);
+}
+
 /// What one group commits is nothing to another.
 pub async fn groups_do_not_see_each_other<H: Harness>(harness: &mut H) {
     append(harness, 1, "x".to_owned(), Ack::Durable).await;
