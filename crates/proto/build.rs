@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("../../proto");
     println!("cargo::rerun-if-changed=../../proto");
     let files = [
+        "gavel/v1/catalog.proto",
         "gavel/v1/lead.proto",
         "gavel/v1/event.proto",
         "gavel/v1/quote.proto",

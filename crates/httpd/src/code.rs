@@ -56,6 +56,8 @@ codes! {
         "The leg is settled already; the first settlement stands.";
     NotInDoubt "not_in_doubt" CONFLICT
         "The leg is not in doubt: its router may still hear the buyer.";
+    CatalogChanged "catalog_changed" PRECONDITION_FAILED
+        "Another generation is in force than the one that `If-Match` names: read the catalog again. Nothing was changed.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE
         "The body is larger than allowed.";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE
@@ -64,6 +66,8 @@ codes! {
         "The request can be read and breaks rules; `errors` has all of them.";
     InvalidPostback "invalid_postback" UNPROCESSABLE_ENTITY
         "Parameters of the postback cannot be taken; `errors` has all of them.";
+    InvalidCatalog "invalid_catalog" UNPROCESSABLE_ENTITY
+        "The catalog has problems; `errors` has all of them, each with its path and line. Nothing was changed.";
     PingExpired "ping_expired" UNPROCESSABLE_ENTITY
         "The quote does not hold any more: ping again.";
     PingUsed "ping_used" UNPROCESSABLE_ENTITY

@@ -12,6 +12,7 @@ use telemetry::{Metrics, NODE_PART};
 
 use crate::{Endpoint, Problem, Reply, Request, Service};
 
+type Say = Box<dyn Fn() -> String + Send + Sync>;
 type Check = Box<dyn Fn() -> Standing + Send + Sync>;
 
 /// How something stands that the process needs.
@@ -65,6 +66,7 @@ pub struct Readiness(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     checks: RwLock<BTreeMap<&'static str, Check>>,
+    says: RwLock<BTreeMap<&'static str, Say>>,
     draining: AtomicBool,
 }
 
@@ -72,6 +74,8 @@ struct Inner {
 struct Report {
     ready: bool,
     checks: BTreeMap<&'static str, Standing>,
+    #[serde(flatten)]
+    says: BTreeMap<&'static str, String>,
 }
 
 impl Readiness {
@@ -83,6 +87,11 @@ impl Readiness {
         check: impl Fn() -> Standing + Send + Sync + 'static,
     ) {
         self.0.checks.write().insert(name, Box::new(check));
+    }
+
+    /// Adds a member to `/readyz`: what somebody who compares nodes wants to see.
+    pub fn say(&self, name: &'static str, what: impl Fn() -> String + Send + Sync + 'static) {
+        self.0.says.write().insert(name, Box::new(what));
     }
 
     /// From now on it is not ready, whatever the checks say: the process is about to stop.
@@ -113,7 +122,12 @@ impl Readiness {
         for (name, check) in self.0.checks.read().iter() {
             add(name, check());
         }
-        Report { ready, checks }
+        let says = self.0.says.read();
+        Report {
+            ready,
+            checks,
+            says: says.iter().map(|(name, say)| (*name, say())).collect(),
+        }
     }
 }
 

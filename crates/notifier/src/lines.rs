@@ -46,9 +46,34 @@ impl Lines {
         }
     }
 
+    /// From now on these are the publishers. Of one that is not told any more nothing is sent; what is on
+    /// its way is seen to its end.
+    pub(crate) fn change(&mut self, publishers: Vec<(String, usize)>) {
+        for line in self.lines.values_mut() {
+            line.connections = 0;
+        }
+        for (publisher, connections) in publishers {
+            let line = self.lines.entry(publisher).or_insert_with(|| Line {
+                more: true,
+                ..Line::default()
+            });
+            line.more |= line.waiting.is_empty();
+            line.connections = connections;
+        }
+        self.lines.retain(|_, line| {
+            if line.connections == 0 {
+                line.waiting.clear();
+                line.due.clear();
+                line.more = false;
+            }
+            line.connections > 0 || !line.flying.is_empty()
+        });
+    }
+
     /// Takes a notice in, if it is news.
     pub(crate) fn offer(&mut self, notice: PostbackRow) {
         if let Some(line) = self.lines.get_mut(&notice.publisher)
+            && line.connections > 0
             && notice.waits()
         {
             line.offer(notice, self.most);
@@ -57,7 +82,8 @@ impl Lines {
 
     /// Some notices were not offered.
     pub(crate) fn missed(&mut self) {
-        self.lines.values_mut().for_each(|line| line.more = true);
+        let told = self.lines.values_mut().filter(|line| line.connections > 0);
+        told.for_each(|line| line.more = true);
     }
 
     /// A publisher of whom the table has more, and who has room for it again; and how many to read, so
@@ -90,7 +116,7 @@ impl Lines {
             line.due.insert(due);
             return None;
         }
-        if row.waits() {
+        if row.waits() && line.connections > 0 {
             line.offer(row.clone(), self.most);
         }
         Some(row)

@@ -11,6 +11,7 @@ use telemetry::{
     Metrics, NOTIFIER_FAILURES, NOTIFIER_HELD, NOTIFIER_OLDEST, NOTIFIER_POSTBACKS,
     NOTIFIER_TOLD_SECONDS,
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use warehouse::{PostbackRow, PostbackState, Time, WarehouseError};
 
@@ -55,8 +56,8 @@ impl Default for Options {
 pub struct Parts<O, C> {
     /// The table.
     pub outbox: O,
-    /// Who brings notices.
-    pub carrier: C,
+    /// Who brings notices; another one may take its place at any time.
+    pub carriers: watch::Receiver<Arc<C>>,
     /// What the worker hands over.
     pub inbox: Inbox,
     /// The time.
@@ -87,13 +88,14 @@ impl<O: Outbox, C: Carrier> Notifier<O, C> {
     pub async fn run(self, shutdown: CancellationToken) {
         let Parts {
             outbox,
-            carrier,
+            mut carriers,
             mut inbox,
             clock,
             entropy,
             metrics,
             options,
         } = self.parts;
+        let mut carrier = Arc::clone(&carriers.borrow_and_update());
         let mut desk = Desk {
             lines: Lines::new(carrier.publishers(), options.most),
             outbox,
@@ -109,7 +111,7 @@ impl<O: Outbox, C: Carrier> Notifier<O, C> {
         while let Ok(sleep) = desk.turn(&inbox).await {
             let now = desk.clock.wall();
             while let Some(notice) = desk.lines.next(now.into()) {
-                let carrier = &carrier;
+                let carrier = Arc::clone(&carrier);
                 attempts.push(async move {
                     let answered = carrier.send(&notice).await;
                     (notice, answered)
@@ -120,6 +122,10 @@ impl<O: Outbox, C: Carrier> Notifier<O, C> {
                 () = shutdown.cancelled() => {}
                 Some((notice, answered)) = attempts.next() => desk.ended(notice, answered),
                 Some(notice) = inbox.next() => desk.lines.offer(notice),
+                Ok(()) = carriers.changed() => {
+                    carrier = Arc::clone(&carriers.borrow_and_update());
+                    desk.lines.change(carrier.publishers());
+                }
                 () = tokio::time::sleep(sleep) => {}
             }
         }

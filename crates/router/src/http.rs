@@ -12,12 +12,12 @@ use httpd::{Endpoint, Problem, Reply, Request, Service};
 use serde::Serialize;
 use store::Backend;
 
-use crate::Router;
 use crate::attempt::{Asked, Attempt};
 use crate::lookup::By;
 use crate::market::Market;
 use crate::refusal::Refused;
 use crate::settle::Settling;
+use crate::{Router, catalogs};
 
 httpd::routes! {
     /// All that the router answers.
@@ -28,6 +28,9 @@ httpd::routes! {
         Find "GET" "/v1/leads";
         Lookup "GET" "/v1/leads/{lead_id}";
         Inspect "GET" "/v1/admin/leads/{lead_id}";
+        Catalog "GET" "/v1/admin/catalog";
+        CheckCatalog "POST" "/v1/admin/catalog:validate";
+        PutCatalog "POST" "/v1/admin/catalog:apply";
         SettleByKey "POST" "/v1/buyer/posts/{idempotency_key}/settle";
         SettleLeg "POST" "/v1/admin/leads/{lead_id}/legs/{leg}/settle";
     }
@@ -94,6 +97,18 @@ impl<B: Backend> Visit<'_, B> {
             Route::Find => self.find(request).await,
             Route::Lookup => self.lookup(request, first).await,
             Route::Inspect => self.inspect(request, first).await,
+            Route::Catalog => {
+                self.operator(&request)?;
+                Ok(catalogs::shown(&self.market.snapshot))
+            }
+            Route::CheckCatalog => {
+                self.operator(&request)?;
+                catalogs::check(&*self.router.catalogs, request).await
+            }
+            Route::PutCatalog => {
+                self.operator(&request)?;
+                catalogs::put(&*self.router.catalogs, request).await
+            }
             Route::SettleByKey => self.settle_by_key(request, first, attempt).await,
             Route::SettleLeg => self.settle_leg(request, (first, second), attempt).await,
         }
@@ -259,7 +274,7 @@ async fn json_body(request: &mut Request) -> Result<Bytes, Refused> {
         .media_type()
         .is_none_or(|media| media.eq_ignore_ascii_case("application/json"));
     if !json {
-        return Err(Refused::MediaType);
+        return Err(Refused::MediaType("application/json"));
     }
     Ok(request.body().await?)
 }

@@ -167,8 +167,10 @@ impl<B: Backend> Router<B> {
         if state.received.is_none() {
             return Err(ABSENT);
         }
-        let explained = contract.map(|contract| self.explained(&state, &contract));
-        let explained = explained.transpose()?;
+        let explained = match contract {
+            Some(contract) => Some(self.explained(&state, &contract).await?),
+            None => None,
+        };
         let told = inspected(&state, explained, request_id).map_err(StoreError::from)?;
         Ok(answer::json(&told))
     }

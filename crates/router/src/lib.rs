@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod away;
 mod call;
+mod catalogs;
 mod climb;
 mod consumer;
 mod disclose;
@@ -49,6 +50,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use catalogs::{Catalogs, Pending, Put, PutError};
 pub use finder::{Finder, Finding, Found};
 pub use http::{RouterService, endpoints};
 pub use market::MarketError;
@@ -80,6 +82,8 @@ pub struct Parts<B> {
     pub entropy: Arc<dyn Entropy>,
     /// Where leads are found by what their publishers call them.
     pub finder: Arc<dyn Finder>,
+    /// Where generations of the catalog are.
+    pub catalogs: Arc<dyn Catalogs>,
     /// Metrics.
     pub metrics: Metrics,
     /// Number of this process, in its records.
@@ -89,6 +93,9 @@ pub struct Parts<B> {
     /// Leads worked on at once, at most; more are refused with 503.
     pub leads: usize,
 }
+
+/// Another generation, ready to be obeyed.
+pub struct Change(Arc<Market>);
 
 /// The router. Shared by all connections.
 pub struct Router<B: Backend> {
@@ -100,6 +107,7 @@ pub struct Router<B: Backend> {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     finder: Arc<dyn Finder>,
+    catalogs: Arc<dyn Catalogs>,
     metrics: Metrics,
     instance: u64,
     runtime: Handle,
@@ -124,6 +132,7 @@ impl<B: Backend> Router<B> {
             clock: parts.clock,
             entropy: parts.entropy,
             finder: parts.finder,
+            catalogs: parts.catalogs,
             metrics: parts.metrics,
             instance: parts.instance,
             runtime: parts.runtime,
@@ -133,16 +142,20 @@ impl<B: Backend> Router<B> {
         }))
     }
 
-    /// From now on requests come under another generation. What is in progress ends under the one it
-    /// began with. One at a time: not to be called by two at once.
+    /// Makes ready for another generation; nothing changes yet.
     ///
     /// # Errors
-    /// A URL or header of the catalog cannot be called, and nothing has changed.
-    pub fn change(&self, snapshot: Arc<Snapshot>) -> Result<(), MarketError> {
+    /// A URL or header of the catalog cannot be called.
+    pub fn prepare(&self, snapshot: Arc<Snapshot>) -> Result<Change, MarketError> {
         let before = self.market.load_full();
         let market = Market::new(snapshot, Some(&before), &self.clock, &self.metrics)?;
-        self.market.store(Arc::new(market));
-        Ok(())
+        Ok(Change(Arc::new(market)))
+    }
+
+    /// From now on requests come under the generation that was prepared, on top of the one that is in
+    /// force. What is in progress ends under the one it began with.
+    pub fn change(&self, change: Change) {
+        self.market.store(change.0);
     }
 
     /// Waits until all leads and pings in progress have ended, at most `limit`. Those that had not, so

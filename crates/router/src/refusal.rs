@@ -15,8 +15,8 @@ pub(crate) enum Refused {
     NoRoute,
     #[error("use {0}")]
     Method(&'static str),
-    #[error("the body is to be application/json")]
-    MediaType,
+    #[error("the body is to be {0}")]
+    MediaType(&'static str),
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error("{0}")]
@@ -43,6 +43,10 @@ pub(crate) enum Refused {
     AlreadySettled,
     #[error("the leg is not in doubt")]
     NotInDoubt,
+    #[error("the catalog has {} problem(s)", .0.len())]
+    InvalidCatalog(Vec<catalog::Problem>),
+    #[error("generation {0} is in force by now: nothing was changed")]
+    CatalogChanged(String),
     #[error("{0}")]
     Unavailable(&'static str),
 }
@@ -54,7 +58,7 @@ impl Refused {
             Self::Unauthorized => Code::Unauthorized,
             Self::NoRoute | Self::NotFound(_) => Code::NotFound,
             Self::Method(_) => Code::MethodNotAllowed,
-            Self::MediaType => Code::UnsupportedMediaType,
+            Self::MediaType(_) => Code::UnsupportedMediaType,
             Self::Forbidden(_) => Code::Forbidden,
             Self::Body(_) | Self::Malformed(_) => Code::Malformed,
             Self::Invalid(_) => Code::InvalidLead,
@@ -66,6 +70,8 @@ impl Refused {
             Self::RateLimited(_) => Code::RateLimited,
             Self::AlreadySettled => Code::AlreadySettled,
             Self::NotInDoubt => Code::NotInDoubt,
+            Self::InvalidCatalog(_) => Code::InvalidCatalog,
+            Self::CatalogChanged(_) => Code::CatalogChanged,
             Self::Unavailable(_) => Code::Unavailable,
         }
     }
@@ -91,6 +97,9 @@ impl From<Refused> for Problem {
             Refused::Body(error) => error.into(),
             Refused::RateLimited(wait) => Self::new(code, detail).retry_after(seconds(wait)),
             Refused::Unavailable(why) => Self::unavailable(why),
+            Refused::InvalidCatalog(problems) => {
+                Self::new(code, detail).issues(problems.into_iter().map(told))
+            }
             Refused::Invalid(issues) | Refused::PingMismatch(issues) => {
                 Self::new(code, detail).issues(issues.into_iter().map(shown))
             }
@@ -110,6 +119,17 @@ fn shown(issue: Issue) -> httpd::Issue {
         pointer: issue.pointer.into(),
         code: issue.code.as_str().into(),
         message: issue.message,
+    }
+}
+
+/// A problem of a catalog: its path as a pointer, its line in front of what is wrong.
+fn told(problem: catalog::Problem) -> httpd::Issue {
+    let path = problem.path.replace(['.', '['], "/").replace(']', "");
+    let line = problem.line.map(|line| format!("line {line}: "));
+    httpd::Issue {
+        pointer: format!("/{path}").into(),
+        code: "invalid".into(),
+        message: format!("{}{}", line.unwrap_or_default(), problem.message).into(),
     }
 }
 

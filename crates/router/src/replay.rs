@@ -4,10 +4,12 @@
 //! that is sealed is opened for it. A check whose answer is not there is `unknown`, never guessed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use auction::{
     Acceptance, Bar, Book, Check, Consumer, Context, Facts, History, LeadView, Shut, Slot, explain,
 };
+use catalog::Snapshot;
 use domain::{
     ContractName, CounterKey, FieldClass, FieldName, FieldValue, LeadStatus, Micros, PingFields,
     PublisherName, Timestamp,
@@ -37,7 +39,7 @@ pub(crate) struct Explanation {
 
 impl<B: Backend> Router<B> {
     /// Why a contract took part in a lead's auction, or did not.
-    pub(crate) fn explained(
+    pub(crate) async fn explained(
         &self,
         state: &LeadState,
         contract: &ContractName,
@@ -52,17 +54,16 @@ impl<B: Backend> Router<B> {
         let received = state.received.as_ref();
         let received = received.ok_or(RecordError::Field("received"));
         let received = received.map_err(StoreError::from)?;
-        let market = self.market.load_full();
-        if received.generation != market.snapshot.generation {
-            let why = "The lead came under a catalog generation that this process does not hold.";
-            return Ok(told("unknown", why));
-        }
         let unheld = "The record names what the catalog does not have.";
-        let (Some(stall), Some(judged)) = (market.stall(&received.campaign), &received.judged)
-        else {
+        let snapshot = self.snapshot_of(&received.generation).await?;
+        let Some(snapshot) = snapshot else {
+            let why = "The lead came under a catalog generation that is not in the log.";
+            return Ok(told("unknown", why));
+        };
+        let campaign = snapshot.campaigns.get(received.campaign.as_str());
+        let (Some(campaign), Some(judged)) = (campaign, &received.judged) else {
             return Ok(told("unknown", unheld));
         };
-        let campaign = &stall.campaign;
         let slot = campaign.book.find(contract);
         let slot = slot.ok_or(Refused::NotFound("no such contract in the lead's campaign"))?;
         let status = state.lead_status().map_err(StoreError::from)?;
@@ -110,6 +111,24 @@ impl<B: Backend> Router<B> {
     }
 }
 
+impl<B: Backend> Router<B> {
+    /// A generation by its id, whether it is in force or was.
+    async fn snapshot_of(&self, generation: &str) -> Result<Option<Arc<Snapshot>>, Refused> {
+        let current = Arc::clone(&self.market.load().snapshot);
+        if current.generation == generation {
+            return Ok(Some(current));
+        }
+        self.catalogs.held(generation).await.map_err(|error| {
+            tracing::warn!(
+                generation,
+                error,
+                "a generation of the catalog cannot be read"
+            );
+            Refused::Unavailable("the lead's catalog cannot be read now")
+        })
+    }
+}
+
 /// Why a check cannot be told.
 const fn unknown(check: Check) -> &'static str {
     match check {
@@ -133,7 +152,7 @@ pub(crate) fn context(received: &Received, judged: &Judged) -> Result<Context, R
     });
     Ok(Context {
         sub: received.sub.clone().into(),
-        exclude: std::sync::Arc::new(exclude.collect::<Result<_, _>>()?),
+        exclude: Arc::new(exclude.collect::<Result<_, _>>()?),
         already_sold: already_sold.map_err(|_| RecordError::Field("already_sold"))?,
         test: received.test,
         consumer: Consumer {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use store::{LogError, Record, Replay, Topic};
@@ -15,10 +16,12 @@ use crate::watch::Watch;
 /// A reading of a whole topic.
 pub struct KafkaReplay {
     options: Arc<KafkaOptions>,
-    /// None while it is looked at, and once it is through.
+    /// None while it is looked at, and after a failure.
     scan: Option<Scan>,
     /// What was read and not handed over yet.
     ready: BTreeMap<u16, Vec<Record>>,
+    /// Whether it was said that all is read that was there when it began.
+    ended: bool,
 }
 
 impl KafkaReplay {
@@ -39,6 +42,7 @@ impl KafkaReplay {
             options,
             scan: Some(scan.map_err(|error| log_error(&error))?),
             ready: BTreeMap::new(),
+            ended: false,
         })
     }
 }
@@ -46,16 +50,30 @@ impl KafkaReplay {
 impl Replay for KafkaReplay {
     async fn next(&mut self) -> Result<Option<(u16, Vec<Record>)>, LogError> {
         while self.ready.is_empty() {
-            let Some(mut scan) = self.scan.take_if(|scan| !scan.is_through()) else {
+            let Some(mut scan) = self.scan.take() else {
                 return Ok(None);
             };
-            let patience = self.options.patience;
+            // What came later is there once it was fetched, or it is not.
+            let through = scan.is_through();
+            if through && !self.ended {
+                self.ended = true;
+                self.scan = Some(scan);
+                return Ok(None);
+            }
+            let patience = match through {
+                true => Duration::ZERO,
+                false => self.options.patience,
+            };
             let looked = spawn_blocking(move || {
                 let scanned = scan.look(patience);
                 (scan, scanned)
             });
             let (scan, scanned) = looked.await.map_err(ended)?;
             let scanned = scanned.map_err(|error| log_error(&error))?;
+            if scanned.is_empty() && through {
+                self.scan = Some(scan);
+                return Ok(None);
+            }
             if scanned.is_empty() && !scan.is_through() {
                 let silent = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
                 self.scan = Some(scan);

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use parking_lot::Mutex;
-use store::{Applied, JourneyUpdate, Journeys, Limits, StoreError};
+use store::{Applied, JourneyUpdate, Journeys, Limits, Span, StoreError};
 use tokio::sync::Notify;
 
 use crate::clock::StoreClock;
@@ -72,7 +72,7 @@ pub(crate) struct Place {
     /// Told when a turn is due.
     pub(crate) due: Arc<Notify>,
     /// A journey is forgotten when its last event is older.
-    pub(crate) kept: Duration,
+    pub(crate) kept: Span,
 }
 
 struct Disk {
@@ -203,7 +203,7 @@ impl Inner {
         // One that no snapshot has is ahead of all: the last turn did not come to its end.
         written.catch_up(&disk.place, &old)?;
         let now = self.clock.now();
-        rows::write(&disk.place.cold, &old, now, disk.place.kept)?;
+        rows::write(&disk.place.cold, &old, now, disk.place.kept.get())?;
         let (closed, through) = {
             let mut state = self.state.lock();
             state.updates = 0;

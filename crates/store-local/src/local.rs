@@ -118,7 +118,7 @@ impl Local {
             cold: cold.clone(),
             events: topics[&Name::Events].clone(),
             due: Arc::clone(&due),
-            kept: options.journeys_kept,
+            kept: options.journeys_kept.clone(),
         };
         let journeys = journeys(options, clock.clone(), Some(place))?;
         if let Some(through) = journeys.through() {

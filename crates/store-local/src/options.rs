@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use journal::OnFailure;
-use store::Limits;
+use store::{Limits, Span};
 
 use crate::cold::Memory;
 
@@ -42,7 +42,7 @@ pub struct LocalOptions {
     /// How long it takes at most until that is done again, if there was any update.
     pub snapshot_within: Duration,
     /// A journey is forgotten when its last event is older.
-    pub journeys_kept: Duration,
+    pub journeys_kept: Span,
     /// How much of one identity is kept.
     pub journeys: Limits,
     /// What a failed write or sync does.
@@ -70,7 +70,7 @@ impl Default for LocalOptions {
             snapshot_updates: 50_000,
             snapshot_within: Duration::from_secs(300),
             // The longest window, the lateness allowed, and the log's retention.
-            journeys_kept: 44 * DAY,
+            journeys_kept: Span::of(44 * DAY),
             journeys: Limits {
                 entries: 10_000,
                 visitors: 10,

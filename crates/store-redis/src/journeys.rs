@@ -74,7 +74,7 @@ async fn apply(
         let mut hand = read(redis, space, &wanted).await?;
         match store::journeys::apply(&mut hand, updates.to_vec(), options.journeys) {
             Ok(applied) => {
-                let write = hand.writing(through, options.journeys_kept, LEAST);
+                let write = hand.writing(through, options.journeys_kept.get(), LEAST);
                 if redis.call(space, &script::WRITE, write).await? {
                     return Ok(applied);
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, LeadId};
-use store::Limits;
+use store::{Limits, Span};
 
 /// Where Redis is, and how long it is waited for. The address may hold a password, so it is never printed.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct RedisOptions {
     /// How many may wait for news of a lead at once; one more is answered at once.
     pub waiters: usize,
     /// A journey is forgotten when its last event is older.
-    pub journeys_kept: Duration,
+    pub journeys_kept: Span,
     /// How much of one identity is kept.
     pub journeys: Limits,
     /// Whose time is the store's: its server's, read inside each script. A test has one of its own.
@@ -46,7 +46,7 @@ impl Default for RedisOptions {
             calls: 1024,
             waiters: 10_000,
             // The longest window, the lateness allowed, and the log's retention.
-            journeys_kept: Duration::from_secs(44 * 24 * 3600),
+            journeys_kept: Span::of(Duration::from_secs(44 * 24 * 3600)),
             journeys: Limits {
                 entries: 10_000,
                 visitors: 10,

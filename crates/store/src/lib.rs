@@ -9,10 +9,12 @@ mod caps;
 mod claims;
 mod consumer;
 pub mod fold;
+pub mod generations;
 pub mod journeys;
 pub mod key;
 mod log;
 mod seal;
+mod span;
 mod vault;
 
 pub use caps::{Caps, Held, Pinned, counter_kept};
@@ -27,6 +29,7 @@ pub use journeys::{
 };
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
+pub use span::Span;
 pub use vault::Vault;
 
 /// Why a store could not answer.

@@ -154,7 +154,8 @@ pub trait Consumer: Send + 'static {
 /// A reading of a whole topic.
 pub trait Replay: Send + 'static {
     /// The next records of one partition, in order; none once all were given that were there when it
-    /// began. Some that came later may be among them.
+    /// began. Some that came later may be among them. Asked again, it goes on with what has come since, as
+    /// soon as the log knows of it; and it says none again, without waiting, where nothing has.
     fn next(&mut self)
     -> impl Future<Output = Result<Option<(u16, Vec<Record>)>, LogError>> + Send;
 }

@@ -119,6 +119,9 @@ metrics! {
     Counter EDGE_POSTBACKS EdgePostbacks "gavel_edge_postbacks_total" ["result"]
         "Postbacks answered.";
 
+    Gauge CATALOG_GENERATION CatalogGeneration "gavel_catalog_generation" []
+        "The place of the catalog generation in force here in the order of all of them; nodes that differ for longer than a moment do not read the log.";
+
     Counter ROUTER_REFUSALS RouterRefusals "gavel_router_refusals_total" ["endpoint", "code"]
         "Pings and posts that became neither a quote nor a lead (4xx), by endpoint (ping, post, direct) and code of the problem.";
     Counter ROUTER_REFUSALS_UNLOGGED RouterRefusalsUnlogged "gavel_router_refusals_unlogged_total" []

@@ -33,7 +33,7 @@ mod worker;
 pub use attribution::{GoalRules, Pay, Rules, Views, Windows};
 pub use events::journey_updates;
 pub use notice::Told;
-pub use options::Options;
+pub use options::{Options, Policy};
 pub use progress::Progress;
 pub use sink::Sink;
 pub use worker::Worker;

@@ -1,7 +1,9 @@
 //! How the worker paces itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use attribution::Rules;
 
 use crate::Told;
@@ -32,6 +34,13 @@ pub struct Options {
     pub first_pause: Duration,
     /// The longest pause between two attempts.
     pub longest_pause: Duration,
+    /// What the catalog says: a batch takes the policy of its time.
+    pub policy: Arc<ArcSwap<Policy>>,
+}
+
+/// What of the catalog concerns the worker.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
     /// How far conversions look back, and what is paid for them.
     pub rules: Rules,
     /// Which publishers are told of their conversions.
@@ -53,8 +62,7 @@ impl Options {
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
-            rules: Rules::default(),
-            told: Told::new(),
+            policy: Arc::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::overdue::Overdue;
 use crate::progress::Reader;
 use crate::reading::{Failure, Patience, Reading, Stopped};
 use crate::rows::conversion::By;
-use crate::{Options, Progress, Sink, events};
+use crate::{Options, Progress, Sink, Told, events};
 
 /// The worker of one process.
 pub struct Worker<B, S> {
@@ -258,6 +258,7 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             options,
             ..
         } = self;
+        let policy = options.policy.load_full();
         for ((topic, partition), records) in &gathered.records {
             let partition = *partition;
             match topic {
@@ -266,8 +267,8 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 }
                 Topic::Events => {
                     let by = By {
-                        rules: &options.rules,
-                        told: &options.told,
+                        rules: &policy.rules,
+                        told: &policy.told,
                     };
                     let applied =
                         events::apply(backend, metrics, by, partition, records, &mut batch);
@@ -276,14 +277,17 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                 Topic::Catalog => {}
             }
         }
-        batch.postbacks = self.notices(&standings).await?;
+        batch.postbacks = self.notices(&standings, &policy.told).await?;
         Ok(batch)
     }
 
     /// What publishers are to be told now. In the same batch as the conversions: what is committed is
     /// there to be sent.
-    async fn notices(&self, standings: &[Standing]) -> Result<Vec<PostbackRow>, Failure> {
-        let told = &self.options.told;
+    async fn notices(
+        &self,
+        standings: &[Standing],
+        told: &Told,
+    ) -> Result<Vec<PostbackRow>, Failure> {
         if told.is_empty() || standings.is_empty() {
             return Ok(Vec::new());
         }

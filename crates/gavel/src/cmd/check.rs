@@ -40,6 +40,11 @@ pub(crate) fn load(config: &Path) -> Result<(Config, Snapshot), Failure> {
     })
 }
 
+/// The catalog of a configuration that is read again.
+pub(crate) fn reread(config: &Path) -> Result<Snapshot, Vec<Problem>> {
+    catalog::load(config, &overrides()).map(|(_, snapshot)| snapshot)
+}
+
 fn overrides() -> Overrides {
     Overrides {
         env: env::settings(),

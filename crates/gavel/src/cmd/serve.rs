@@ -28,6 +28,6 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     } else {
         Stdin::Ignored
     };
-    serve::run(config, snapshot, &Roles::of(args.roles), stdin)?;
+    serve::run(args.config, config, snapshot, &Roles::of(args.roles), stdin)?;
     Ok(ExitCode::SUCCESS)
 }

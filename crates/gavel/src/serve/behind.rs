@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use httpd::{Readiness, Standing};
 use notifier::Notifier;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
+use super::generations::Known;
 use super::stores::Stores;
 use super::tables::{self, Tables};
 use super::{ENGINE_DIR, Ground, doubt, joined, rules};
@@ -25,12 +28,12 @@ impl Behind {
     pub(super) fn start<S: Stores>(
         ground: &Ground<'_>,
         stores: &S,
+        known: &Known<S>,
         readiness: &Readiness,
         end: &CancellationToken,
     ) -> Result<Self, Failure> {
         let Ground {
             config,
-            snapshot,
             runtimes,
             engine,
             host,
@@ -46,15 +49,21 @@ impl Behind {
         };
         let (handoff, inbox) = notifier::handoff();
         let tables = Tables::new(ground.warehouse.clone(), own, config.keep, handoff);
+        let policy = Arc::new(ArcSwap::from_pointee(rules::policy(&known.current())));
+        let obeying = Arc::clone(&policy);
+        known.obeyed_by(move |current| {
+            let next = Arc::new(rules::policy(current));
+            let obeying = Arc::clone(&obeying);
+            Ok(Box::new(move || obeying.store(next)))
+        });
         let worker = Worker::new(
             stores.clone(),
             tables.clone(),
             Arc::clone(&host.clock),
             host.metrics.clone(),
             worker::Options {
-                rules: rules::of(snapshot, stores),
+                policy,
                 settle_every,
-                told: rules::told(snapshot),
                 ..worker::Options::new(ground.instance)
             },
         );
@@ -63,10 +72,17 @@ impl Behind {
             true => Standing::Ok,
             false => Standing::missing("it has not read from the log yet"),
         });
-        let carrier = notifier::Http::new(snapshot, Arc::clone(&host.clock));
+        let clock = Arc::clone(&host.clock);
+        let carrier = notifier::Http::new(&known.current().snapshot, Arc::clone(&clock));
+        let (carrier, carriers) = watch::channel(Arc::new(carrier.map_err(Failure::usage)?));
+        known.obeyed_by(move |current| {
+            let next = notifier::Http::new(&current.snapshot, Arc::clone(&clock))?;
+            let carrier = carrier.clone();
+            Ok(Box::new(move || drop(carrier.send_replace(Arc::new(next)))))
+        });
         let notifier = Notifier::new(notifier::Parts {
             outbox: tables,
-            carrier: carrier.map_err(Failure::usage)?,
+            carriers,
             inbox,
             clock: Arc::clone(&host.clock),
             entropy: Arc::clone(&host.entropy),

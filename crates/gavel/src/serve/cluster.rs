@@ -5,7 +5,6 @@ use std::sync::Arc;
 use catalog::{Cluster, Config};
 use httpd::{Readiness, Standing};
 use store::Backend;
-use store::fold::LAPSE_GRACE;
 use store_kafka::{
     FrontOptions, KafkaLog, KafkaOptions, KafkaVault, Sasl, Security, ShippedLog, ShippedVault,
 };
@@ -14,8 +13,8 @@ use store_redis::{Health, Redis, RedisCaps, RedisClaims, RedisJourneys, RedisOpt
 use telemetry::Redacted;
 use tokio::task::JoinHandle;
 
+use super::Ground;
 use super::stores::Stores;
-use super::{Ground, rules};
 use crate::cmd::Failure;
 
 /// The stores of one node. Cloning shares them.
@@ -36,12 +35,7 @@ struct Inner {
 impl Shared {
     /// Connects to both, makes what is missing there, and watches over the state from then on.
     pub(super) async fn open(ground: &Ground<'_>, cluster: &Cluster) -> Result<Self, Failure> {
-        let Ground {
-            config,
-            snapshot,
-            host,
-            ..
-        } = ground;
+        let Ground { config, host, .. } = ground;
         let options = kafka(config, &cluster.kafka);
         let partitions = options.partitions;
         let metrics = &host.metrics;
@@ -61,16 +55,15 @@ impl Shared {
             prefix: cluster.redis.prefix.clone(),
             instance: format!("{:016x}", ground.instance),
             partitions,
-            journeys_kept: rules::journeys_kept(snapshot, config.log.retention),
+            journeys_kept: ground.spans.journeys.clone(),
             ..RedisOptions::default()
         };
         let redis = Redis::open(options.clone()).await.map_err(Failure::work)?;
         let batches = Redis::open(options).await.map_err(Failure::work)?;
-        // After it no router writes any more what it did before.
-        let quiet = snapshot.longest_ladder() + LAPSE_GRACE;
+        let quiet = ground.spans.quiet.clone();
         let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
-        let leads = work.spawn(async move { watched.watch(&over, quiet).await });
+        let leads = work.spawn(async move { watched.watch(&over, || quiet.get()).await });
         let (watched, over) = (batches.clone(), log.clone());
         let journeys = work.spawn(async move {
             let meaning = worker::journey_updates;

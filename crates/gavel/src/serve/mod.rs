@@ -10,8 +10,9 @@ mod disk;
 mod doubt;
 mod engine;
 mod finder;
-mod generation;
+mod generations;
 mod pulse;
+mod reread;
 mod roles;
 mod rules;
 mod runtimes;
@@ -23,7 +24,9 @@ use std::fs;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -33,7 +36,8 @@ use edge::Edge;
 use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
 use serde::Serialize;
-use store::Sealer;
+use store::fold::LAPSE_GRACE;
+use store::{Sealer, Span};
 use telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -47,6 +51,7 @@ use behind::Behind;
 use cluster::Shared;
 use engine::{Order, Supervisor};
 use finder::Leads;
+use generations::{Desk, Known};
 use runtimes::Runtimes;
 use stores::Stores;
 
@@ -68,6 +73,7 @@ struct Ready {
 
 /// Serves until it is asked to end.
 pub(crate) fn run(
+    config_file: PathBuf,
     config: Config,
     snapshot: Snapshot,
     roles: &Roles,
@@ -84,15 +90,49 @@ pub(crate) fn run(
     }
     let runtimes = Runtimes::start().map_err(Failure::Work)?;
     let front = runtimes.front.handle().clone();
-    let served = front.block_on(open(config, Arc::new(snapshot), roles, stdin, &runtimes));
+    let served = front.block_on(open(
+        (config_file, config),
+        Arc::new(snapshot),
+        roles,
+        stdin,
+        &runtimes,
+    ));
     runtimes.stop();
     served
+}
+
+/// Times that the catalog gives.
+#[derive(Clone, Default)]
+struct Spans {
+    /// How long journeys are kept.
+    journeys: Span,
+    /// After it no router writes any more what it did before; never shorter than it was.
+    quiet: Span,
+}
+
+impl Spans {
+    fn set(&self, snapshot: &Snapshot, retention: Duration) {
+        self.journeys.set(rules::journeys_kept(snapshot, retention));
+        let quiet = snapshot.longest_ladder() + LAPSE_GRACE;
+        self.quiet.set(quiet.max(self.quiet.get()));
+    }
+
+    fn obey<S: Stores>(&self, known: &Known<S>, retention: Duration) {
+        self.set(&known.current().snapshot, retention);
+        let spans = self.clone();
+        known.obeyed_by(move |current| {
+            let (spans, next) = (spans.clone(), Arc::clone(&current.snapshot));
+            Ok(Box::new(move || spans.set(&next, retention)))
+        });
+    }
 }
 
 /// What every role needs.
 struct Ground<'a> {
     config: Config,
-    snapshot: Arc<Snapshot>,
+    config_file: PathBuf,
+    /// The catalog of its file, which may not be the one in force.
+    file: Arc<Snapshot>,
     roles: &'a Roles,
     runtimes: &'a Runtimes,
     secrets: catalog::Secrets,
@@ -102,11 +142,12 @@ struct Ground<'a> {
     end_engine: CancellationToken,
     host: Host,
     instance: u64,
+    spans: Spans,
 }
 
 async fn open(
-    config: Config,
-    snapshot: Arc<Snapshot>,
+    (config_file, config): (PathBuf, Config),
+    file: Arc<Snapshot>,
     roles: &Roles,
     stdin: Stdin,
     runtimes: &Runtimes,
@@ -128,7 +169,8 @@ async fn open(
     let instance = entropy.next_u64();
     let ground = Ground {
         config,
-        snapshot,
+        config_file,
+        file,
         roles,
         runtimes,
         sealer: Arc::new(Sealer::new(secrets.sealing.0, secrets.hashing.0)),
@@ -138,7 +180,10 @@ async fn open(
         end_engine,
         host,
         instance,
+        spans: Spans::default(),
     };
+    let retention = ground.config.log.retention;
+    ground.spans.set(&ground.file, retention);
     match ground.config.cluster.clone() {
         None => {
             let stores = stores::local(&ground)?;
@@ -158,21 +203,33 @@ async fn serve<S: Stores>(
 ) -> Result<(), Failure> {
     let Ground {
         config,
-        snapshot,
+        file,
         roles,
         runtimes,
         host,
+        spans,
         ..
     } = &ground;
     let readiness = Readiness::default();
     stores.tell(&readiness);
-    generation::record(&stores, snapshot)
-        .await
-        .map_err(Failure::Work)?;
+    let desk = Desk {
+        source: config.catalog.clone(),
+        admin_keys: config.admin_keys.clone(),
+        data_dir: config.data_dir.clone(),
+        clock: Arc::clone(&host.clock),
+        entropy: Arc::clone(&host.entropy),
+        metrics: host.metrics.clone(),
+    };
+    let opened = Known::open(stores.clone(), desk, Arc::clone(file)).await;
+    let (known, course) = opened.map_err(Failure::Work)?;
+    known.register(&readiness);
+    spans.obey(&known, config.log.retention);
 
     let end_work = CancellationToken::new();
     let behind = match roles.has(Role::Worker) {
-        true => Some(Behind::start(&ground, &stores, &readiness, &end_work)?),
+        true => Some(Behind::start(
+            &ground, &stores, &known, &readiness, &end_work,
+        )?),
         false => None,
     };
     let pulse = pulse(&ground, &readiness, end_work.clone());
@@ -183,10 +240,16 @@ async fn serve<S: Stores>(
         end_work.clone(),
     ));
     let router = match roles.has(Role::Router) {
-        true => Some(router(&ground, &stores)?),
+        true => Some(router(&ground, &stores, &known)?),
         false => None,
     };
-    let edge = roles.has(Role::Edge).then(|| edge(&ground, &stores));
+    let edge = roles
+        .has(Role::Edge)
+        .then(|| edge(&ground, &stores, &known));
+    let work = &runtimes.work;
+    let following = work.spawn(known.clone().follow(course, end_work.clone()));
+    let rereading = reread::watch(known, ground.config_file.clone(), end_work.clone());
+    let rereading = work.spawn(rereading.map_err(Failure::Work)?);
 
     let limits = httpd::Limits {
         body_bytes: config.limits.body_bytes,
@@ -239,6 +302,8 @@ async fn serve<S: Stores>(
     if let Some(behind) = behind {
         behind.ended().await;
     }
+    joined("catalog", following.await);
+    joined("catalog file", rereading.await);
     joined("pulse", pulse.await);
     joined("disk", disk.await);
     end_operator.cancel();
@@ -264,16 +329,21 @@ fn pulse(ground: &Ground<'_>, readiness: &Readiness, end: CancellationToken) -> 
     ground.runtimes.work.spawn(watched)
 }
 
-fn router<S: Stores>(ground: &Ground<'_>, stores: &S) -> Result<Arc<Router<S>>, Failure> {
+fn router<S: Stores>(
+    ground: &Ground<'_>,
+    stores: &S,
+    known: &Known<S>,
+) -> Result<Arc<Router<S>>, Failure> {
     let Ground {
         secrets,
         host,
         config,
         ..
     } = ground;
-    Router::new(Parts {
+    let router = Router::new(Parts {
         backend: stores.clone(),
-        snapshot: Arc::clone(&ground.snapshot),
+        snapshot: Arc::clone(&known.current().snapshot),
+        catalogs: Arc::new(known.clone()),
         keys: Keys {
             sealer: Arc::clone(&ground.sealer),
             quotes: QuoteKey::new(secrets.quotes.0, secrets.key_id),
@@ -287,14 +357,29 @@ fn router<S: Stores>(ground: &Ground<'_>, stores: &S) -> Result<Arc<Router<S>>, 
         runtime: ground.runtimes.leads.handle().clone(),
         leads: config.limits.requests,
     })
-    .map_err(Failure::usage)
+    .map_err(Failure::usage)?;
+    let obeying = Arc::clone(&router);
+    known.obeyed_by(move |current| {
+        let change = obeying.prepare(Arc::clone(&current.snapshot))?;
+        let obeying = Arc::clone(&obeying);
+        Ok(Box::new(move || obeying.change(change)))
+    });
+    Ok(router)
 }
 
-fn edge<S: Stores>(ground: &Ground<'_>, stores: &S) -> Arc<Edge<S>> {
+fn edge<S: Stores>(ground: &Ground<'_>, stores: &S, known: &Known<S>) -> Arc<Edge<S>> {
     let Ground { host, config, .. } = ground;
+    let snapshot = Arc::clone(&known.current().snapshot);
+    let snapshot = Arc::new(ArcSwap::new(snapshot));
+    let obeying = Arc::clone(&snapshot);
+    known.obeyed_by(move |current| {
+        let next = Arc::clone(&current.snapshot);
+        let obeying = Arc::clone(&obeying);
+        Ok(Box::new(move || obeying.store(next)))
+    });
     Edge::new(edge::Parts {
         backend: stores.clone(),
-        snapshot: Arc::new(ArcSwap::new(Arc::clone(&ground.snapshot))),
+        snapshot,
         tracking: TrackKey::new(ground.secrets.tracking.0),
         sealer: Arc::clone(&ground.sealer),
         clock: Arc::clone(&host.clock),

@@ -3,21 +3,35 @@
 use std::time::Duration;
 
 use catalog::{Approval, GoalPayout, Payee, Snapshot};
-use store::{Backend, EventLog as _, Topic};
-use worker::{GoalRules, Pay, Rules, Told, Views, Windows};
+use sha2::{Digest as _, Sha256};
+use worker::{GoalRules, Pay, Policy, Rules, Told, Views, Windows};
+
+use super::generations::Current;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How late an event may be and still find its journey whole.
 const MAX_LATENESS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The worker's rules of the generation that was recorded last. Their number is that generation's
-/// place in the log: what is computed by newer rules replaces what older ones gave.
-pub(super) fn of(snapshot: &Snapshot, backend: &impl Backend) -> Rules {
-    let generations: u64 = backend.log().ends(Topic::Catalog).iter().sum();
-    let mut rules = Rules {
-        number: u32::try_from(generations).unwrap_or(u32::MAX),
-        ..Rules::default()
-    };
+/// The worker's policy under a generation.
+pub(super) fn policy(current: &Current) -> Policy {
+    Policy {
+        rules: Rules {
+            number: current.rules,
+            ..of(&current.snapshot)
+        },
+        told: told(&current.snapshot),
+    }
+}
+
+/// A digest of all that enters credits. Another spelling in a later version of the service counts as a
+/// change, and so rows are written again that were good.
+pub(super) fn digest(snapshot: &Snapshot) -> Vec<u8> {
+    Sha256::digest(format!("{:?}", of(snapshot))).to_vec()
+}
+
+/// The rules of a catalog, without their number.
+fn of(snapshot: &Snapshot) -> Rules {
+    let mut rules = Rules::default();
     for (name, campaign) in &snapshot.campaigns {
         let campaign_name = name.to_string();
         let usual = windows(&campaign.windows);
@@ -52,7 +66,7 @@ pub(super) fn of(snapshot: &Snapshot, backend: &impl Backend) -> Rules {
 }
 
 /// Who is told of its conversions, and of which statuses.
-pub(super) fn told(snapshot: &Snapshot) -> Told {
+fn told(snapshot: &Snapshot) -> Told {
     let publishers = snapshot.publishers.iter();
     let told = publishers.filter_map(|(name, publisher)| {
         let postback = publisher.postback.as_ref()?;

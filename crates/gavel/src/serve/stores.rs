@@ -7,7 +7,7 @@ use httpd::Readiness;
 use store::Backend;
 use store_local::{Local, LocalOptions};
 
-use super::{Ground, rules};
+use super::Ground;
 use crate::cmd::Failure;
 
 /// A backend that a process opens and closes.
@@ -21,13 +21,11 @@ pub(super) trait Stores: Backend {
 
 /// The embedded backend.
 pub(super) fn local(ground: &Ground<'_>) -> Result<Local, Failure> {
-    let Ground {
-        config, snapshot, ..
-    } = ground;
+    let config = &ground.config;
     let options = LocalOptions {
         retention: config.log.retention,
         reserve_bytes: config.log.reserve_bytes,
-        journeys_kept: rules::journeys_kept(snapshot, config.log.retention),
+        journeys_kept: ground.spans.journeys.clone(),
         ..LocalOptions::in_dir(config.data_dir.join("store"))
     };
     Local::open(options, Arc::clone(&ground.host.clock)).map_err(Failure::work)

@@ -23,6 +23,7 @@ pub(crate) enum Body {
     /// A JSON array, each entry of which is judged by itself.
     Batch,
     Form,
+    Toml,
 }
 
 /// Who reads the answers.
@@ -40,6 +41,8 @@ pub(crate) struct Door {
     pub(crate) methods: &'static str,
     /// With names filled in.
     pub(crate) path: String,
+    /// Whether there were any.
+    pub(crate) named: bool,
     pub(crate) who: Who,
     pub(crate) body: Body,
     pub(crate) reader: Reader,
@@ -61,6 +64,7 @@ impl Door {
     pub(crate) fn media(&self) -> &'static str {
         match self.body {
             Body::Form => "application/x-www-form-urlencoded",
+            Body::Toml => "application/toml",
             Body::Json | Body::Batch | Body::Nothing => "application/json",
         }
     }
@@ -82,6 +86,9 @@ fn about(endpoint: Endpoint) -> (Who, Body, Reader) {
         }
         ("POST", path) if path.starts_with("/v1/buyer/") => {
             (Who::Buyer, Body::Json, Reader::Program)
+        }
+        ("POST", "/v1/admin/catalog:validate" | "/v1/admin/catalog:apply") => {
+            (Who::Admin, Body::Toml, Reader::Program)
         }
         ("POST", path) if path.starts_with("/v1/admin/") => {
             (Who::Admin, Body::Json, Reader::Program)
@@ -130,6 +137,7 @@ pub(crate) fn doors() -> Vec<Door> {
                 method,
                 methods: endpoint.methods,
                 path: endpoint.filled(value),
+                named: endpoint.path.contains('{'),
                 who,
                 body: reads,
                 reader,

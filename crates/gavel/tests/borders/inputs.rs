@@ -97,7 +97,7 @@ inputs! {
     "a path with dots", |to, door| target(to, door, "/../../etc/passwd") => |door| program(door);
     "a path with slashes at its end", |to, door: Door| { let path = format!("{}//", door.path); target(to, door, path) } => |_| Some(Expect::Problem(&[Code::NotFound]));
     "an asterisk", |to, door| target(to, door, "*") => |_| Some(Expect::Fine);
-    "a name that is not one", strange_name => |door| (door.path.matches('/').count() > 2 && door.who != Who::Anybody).then_some(
+    "a name that is not one", strange_name => |door| (door.named && door.who != Who::Anybody).then_some(
         Expect::Problem(&[Code::NotFound, Code::Malformed, Code::InvalidLead])
     );
     "another protocol", |to, _| send(to, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()) => |_| Some(FRAMING);
@@ -141,7 +141,7 @@ async fn head(to: SocketAddr, door: Door, method: &str, more: &str) -> Outcome {
 async fn plain(to: SocketAddr, door: Door, headers: impl Into<String>) -> Outcome {
     let headers = headers.into();
     let (body, key) = match door.body {
-        Body::Json => ("{}", door.key()),
+        Body::Json | Body::Toml => ("{}", door.key()),
         _ => ("", door.key()),
     };
     let key = if headers.starts_with("authorization") || headers.is_empty() {

@@ -8,6 +8,7 @@
     reason = "tests of processes, which fail by panicking"
 )]
 
+mod catalog;
 mod faults;
 mod gone;
 #[path = "../library/mod.rs"]

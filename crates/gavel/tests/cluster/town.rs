@@ -197,7 +197,7 @@ impl Town {
         let plan = Plan {
             gavel: GAVEL.into(),
             dir: self.home.path().join(name),
-            catalog: self.home.path().join("catalog.toml"),
+            catalog: self.catalog(),
             vars: self.vars.clone(),
             admin_key: ADMIN.to_owned(),
             public,
@@ -216,6 +216,11 @@ impl Town {
         };
         node.start().await;
         node
+    }
+
+    /// The file of the catalog that every node starts with.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.home.path().join("catalog.toml")
     }
 
     /// The buyers' journals.
@@ -435,6 +440,25 @@ impl Node {
         let id = to.split_once("ck_").map_or("", |(_, id)| id);
         let id = id.split('&').next().unwrap_or_default();
         format!("ck_{id}")
+    }
+
+    /// What the operator is answered to a text.
+    pub(crate) async fn operate(&self, path: &str, text: &str) -> Answered {
+        let call = Call::text(path, text.to_owned()).with_key(ADMIN);
+        self.public.call(call).await.unwrap()
+    }
+
+    /// What the operator sees of a lead.
+    pub(crate) async fn inspect(&self, lead: &str) -> Value {
+        let call = Call::get(format!("/v1/admin/leads/{lead}")).with_key(ADMIN);
+        self.public.call(call).await.unwrap().json().unwrap()
+    }
+
+    /// The catalog generation that is in force at this node.
+    pub(crate) async fn generation(&self) -> String {
+        let ready = self.operator.call(Call::get("/readyz")).await.unwrap();
+        let ready: Value = ready.json().unwrap();
+        ready["catalog_generation"].as_str().unwrap().to_owned()
     }
 
     /// What somebody gets.

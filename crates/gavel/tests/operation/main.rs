@@ -5,6 +5,7 @@
     reason = "tests of processes, which fail by panicking"
 )]
 
+mod catalog;
 #[path = "../library/mod.rs"]
 mod library;
 mod magic;

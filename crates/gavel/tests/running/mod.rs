@@ -21,8 +21,8 @@ const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A child process that ends with its test.
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     ready: Value,
 }
 
@@ -54,12 +54,12 @@ impl Process {
 
 /// The service and its buyers.
 pub(crate) struct Running {
-    serve: Process,
+    pub(crate) serve: Process,
     sandbox: Process,
     /// What the service keeps and prints, and nothing else.
     pub(crate) home: tempfile::TempDir,
     /// The buyers' journals and the configuration: others' affairs.
-    outside: tempfile::TempDir,
+    pub(crate) outside: tempfile::TempDir,
 }
 
 impl Running {
@@ -92,12 +92,7 @@ impl Running {
         }
         let file = outside.path().join("gavel.toml");
         fs::write(&file, text).unwrap();
-        let mut serve = Command::new(GAVEL);
-        serve
-            .env("GAVEL_LOG", log)
-            .env("GAVEL_LOG_FORMAT", "json")
-            .args(["serve", "--exit-with-stdin", "--config"]);
-        let serve = Process::start(serve.arg(file), &home.path().join("stderr"));
+        let serve = serve_at(&outside, &home, log);
         Self {
             serve,
             sandbox,
@@ -139,6 +134,21 @@ impl Running {
         drop(self.outside);
         self.home
     }
+}
+
+/// The service by the configuration that is there.
+pub(crate) fn serve_at(
+    outside: &tempfile::TempDir,
+    home: &tempfile::TempDir,
+    log: &str,
+) -> Process {
+    let mut serve = Command::new(GAVEL);
+    serve
+        .env("GAVEL_LOG", log)
+        .env("GAVEL_LOG_FORMAT", "json")
+        .args(["serve", "--exit-with-stdin", "--config"])
+        .arg(outside.path().join("gavel.toml"));
+    Process::start(&mut serve, &home.path().join("stderr"))
 }
 
 /// One request on a connection of its own; the whole answer as text.

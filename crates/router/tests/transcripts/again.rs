@@ -111,12 +111,10 @@ async fn run_again(scenario: &str, house: &House, records: &Records) -> Fared {
         let wrapped = house.kept.backend.vault().get(lead).await.unwrap().unwrap();
         let key = sealer().unwrap(lead, &wrapped).unwrap();
         let clear = key.open(lead, &received.sealed).unwrap();
-        let of = |generation: &str| {
-            let mut all = house.snapshots.iter();
-            all.find(|snapshot| snapshot.generation == generation)
-        };
-        let snapshot = of(&received.generation).unwrap();
-        let what = match rerun(snapshot, &records, &clear) {
+        let mut all = house.kept.generations.all().into_iter();
+        let snapshot = all.find(|snapshot| snapshot.generation == received.generation);
+        let snapshot = snapshot.unwrap();
+        let what = match rerun(&snapshot, &records, &clear) {
             Ok(again) => {
                 let recorded: Vec<_> = records.iter().skip(1).map(bytes).collect();
                 for (record, body) in records.iter().skip(1).zip(&again.bodies) {
@@ -126,7 +124,7 @@ async fn run_again(scenario: &str, house: &House, records: &Records) -> Fared {
                 assert_eq!(written, recorded, "{scenario}: {lead}");
                 let posted = house.buyers.posts(&lead.to_string());
                 let posted: Vec<Posted> = posted.iter().map(Posted::got).collect();
-                let posts = Posted::wanted(snapshot, &received.campaign, &records, &again.effects);
+                let posts = Posted::wanted(&snapshot, &received.campaign, &records, &again.effects);
                 assert_eq!(posts, posted, "{scenario}: {lead}");
                 "the same".to_owned()
             }

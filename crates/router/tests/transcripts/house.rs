@@ -9,7 +9,10 @@ use std::time::Duration;
 use catalog::{KeyDigest, Snapshot};
 use domain::{Clock, LeadReason, LeadStatus, Micros, PublisherName, Timestamp, TrackKey};
 use httpd::{Host, Limits, Server};
-use router::{Finder, Finding, Found, Keys, Parts, QuoteKey, Router, RouterService};
+use router::{
+    Catalogs, Finder, Finding, Found, Keys, Parts, Pending, Put, PutError, QuoteKey, Router,
+    RouterService,
+};
 use store::{Sealer, Topic};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
@@ -35,8 +38,6 @@ pub(crate) struct House {
     pub(crate) buyers: Buyers,
     pub(crate) router: Arc<Router<Local>>,
     pub(crate) snapshot: Arc<Snapshot>,
-    /// All that were in force, the present one included.
-    pub(crate) snapshots: Vec<Arc<Snapshot>>,
     pub(crate) progress: Progress,
     pub(crate) kept: Kept,
 }
@@ -46,6 +47,7 @@ pub(crate) struct Kept {
     pub(crate) clock: SceneClock,
     pub(crate) backend: Local,
     tables: Tables,
+    pub(crate) generations: Generations,
     entropy: Arc<SeededEntropy>,
     metrics: Metrics,
     tasks: TaskTracker,
@@ -81,6 +83,42 @@ impl Finder for Tables {
         found.sort_by_key(|lead| std::cmp::Reverse(lead.received_at));
         found.truncate(most as usize);
         Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+/// The generations that a scenario had. They are put by its steps, not through the router.
+#[derive(Clone, Default)]
+pub(crate) struct Generations(Arc<Mutex<Vec<Arc<Snapshot>>>>);
+
+impl Catalogs for Generations {
+    fn check(&self, _: String) -> Pending<'_, Result<String, PutError>> {
+        let none = PutError::Unavailable("a step puts catalogs".to_owned());
+        Box::pin(std::future::ready(Err(none)))
+    }
+
+    fn put(&self, _: String, _: Option<String>) -> Pending<'_, Result<Put, PutError>> {
+        let none = PutError::Unavailable("a step puts catalogs".to_owned());
+        Box::pin(std::future::ready(Err(none)))
+    }
+
+    fn held<'a>(
+        &'a self,
+        generation: &'a str,
+    ) -> Pending<'a, Result<Option<Arc<Snapshot>>, String>> {
+        let all = self.all();
+        let found = all.into_iter().find(|one| one.generation == generation);
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+impl Generations {
+    /// All of them, the present one included.
+    pub(crate) fn all(&self) -> Vec<Arc<Snapshot>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn add(&self, snapshot: &Arc<Snapshot>) {
+        self.0.lock().unwrap().push(Arc::clone(snapshot));
     }
 }
 
@@ -144,16 +182,17 @@ impl House {
             clock,
             backend,
             tables,
+            generations: Generations::default(),
             entropy: Arc::new(SeededEntropy::new(1)),
             metrics,
             tasks,
         };
+        kept.generations.add(&snapshot);
         let (router, address) = kept.serve(Arc::clone(&snapshot));
         Self {
             address,
             buyers,
             router,
-            snapshots: vec![Arc::clone(&snapshot)],
             snapshot,
             progress,
             kept,
@@ -163,15 +202,16 @@ impl House {
     /// The router ends, and another one with another catalog goes on with what it leaves.
     pub(crate) fn restart(&mut self, catalog: &str) {
         self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
-        self.snapshots.push(Arc::clone(&self.snapshot));
+        self.kept.generations.add(&self.snapshot);
         (self.router, self.address) = self.kept.serve(Arc::clone(&self.snapshot));
     }
 
     /// The router goes on with another catalog.
     pub(crate) fn change(&mut self, catalog: &str) {
         self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
-        self.snapshots.push(Arc::clone(&self.snapshot));
-        self.router.change(Arc::clone(&self.snapshot)).unwrap();
+        self.kept.generations.add(&self.snapshot);
+        let change = self.router.prepare(Arc::clone(&self.snapshot)).unwrap();
+        self.router.change(change);
     }
 }
 
@@ -190,6 +230,7 @@ impl Kept {
             clock: clock(),
             entropy: self.entropy.clone(),
             finder: Arc::new(self.tables.clone()),
+            catalogs: Arc::new(self.generations.clone()),
             metrics: self.metrics.clone(),
             instance: 1,
             runtime: Handle::current(),

@@ -19,10 +19,10 @@ fn unread(error: LogError) -> StoreError {
 impl Redis {
     /// Makes the store again from the log whenever it is lost, for as long as this is polled. `quiet` is how
     /// long a router may still write what it did before the loss: the longest `tmax`, and 2 s.
-    pub async fn watch<L: EventLog>(&self, log: &L, quiet: Duration) {
+    pub async fn watch<L: EventLog>(&self, log: &L, quiet: impl Fn() -> Duration) {
         loop {
             self.link().until(|health| *health == Health::Lost).await;
-            match self.make_again(log, quiet).await {
+            match self.make_again(log, quiet()).await {
                 Ok(Some(0)) => tracing::info!("shared state begins: the log holds nothing"),
                 Ok(Some(records)) => tracing::warn!(records, "shared state was lost; made again"),
                 Ok(None) => {}

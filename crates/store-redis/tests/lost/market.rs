@@ -88,7 +88,7 @@ impl Market {
             };
             let redis = Redis::open(options).await.unwrap();
             let (watching, log) = (redis.clone(), scene.local.clone());
-            running.spawn(async move { watching.watch(log.log(), QUIET).await });
+            running.spawn(async move { watching.watch(log.log(), || QUIET).await });
             for _ in 0..PUBLISHERS {
                 let (shared, redis) = (Arc::clone(&shared), redis.clone());
                 running.spawn(async move { shared.publish(&redis).await });

@@ -117,7 +117,7 @@ fn notifier(world: &World, servers: &Servers) -> Notifier<Tables, Servers> {
     world.tables.hand_to(handoff);
     Notifier::new(Parts {
         outbox: world.tables.clone(),
-        carrier: servers.clone(),
+        carriers: tokio::sync::watch::channel(Arc::new(servers.clone())).1,
         inbox,
         clock: Arc::clone(&world.clock) as _,
         entropy: Arc::new(SeededEntropy::new(1)) as Arc<dyn Entropy>,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use domain::{Clock, Mono, Timestamp};
 use notifier::{Handoff, Outbox};
@@ -18,7 +19,7 @@ use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use warehouse::{Batch, PostbackRow, Sought, WarehouseError};
-use worker::{Options, Progress, Sink, Told, Worker};
+use worker::{Options, Policy, Progress, Sink, Told, Worker};
 
 /// A person of more visitors links none.
 pub(crate) const VISITORS_PER_PERSON: usize = 2;
@@ -429,7 +430,10 @@ impl World {
             overdue_every: Duration::ZERO,
             first_pause: Duration::from_micros(100),
             longest_pause: Duration::from_millis(1),
-            told: self.told.clone(),
+            policy: Arc::new(ArcSwap::from_pointee(Policy {
+                told: self.told.clone(),
+                ..Policy::default()
+            })),
             ..Options::new(self.instance.fetch_add(1, Ordering::SeqCst).into())
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
