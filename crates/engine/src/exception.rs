@@ -11,7 +11,7 @@ use crate::ffi::EngineError;
 
 /// The exceptions this host raises itself, under the server's names and numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
+pub(crate) enum Code {
     CannotReadAllData,
     BadArguments,
     TooLargeSizeCompressed,
@@ -38,6 +38,7 @@ pub enum Code {
     HttpLengthRequired,
     TooManyRowsOrBytes,
     BrotliReadFailed,
+    SettingConstraintViolation,
     UnknownTypeOfQuery,
     AuthenticationFailed,
     ZstdDecoderFailed,
@@ -59,6 +60,7 @@ impl Code {
             Self::SessionNotFound => (372, "SESSION_NOT_FOUND"),
             Self::SessionIsLocked => (373, "SESSION_IS_LOCKED"),
             Self::InvalidSessionTimeout => (374, "INVALID_SESSION_TIMEOUT"),
+            Self::SettingConstraintViolation => (452, "SETTING_CONSTRAINT_VIOLATION"),
             Self::BrotliReadFailed => (448, "BROTLI_READ_FAILED"),
             Self::ZstdDecoderFailed => (561, "ZSTD_DECODER_FAILED"),
             Self::Lz4DecoderFailed => (618, "LZ4_DECODER_FAILED"),
@@ -85,14 +87,14 @@ impl Code {
 
 /// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exception {
+pub(crate) struct Exception {
     code: u32,
     message: String,
     name: String,
 }
 
 impl Exception {
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let (code, name) = code.number_and_name();
         Self {
             code,
@@ -106,17 +108,17 @@ impl Exception {
     }
 
     /// The number for `X-ClickHouse-Exception-Code`.
-    pub fn code(&self) -> u32 {
+    pub(crate) fn code(&self) -> u32 {
         self.code
     }
 
     /// The text a server of that version would send, with its line end.
-    pub fn text(&self, version: &str) -> String {
+    pub(crate) fn text(&self, version: &str) -> String {
         format!("{self} (version {version})\n")
     }
 
     /// The server's status for the code.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self.code {
             194 => StatusCode::UNAUTHORIZED,
             192 | 193 | 497 | 512 | 516 => StatusCode::FORBIDDEN,

@@ -21,9 +21,11 @@ use crate::format::content_type;
 use crate::host::{Host, Interest, MARK};
 use crate::job::{self, Job};
 use crate::output::{ExceptionFrame, Output, Replies, Reply, Shape, Spool};
-use crate::request::{Access, Query};
+use crate::profile;
+use crate::request::Query;
+use crate::roll::{Roll, Turn};
 use crate::server::Limits;
-use crate::users::Users;
+use crate::users::Known;
 
 /// Pieces of a body or of a result under way between a request and its job. Full: the giver waits.
 const QUEUE: usize = 4;
@@ -39,7 +41,7 @@ const UNKNOWN_PATH: &str = "There is no such handle\n\nUse / or /ping for health
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) host: Host,
-    pub(crate) users: Users,
+    pub(crate) roll: Arc<Roll>,
     pub(crate) limits: Limits,
     pub(crate) spool: Spool,
     /// One permit a running query.
@@ -115,17 +117,19 @@ async fn query(
 /// A query that may run.
 struct Admitted {
     query: Query,
-    user: String,
-    user_access: Access,
+    user: Known,
     permit: OwnedSemaphorePermit,
+    turn: Option<Turn>,
 }
 
 /// The checks that need no body: what is asked for, by whom, and whether there is room.
 fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
     let headers = &parts.headers;
     let mut query = Query::parse(&parts.method, parts.uri.query(), headers)?;
-    let user_access = shared.users.check(query.credentials.as_ref())?;
-    query.access = query.access.max(user_access);
+    let user = shared.roll.users().check(query.credentials.as_ref())?;
+    query.access = query.access.max(user.access);
+    let settings = engine_settings(std::mem::take(&mut query.settings));
+    query.settings = profile::settings(&user, settings)?;
     let sized = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     if parts.method == Method::POST && !sized {
         return Err(Exception::new(
@@ -141,14 +145,10 @@ fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
             let text = format!("Too many simultaneous queries. Maximum: {most}");
             Exception::new(Code::TooManySimultaneousQueries, text)
         })?;
-    let user = match query.credentials.take() {
-        Some(credentials) => credentials.user,
-        None => "default".to_owned(),
-    };
     Ok(Admitted {
         query,
+        turn: shared.roll.enter(&user)?,
         user,
-        user_access,
         permit,
     })
 }
@@ -159,10 +159,10 @@ async fn run(
     body: &mut Body,
 ) -> Result<Response<Answer>, Exception> {
     let Admitted {
-        mut query,
+        query,
         user,
-        user_access,
         permit,
+        turn,
     } = admitted;
     let limits = &shared.limits;
     let identity = &shared.host.identity;
@@ -171,7 +171,6 @@ async fn run(
         Some(id) => id.clone(),
         None => shared.host.query_id(&ticket),
     };
-    query.settings = engine_settings(query.settings);
     let (sender, replies) = channel(QUEUE);
     let replies_of_job = Replies {
         sender,
@@ -196,14 +195,13 @@ async fn run(
     let job = Job {
         query,
         user,
-        user_access,
         body: received,
         output,
     };
     let on_thread = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         job::run(&on_thread, &ticket, job);
-        drop(permit);
+        drop((permit, turn));
     });
     body.feed(pieces, limits.drain_bytes).await;
     respond(shared, shape, &query_id, replies, interest).await

@@ -15,8 +15,9 @@ use crate::lease::{self, Lease};
 use crate::output::Output;
 use crate::request::{Access, Query};
 use crate::running::Stopper;
-use crate::statement::{Insert, has_words, is_select, output_format};
+use crate::statement::{Insert, has_words, is_select, output_format, starts_with};
 use crate::text::{self, Text};
+use crate::users::Known;
 use crate::{external, pipe};
 
 /// The format of a result when nobody names one.
@@ -24,8 +25,7 @@ const FORMAT: &str = "TabSeparated";
 
 pub(crate) struct Job {
     pub(crate) query: Query,
-    pub(crate) user: String,
-    pub(crate) user_access: Access,
+    pub(crate) user: Known,
     pub(crate) body: Receiver<Piece>,
     pub(crate) output: Output,
 }
@@ -49,7 +49,6 @@ pub(crate) fn run(shared: &Shared, ticket: &Arc<Ticket>, job: Job) {
     let Job {
         query,
         user,
-        user_access,
         body,
         mut output,
     } = job;
@@ -58,9 +57,9 @@ pub(crate) fn run(shared: &Shared, ticket: &Arc<Ticket>, job: Job) {
     let outcome = (|| {
         let stop: Option<Stopper<'_>> = query.replaces.then_some(&stop);
         let named = query.query_id.as_deref();
-        let entered = named.map(|id| host.running.enter(id, &user, ticket, stop));
+        let entered = named.map(|id| host.running.enter(id, &user.name, ticket, stop));
         let _entered = entered.transpose()?;
-        let mut lease = Lease::open(host, ticket, &query, &user, user_access)?;
+        let mut lease = Lease::open(host, ticket, &query, &user)?;
         let outcome = execute(shared, ticket, query, body, &mut lease, &mut output);
         lease.close();
         outcome
@@ -148,6 +147,9 @@ fn run_statement(
     }
     match query.access {
         Access::ReadWrite => {}
+        // They change the session and nothing else; of settings the engine itself refuses what is locked.
+        _ if starts_with(text, "USE") => {}
+        Access::Reads if starts_with(text, "SET") => {}
         Access::Reads => guard::reads(analysis)?,
         Access::ReadOnly => guard::check(text, analysis)?,
     }

@@ -11,6 +11,7 @@ use crate::ffi::Connection;
 use crate::host::{Host, MARK, Ticket};
 use crate::request::{Access, Query, Session};
 use crate::sessions::{Kept, Taken};
+use crate::users::Known;
 
 pub(crate) struct Lease<'h> {
     pub(crate) connection: Connection,
@@ -37,8 +38,7 @@ impl<'h> Lease<'h> {
         host: &'h Host,
         ticket: &Arc<Ticket>,
         query: &Query,
-        user: &str,
-        user_access: Access,
+        user: &Known,
     ) -> Result<Self, Exception> {
         let Some(asked) = query.session.clone() else {
             return Ok(Self {
@@ -46,7 +46,7 @@ impl<'h> Lease<'h> {
                 session: None,
             });
         };
-        let key = (user.to_owned(), asked.id.clone());
+        let key = (user.name.clone(), asked.id.clone());
         let mut taken = host.sessions.take(key, asked.check)?;
         let connection = match taken.kept() {
             Some(Kept::Connection(mut connection)) => {
@@ -60,7 +60,7 @@ impl<'h> Lease<'h> {
             }
             None => host.connect(ticket)?,
         };
-        let keep = match user_access {
+        let keep = match user.access {
             Access::ReadOnly => Keep::Database,
             Access::Reads | Access::ReadWrite => Keep::Connection { undo: Vec::new() },
         };

@@ -55,9 +55,9 @@ pub enum Access {
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub user: String,
-    pub password: String,
+pub(crate) struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: String,
 }
 
 /// A `session_id`, and for how long it is kept.

@@ -20,7 +20,7 @@ use crate::handler::{Shared, answer};
 use crate::host::{BootError, Host};
 use crate::lock::{DataLock, LockError};
 use crate::output::Spool;
-use crate::users::Users;
+use crate::roll::{Roll, RollError, Source};
 
 /// What `serve` is to serve.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Options {
     pub data: PathBuf,
     /// `libchdb.so`, as `fetch::locate` found it.
     pub library: PathBuf,
-    pub users: Users,
+    pub users: Source,
     pub limits: Limits,
 }
 
@@ -86,6 +86,8 @@ pub enum ServeError {
     #[error("without users the engine listens on loopback only, and {0} is not: name a users file")]
     NotLoopback(SocketAddr),
     #[error(transparent)]
+    Users(#[from] RollError),
+    #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
     Boot(#[from] BootError),
@@ -115,9 +117,11 @@ pub async fn serve(
         users,
         limits,
     } = options;
-    if users == Users::Open && !listen.ip().is_loopback() {
+    let reachable = !listen.ip().is_loopback();
+    if reachable && matches!(users, Source::Open) {
         return Err(ServeError::NotLoopback(listen));
     }
+    let roll = Arc::new(Roll::open(users, reachable)?);
     let _lock = DataLock::take(&data, limits.lock_wait).await?;
     let spool = Spool {
         directory: data.clone(),
@@ -142,7 +146,7 @@ pub async fn serve(
     let most_queries = u32::try_from(limits.queries).unwrap_or(u32::MAX);
     let shared = Arc::new(Shared {
         host,
-        users,
+        roll,
         limits,
         spool,
         queries: Arc::clone(&queries),
@@ -161,6 +165,7 @@ pub async fn serve(
             how = &mut shutdown => break how,
             Some(_) = open.join_next() => {}
             _ = seconds.tick() => {
+                shared.roll.refresh();
                 let over = shared.host.sessions.tick();
                 if !over.is_empty() {
                     // Closing a connection may block.

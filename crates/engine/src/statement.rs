@@ -89,6 +89,12 @@ pub(crate) fn has_words(text: &[u8], words: &[&str]) -> bool {
     })
 }
 
+/// Says whether this is the statement's first word.
+pub(crate) fn starts_with(text: &[u8], word: &str) -> bool {
+    let mut lexer = Lexer::new(text, true);
+    matches!(lexer.next(), Ok(Some(token)) if lexer.is_word(&token, word))
+}
+
 /// Says whether the statement is a SELECT by its first word: the kind that can be streamed.
 pub(crate) fn is_select(text: &[u8]) -> bool {
     let mut lexer = Lexer::new(text, true);

@@ -60,7 +60,8 @@ impl Warehouse {
     /// The rows of a query.
     pub async fn rows<T: DeserializeOwned>(&self, sql: &str) -> Result<Vec<T>, HeldError> {
         let path = format!(
-            "/?database={}&default_format=JSONEachRow&output_format_json_quote_decimals=1",
+            "/?database={}&default_format=JSONEachRow&output_format_json_quote_decimals=1\
+             &output_format_json_quote_64bit_integers=0",
             self.database
         );
         let mut call = Call {

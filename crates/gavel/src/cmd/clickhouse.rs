@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use engine::roll::Source;
 use engine::server::{self, Limits, Options, ServeError, Shutdown};
-use engine::users::Users;
 use rustix::process::Resource;
 
 use super::Failure;
@@ -29,8 +29,9 @@ pub(crate) struct Args {
     /// Directory for the data; made if it is not there.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Users, one a line: `name sha256:<hex of the password's SHA-256> [readonly]`. Without it:
-    /// user `default`, no password, loopback only.
+    /// Users, one a line: `name password [writer|readonly] [limit=number ..]`, the password as
+    /// `sha256:<hex>`, `double_sha1:<hex>` or `none`; read again when it changes. Without it: user `default`,
+    /// no password, loopback only.
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
     /// End when standard input closes, that is with the parent that holds its other end.
@@ -40,14 +41,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let library = super::engine::locate()?;
-    let users = match &args.users {
-        None => Users::Open,
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(anyhow::Error::from)
-            .and_then(|text| Users::parse(&text).map_err(anyhow::Error::from))
-            .with_context(|| format!("users file {}", file.display()))
-            .map_err(Failure::Usage)?,
-    };
+    let users = args.users.map_or(Source::Open, Source::File);
     settle_process(args.exit_with_stdin);
     let options = Options {
         listen: args.listen,
@@ -79,7 +73,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         server::serve(options, announce, shutdown)
             .await
             .map_err(|error| match error {
-                ServeError::NotLoopback(_) => Failure::usage(error),
+                ServeError::NotLoopback(_) | ServeError::Users(_) => Failure::usage(error),
                 _ => Failure::work(error),
             })
     })?;

@@ -27,6 +27,8 @@ pub(super) struct Order {
     /// The port stays the same over restarts, so it cannot be 0.
     pub(super) listen: SocketAddr,
     pub(super) data: PathBuf,
+    /// Who may ask.
+    pub(super) users: PathBuf,
     pub(super) library: PathBuf,
 }
 
@@ -104,6 +106,7 @@ async fn start(executable: &Path, order: &Order) -> anyhow::Result<Running> {
     command.arg("clickhouse").arg("--exit-with-stdin");
     command.arg("--listen").arg(order.listen.to_string());
     command.arg("--data").arg(&order.data);
+    command.arg("--users").arg(&order.users);
     command.env("GAVEL_LIBCHDB", &order.library);
     command
         .stdin(Stdio::piped())

@@ -4,6 +4,7 @@
 //! listeners) and ends from the top down: readiness fails, the listeners drain, leads in progress
 //! end, the worker finishes its batch, the stores close, the engine stops.
 
+mod access;
 mod behind;
 mod cluster;
 mod disk;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use catalog::{Config, Snapshot};
-use domain::TrackKey;
+use domain::{Entropy, TrackKey};
 use edge::Edge;
 use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
@@ -165,7 +166,7 @@ async fn open(
     let secrets =
         secrets::load(config.secrets.clone(), &config.data_dir, entropy).map_err(Failure::Usage)?;
     let end_engine = CancellationToken::new();
-    let (warehouse, engine) = analytics(&config, end_engine.clone())?;
+    let (warehouse, engine) = analytics(&config, entropy, end_engine.clone())?;
     let instance = entropy.next_u64();
     let ground = Ground {
         config,
@@ -393,6 +394,7 @@ fn edge<S: Stores>(ground: &Ground<'_>, stores: &S, known: &Known<S>) -> Arc<Edg
 /// ClickHouse: the configured server, or the embedded engine, started and watched.
 fn analytics(
     config: &Config,
+    entropy: &dyn Entropy,
     end: CancellationToken,
 ) -> Result<(Warehouse, Option<Supervisor>), Failure> {
     if let Some(server) = &config.clickhouse {
@@ -410,13 +412,21 @@ fn analytics(
         None => crate::cmd::engine::locate()?,
     };
     let data = config.data_dir.join(ENGINE_DIR);
+    let (users, pass) = access::list(&config.data_dir, entropy)
+        .context("cannot list who may ask the engine")
+        .map_err(Failure::Work)?;
     let order = Order {
         listen: config.engine.listen,
         data,
+        users,
         library,
     };
     let engine = Supervisor::start(order, end).map_err(Failure::Work)?;
-    let warehouse = Warehouse::connect(Address::new(&clickhouse_url(config), "default"));
+    let warehouse = Warehouse::connect(Address {
+        user: pass.user,
+        password: &pass.password,
+        ..Address::new(&clickhouse_url(config), "default")
+    });
     Ok((warehouse.map_err(Failure::work)?, Some(engine)))
 }
 

@@ -276,7 +276,6 @@ async fn only_listed_users_are_heard() {
         assert_eq!(answer.ok(), "1\n");
     }
     for (target, headers) in [
-        ("/", vec![]),
         ("/?user=worker", vec![]),
         ("/?user=worker&password=look", vec![]),
         ("/?user=nobody&password=look", vec![]),
@@ -288,9 +287,15 @@ async fn only_listed_users_are_heard() {
         let got = (answer.status, answer.header("x-clickhouse-exception-code"));
         assert_eq!(got, (403, Some("516")), "{target} {headers:?}");
     }
+    // Who names nobody may have a browser that can ask.
+    let nobody = server.post("/", "SELECT 1").await;
+    let code = nobody.header("x-clickhouse-exception-code");
+    assert_eq!((nobody.status, code), (401, Some("194")));
+    let realm = Some("Basic realm=\"ClickHouse server HTTP API\"");
+    assert_eq!(nobody.header("www-authenticate"), realm);
     // A refusal is read even by a client in the middle of a large body.
     let insert = format!("/?query={}", encoded("INSERT INTO t FORMAT RowBinary"));
-    assert_eq!(server.post(&insert, vec![0; 20 << 20]).await.status, 403);
+    assert_eq!(server.post(&insert, vec![0; 20 << 20]).await.status, 401);
     let reader = "/?user=reader&password=look";
     assert_eq!(server.post(reader, "SELECT 1").await.ok(), "1\n");
     let answer = server

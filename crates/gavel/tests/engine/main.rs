@@ -24,6 +24,7 @@ mod library;
 mod lifecycle;
 mod parallel;
 mod queries;
+mod readers;
 mod reference;
 mod remote;
 mod server;

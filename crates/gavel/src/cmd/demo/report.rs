@@ -35,8 +35,7 @@ impl Totals {
         let tables: Vec<TableRows> = warehouse
             .rows(
                 "SELECT name, toUInt64(ifNull(total_rows, 0)) AS rows FROM system.tables \
-                 WHERE database = currentDatabase() AND engine LIKE '%MergeTree' \
-                 SETTINGS output_format_json_quote_64bit_integers = 0",
+                 WHERE database = currentDatabase() AND engine LIKE '%MergeTree'",
             )
             .await?;
         Ok(Self {
