@@ -25,6 +25,19 @@ const REPLICAS: [(&str, &str); 2] = [
 /// The server knows its own cluster.
 const ON_CLUSTER: &str = "ON CLUSTER '{cluster}'";
 
+const DATABASE: &str = "SELECT engine FROM system.databases WHERE name = {database:String}";
+const TABLE: &str = "SELECT engine FROM system.tables \
+    WHERE database = {database:String} AND name = {table:String}";
+const MACROS: &str =
+    "SELECT toString(count()) FROM system.macros WHERE macro IN ('cluster', 'shard', 'replica')";
+const KEEPER: &str =
+    "SELECT toString(count()) FROM system.tables WHERE database = 'system' AND name = 'zookeeper'";
+/// A database that replicates is a cluster of its own name.
+const SHARDS_OF_DATABASE: &str =
+    "SELECT toString(uniqExact(shard_num)) FROM system.clusters WHERE cluster = {database:String}";
+const SHARDS_OF_CLUSTER: &str = "SELECT toString(uniqExact(shard_num)) FROM system.clusters \
+    WHERE cluster IN (SELECT substitution FROM system.macros WHERE macro = 'cluster')";
+
 /// How tables are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
@@ -81,51 +94,48 @@ fn on_cluster(statement: &str) -> String {
     placed.unwrap_or_else(|| statement.to_owned())
 }
 
+/// By the engine of the database and of the bookkeeping, where they are there, and by what is offered.
+fn choose(database: Option<&str>, table: Option<&str>, offered: bool) -> Layout {
+    match (database, table) {
+        (Some("Replicated"), _) => Layout::Database,
+        (Some("Atomic") | None, Some(table)) if table.starts_with("Replicated") => Layout::Cluster,
+        (Some("Atomic") | None, None) if offered => Layout::Cluster,
+        _ => Layout::One,
+    }
+}
+
 impl Warehouse {
     /// How its tables are kept, or will be.
     pub(crate) async fn layout(&self) -> Result<Layout, WarehouseError> {
-        let database = "SELECT engine FROM system.databases WHERE name = {database:String}";
-        let engine = self.word(database).await?;
-        match engine.as_deref() {
-            Some("Replicated") => return Ok(Layout::Database),
-            Some("Atomic") | None => {}
-            Some(_) => return Ok(Layout::One),
-        }
-        let table = "SELECT engine FROM system.tables WHERE database = {database:String} AND name = {table:String}";
-        let made = self.word(table).await?;
+        let database = self.word(DATABASE).await?;
+        let table = self.word(TABLE).await?;
         let offered = self.offers_replicas().await?;
-        match made {
-            Some(engine) if engine.starts_with("Replicated") => Ok(Layout::Cluster),
-            Some(_) => {
-                if offered {
-                    tracing::warn!("the tables are kept by one server, though it has replicas");
-                }
-                Ok(Layout::One)
+        let layout = choose(database.as_deref(), table.as_deref(), offered);
+        let shards = match layout {
+            Layout::One if offered => {
+                tracing::warn!("the tables are kept by one server, though it has replicas");
+                return Ok(layout);
             }
-            None if offered => Ok(Layout::Cluster),
-            None => Ok(Layout::One),
+            Layout::One => return Ok(layout),
+            Layout::Cluster => self.word(SHARDS_OF_CLUSTER).await?,
+            Layout::Database => self.word(SHARDS_OF_DATABASE).await?,
+        };
+        match shards.as_deref() {
+            None | Some("0" | "1") => Ok(layout),
+            Some(shards) => Err(WarehouseError::Mismatch(format!(
+                "its cluster has {shards} shards, and rows are replaced within one: each shard is a server of \
+                 its own to the service"
+            ))),
         }
     }
 
     async fn offers_replicas(&self) -> Result<bool, WarehouseError> {
-        let macros = "SELECT toString(count()) FROM system.macros \
-            WHERE macro IN ('cluster', 'shard', 'replica')";
-        let keeper = "SELECT toString(count()) FROM system.tables \
-            WHERE database = 'system' AND name = 'zookeeper'";
-        for (asked, all) in [(macros, "3"), (keeper, "1")] {
+        for (asked, all) in [(MACROS, "3"), (KEEPER, "1")] {
             if self.word(asked).await?.as_deref() != Some(all) {
                 return Ok(false);
             }
         }
-        let shards = "SELECT toString(uniqExact(shard_num)) FROM system.clusters \
-            WHERE cluster = getMacro('cluster')";
-        match self.word(shards).await?.as_deref() {
-            None | Some("0" | "1") => Ok(true),
-            Some(shards) => Err(WarehouseError::Mismatch(format!(
-                "its cluster has {shards} shards, and rows are replaced within one: the macro `cluster` has to \
-                 name a cluster of one shard"
-            ))),
-        }
+        Ok(true)
     }
 
     /// The one text of a query, if it has a row.
@@ -156,6 +166,36 @@ mod tests {
             }
         }
         expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn tables_stay_as_they_are_and_the_server_decides_where_there_are_none() {
+        let (plain, replicated) = (
+            Some("ReplacingMergeTree"),
+            Some("ReplicatedReplacingMergeTree"),
+        );
+        for (database, table, offered, layout) in [
+            (None, None, false, Layout::One),
+            (None, None, true, Layout::Cluster),
+            (Some("Atomic"), None, true, Layout::Cluster),
+            (Some("Atomic"), plain, true, Layout::One),
+            (Some("Atomic"), replicated, true, Layout::Cluster),
+            // Its Keeper is away: nothing is made that others would not see.
+            (Some("Atomic"), replicated, false, Layout::Cluster),
+            (Some("Replicated"), None, false, Layout::Database),
+            (Some("Replicated"), replicated, true, Layout::Database),
+            // A service's own.
+            (Some("Shared"), None, true, Layout::One),
+            (
+                Some("Shared"),
+                Some("SharedReplacingMergeTree"),
+                true,
+                Layout::One,
+            ),
+        ] {
+            let chosen = choose(database, table, offered);
+            assert_eq!(chosen, layout, "{database:?} {table:?} {offered}");
+        }
     }
 
     #[test]

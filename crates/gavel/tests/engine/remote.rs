@@ -130,6 +130,9 @@ async fn every_statement_for_replicas_is_one_that_clickhouse_reads() {
         }
     }
     // Where somebody waits for replicas and there are none, nothing is wrong.
+    let shards = "SELECT uniqExact(shard_num) FROM system.clusters WHERE cluster IN \
+        (SELECT substitution FROM system.macros WHERE macro = 'cluster')";
+    assert!(warehouse.count(shards).await.unwrap() < 2);
     for setting in [
         "distributed_ddl_output_mode = 'null_status_on_timeout', distributed_ddl_task_timeout = 20",
         "insert_quorum = 'auto', insert_quorum_timeout = 60000",
