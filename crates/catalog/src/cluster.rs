@@ -66,8 +66,10 @@ pub enum Mechanism {
 /// Redis.
 #[derive(Debug, Clone)]
 pub struct Redis {
-    /// Its address, which may hold a password.
+    /// Its address, which may hold a user and a password; `rediss` is encrypted.
     pub url: Secret<Url>,
+    /// File with the authorities to trust where it is encrypted; none trusts the system's.
+    pub authorities: Option<PathBuf>,
     /// What every key begins with.
     pub prefix: String,
 }
@@ -85,7 +87,9 @@ pub(crate) fn cluster(table: &mut Table<'_>, folder: &Path) -> Option<Option<Clu
     let kafka = kafka_at
         .as_ref()
         .map(|c| c.read_table(|table| kafka(table, folder)));
-    let redis = redis_at.as_ref().map(|c| c.read_table(redis));
+    let redis = redis_at
+        .as_ref()
+        .map(|c| c.read_table(|table| redis(table, folder)));
     match (kafka, redis) {
         (None, None) => Some(None),
         (Some(kafka), Some(redis)) => Some(Some(Cluster {
@@ -139,11 +143,17 @@ fn kafka(table: &mut Table<'_>, folder: &Path) -> Option<Kafka> {
     })
 }
 
-fn redis(table: &mut Table<'_>) -> Option<Redis> {
+fn redis(table: &mut Table<'_>, folder: &Path) -> Option<Redis> {
     let url = table.need("url").and_then(|c| c.with(address));
+    let authorities = table.optional("authorities", |c| c.path(folder));
     let prefix = table.or("prefix", "gavel".to_owned(), |c| c.with(prefix));
+    let (url, authorities) = (url?, authorities?);
+    if authorities.is_some() && url.scheme() != "rediss" {
+        return table.complain("`authorities` are for an address that begins with `rediss://`");
+    }
     Some(Redis {
-        url: Secret(url?),
+        url: Secret(url),
+        authorities,
         prefix: prefix?,
     })
 }

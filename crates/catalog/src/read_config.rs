@@ -17,7 +17,7 @@ use crate::tree::{Members, Node, Place, Value};
 use crate::{Overrides, Problem, units};
 
 /// Every scalar of a configuration: what environment and flags may set.
-pub(crate) const KEYS: [&str; 41] = [
+pub(crate) const KEYS: [&str; 42] = [
     "data_dir",
     "fallback_url",
     "listen.public",
@@ -42,6 +42,7 @@ pub(crate) const KEYS: [&str; 41] = [
     "kafka.password",
     "kafka.mechanism",
     "redis.url",
+    "redis.authorities",
     "redis.prefix",
     "secrets.file",
     "secrets.key_id",

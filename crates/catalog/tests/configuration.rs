@@ -160,6 +160,12 @@ auctions = "1h"
             expect!["DIR/gavel.toml:3: redis: Kafka and Redis come together: `[kafka]` is missing"],
         ),
         (
+            "[kafka]\nbrokers = \"h:1\"\n[redis]\nurl = \"redis://h\"\nauthorities = \"ca.pem\"",
+            expect![
+                "DIR/gavel.toml:5: redis: `authorities` are for an address that begins with `rediss://`"
+            ],
+        ),
+        (
             "[kafka]\nbrokers = \"h:1\"\n[redis]\nurl = \"redis://h\"",
             expect![
                 "DIR/gavel.toml:1: nodes that share Kafka and Redis share their keys: `[secrets]` is missing"

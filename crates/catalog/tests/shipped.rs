@@ -67,6 +67,7 @@ fn a_node_of_a_cluster_is_told_of_the_others() {
     assert!(cluster.kafka.tls.is_none() && cluster.kafka.user.is_none());
     assert_eq!(cluster.redis.url.0.as_str(), "redis://redis.internal:6379");
     assert_eq!(cluster.redis.prefix, "gavel");
+    assert_eq!(cluster.redis.authorities, None);
 }
 
 #[test]

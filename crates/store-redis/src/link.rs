@@ -12,13 +12,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, TlsCertificates};
 use store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::names::Space;
+use crate::open::OpenError;
 use crate::options::RedisOptions;
 use crate::script::Script;
 use look::Found;
@@ -85,15 +86,15 @@ impl Link {
     /// Begins to connect.
     ///
     /// # Errors
-    /// The URL is none.
-    pub(crate) fn new(options: RedisOptions) -> Result<Self, RedisError> {
+    /// The URL is none, or the file with the authorities.
+    pub(crate) fn new(options: RedisOptions) -> Result<Self, OpenError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_within))
             .set_response_timeout(Some(options.answer_within))
             .set_pipeline_buffer_size(options.calls)
             .set_concurrency_limit(options.calls);
         let server = Arc::new(Server {
-            client: redis::Client::open(options.url.as_str())?,
+            client: client(&options)?,
             config,
             prefix: options.prefix.clone(),
             clock: options.clock.clone(),
@@ -262,6 +263,25 @@ async fn keep(server: Arc<Server>, said: Arc<Said>) {
         // Whoever makes it anew says so.
         let _ = timeout(rest, said.doubt.notified()).await;
     }
+}
+
+/// Who makes connections, encrypted ones if the address says so.
+fn client(options: &RedisOptions) -> Result<Client, OpenError> {
+    let url = options.url.as_str();
+    // An error says that the process has chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Some(file) = &options.authorities else {
+        return Ok(Client::open(url)?);
+    };
+    let authorities = std::fs::read(file).map_err(|source| OpenError::Authorities {
+        file: file.clone(),
+        source,
+    })?;
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(authorities),
+    };
+    Ok(Client::build_with_tls(url, certificates)?)
 }
 
 fn late(within: Duration) -> StoreError {

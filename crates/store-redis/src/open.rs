@@ -1,5 +1,8 @@
 //! One node's way to the shared state.
 
+use std::io;
+use std::path::PathBuf;
+
 use redis::RedisError;
 
 use crate::link::{Health, Link};
@@ -11,6 +14,14 @@ pub enum OpenError {
     /// The address is none.
     #[error("the address of Redis cannot be read: {0}")]
     Address(#[from] RedisError),
+    /// The file with the authorities to trust cannot be read.
+    #[error("{}: {source}", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Keys cannot begin so.
     #[error("the prefix of keys in Redis has to be of a-z, 0-9, -, _ and ., and is {0:?}")]
     Prefix(String),
@@ -35,13 +46,22 @@ impl Redis {
     /// # Errors
     /// The address or the prefix is none, nobody answers there, or a server that must not be used.
     pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
+        let redis = Self::begin(options)?;
+        if let Health::Away(why) = redis.link.known().await {
+            return Err(OpenError::Away(why));
+        }
+        Ok(redis)
+    }
+
+    /// Begins to connect, and waits for nothing: for a node that can do without. Within a runtime.
+    ///
+    /// # Errors
+    /// The address or the prefix is none.
+    pub fn begin(options: RedisOptions) -> Result<Self, OpenError> {
         if !options.has_prefix() {
             return Err(OpenError::Prefix(options.prefix));
         }
         let link = Link::new(options)?;
-        if let Health::Away(why) = link.known().await {
-            return Err(OpenError::Away(why));
-        }
         Ok(Self {
             claims: RedisClaims::new(link.clone()),
             caps: RedisCaps::new(link.clone()),

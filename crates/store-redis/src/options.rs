@@ -1,5 +1,6 @@
 //! What one node has to know of the Redis it shares with the others.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use store::{Limits, Span};
 /// Where Redis is, and how long it is waited for. The address may hold a password, so it is never printed.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// `redis://[user:password@]host:port[/database]`.
+    /// `redis://[user:password@]host:port[/database]`; `rediss://` is encrypted.
     pub url: String,
+    /// File with the authorities to trust where it is encrypted; none trusts the system's.
+    pub authorities: Option<PathBuf>,
     /// What every key begins with: two deployments with different ones may share a server. Small letters, digits,
     /// `-`, `_` and `.`.
     pub prefix: String,
@@ -38,6 +41,7 @@ impl Default for RedisOptions {
     fn default() -> Self {
         Self {
             url: "redis://127.0.0.1:6379".to_owned(),
+            authorities: None,
             prefix: "gavel".to_owned(),
             instance: "1".to_owned(),
             partitions: 4,

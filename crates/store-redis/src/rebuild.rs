@@ -25,6 +25,10 @@ const LOCK: Duration = Duration::from_secs(10);
 const BEGIN_EPOCH: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
     redis.call('SET', KEYS[1], ARGV[2]) return 1";
 
+/// Begins journeys (`KEYS[1]`, the epoch) of which nobody knows anything.
+const BEGIN_JOURNEYS: &str = "if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then \
+    redis.call('SET', KEYS[1], ARGV[1]) end return 1";
+
 /// A store that is being made again.
 pub struct Rebuild {
     redis: Redis,
@@ -35,6 +39,8 @@ pub struct Rebuild {
     /// How far each partition had been folded by what is still known, and is by now.
     from: Vec<u64>,
     reached: Vec<u64>,
+    /// Nothing ever happened that journeys could know.
+    new_journeys: bool,
 }
 
 impl From<Refused> for StoreError {
@@ -70,6 +76,13 @@ impl Redis {
                 return Ok(None);
             }
         }
+        let made = link.server().is_made(&mut connection, &run_id).await;
+        if made.map_err(away)? {
+            // Another node was faster.
+            self.unlock(&mut connection).await?;
+            link.look_again();
+            return Ok(None);
+        }
         let word = format!(
             "rebuilt-by-{instance} {}",
             self.time(&mut connection).await?
@@ -96,7 +109,14 @@ impl Redis {
             word,
             reached: from.clone(),
             from,
+            new_journeys: false,
         }))
+    }
+
+    async fn unlock(&self, connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
+        let mut unlock = redis::cmd("DEL");
+        unlock.arg(lock_key(&self.link().options().prefix));
+        unlock.query_async(connection).await.map_err(away)
     }
 
     /// The store's time in microseconds.
@@ -135,12 +155,14 @@ impl Rebuild {
         let link = self.redis.link().clone();
         let prefix = &link.options().prefix;
         let began = self.redis.time(&mut self.connection).await?;
+        let epoch = format!("{began} {}", self.run_id);
+        if self.new_journeys {
+            self.begin_journeys(&epoch).await?;
+        }
         for space in Space::OF_LEADS {
             let mut begin = redis::cmd("EVAL");
             begin.arg(BEGIN_EPOCH).arg(1).arg(space.epoch(prefix));
-            begin
-                .arg(&self.word)
-                .arg(format!("{began} {}", self.run_id));
+            begin.arg(&self.word).arg(&epoch);
             let begun: bool = begin
                 .query_async(&mut self.connection)
                 .await
@@ -149,13 +171,25 @@ impl Rebuild {
                 return Err(StoreError::Lost);
             }
         }
-        let mut unlock = redis::cmd("DEL");
-        unlock.arg(lock_key(prefix));
-        let () = unlock
-            .query_async(&mut self.connection)
-            .await
-            .map_err(away)?;
+        self.redis.unlock(&mut self.connection).await?;
         link.look_again();
+        Ok(())
+    }
+}
+
+impl Rebuild {
+    /// Journeys begin with the leads, where the server knows of none.
+    async fn begin_journeys(&mut self, epoch: &str) -> Result<(), StoreError> {
+        let options = self.redis.link().options();
+        for partition in 0..options.partitions {
+            let mut begin = redis::cmd("EVAL");
+            begin.arg(BEGIN_JOURNEYS).arg(2);
+            let space = Space::Journeys(partition);
+            begin.arg(space.epoch(&options.prefix));
+            begin.arg(space.base(&options.prefix) + "through");
+            let begun = begin.arg(epoch).query_async(&mut self.connection).await;
+            let () = begun.map_err(away)?;
+        }
         Ok(())
     }
 }

@@ -124,7 +124,8 @@ pub enum Delivery {
         /// The partition.
         partition: u16,
     },
-    /// Records of one partition, in order.
+    /// Records of one partition, in the order of their offsets, from one delivery to the next too: a state knows
+    /// up to which offset it is folded, and what comes behind a later one is lost.
     Records {
         /// The topic.
         topic: Topic,
@@ -153,9 +154,10 @@ pub trait Consumer: Send + 'static {
 
 /// A reading of a whole topic.
 pub trait Replay: Send + 'static {
-    /// The next records of one partition, in order; none once all were given that were there when it
-    /// began. Some that came later may be among them. Asked again, it goes on with what has come since, as
-    /// soon as the log knows of it; and it says none again, without waiting, where nothing has.
+    /// The next records of one partition, in the order of their offsets, from one call to the next too; none once
+    /// all were given that were there when it began. Some that came later may be among them. Asked again, it goes
+    /// on with what has come since, as soon as the log knows of it; and it says none again, without waiting, where
+    /// nothing has.
     fn next(&mut self)
     -> impl Future<Output = Result<Option<(u16, Vec<Record>)>, LogError>> + Send;
 }

@@ -28,7 +28,8 @@ pub static CONFIG: &[Member] = members! {
     "kafka.user": "text", "", "the user to come in as";
     "kafka.password": "text", "", "that user's password";
     "kafka.mechanism": "`plain`, `scram-sha-256` or `scram-sha-512`", "plain", "how the password is proven";
-    "redis.url": "`redis://` or `rediss://` address", "required", "the state that nodes share; a password may be in it";
+    "redis.url": "`redis://` or `rediss://` address", "required", "the state that nodes share; a user and a password may be in it; `rediss` is encrypted";
+    "redis.authorities": "path", "", "the authorities to trust where it is encrypted; without it: the system's";
     "redis.prefix": "text", "gavel", "what every key begins with";
     "secrets.file": "path", "", "a file that holds the members below instead";
     "secrets.key_id": "whole number from 1", "1", "the number of this set of master keys";

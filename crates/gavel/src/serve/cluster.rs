@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::Ground;
 use super::stores::Stores;
+use super::{Ground, Role};
 use crate::cmd::Failure;
 
 /// The stores of one node. Cloning shares them.
@@ -27,6 +28,8 @@ struct Inner {
     keys: KafkaVault,
     /// For those who answer.
     redis: Redis,
+    /// Whether a role of this node uses it.
+    needs_redis: bool,
     /// For batches, which must not stand in their way.
     batches: Redis,
     watching: [JoinHandle<()>; 2],
@@ -52,14 +55,21 @@ impl Shared {
         let log = log.map_err(Failure::work)?;
         let options = RedisOptions {
             url: cluster.redis.url.0.to_string(),
+            authorities: cluster.redis.authorities.clone(),
             prefix: cluster.redis.prefix.clone(),
             instance: format!("{:016x}", ground.instance),
             partitions,
             journeys_kept: ground.spans.journeys.clone(),
             ..RedisOptions::default()
         };
-        let redis = Redis::open(options.clone()).await.map_err(Failure::work)?;
-        let batches = Redis::open(options).await.map_err(Failure::work)?;
+        let needs_redis = ground.roles.has(Role::Router) || ground.roles.has(Role::Worker);
+        let redis = match needs_redis {
+            true => Redis::open(options.clone()).await,
+            // Clicks, pixels and postbacks go on without it.
+            false => Redis::begin(options.clone()),
+        };
+        let redis = redis.map_err(Failure::work)?;
+        let batches = Redis::begin(options).map_err(Failure::work)?;
         let quiet = ground.spans.quiet.clone();
         let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
@@ -74,6 +84,7 @@ impl Shared {
             keys,
             log,
             redis,
+            needs_redis,
             batches,
             watching: [leads, journeys],
         })))
@@ -118,6 +129,9 @@ impl Stores for Shared {
                 None => Standing::Ok,
             }
         });
+        if !self.0.needs_redis {
+            return;
+        }
         let redis = self.0.redis.clone();
         readiness.register("redis", move || match redis.health() {
             Health::Up => Standing::Ok,

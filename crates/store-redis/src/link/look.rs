@@ -51,35 +51,44 @@ impl Server {
     pub(super) async fn look(&self, joins: bool) -> Result<Found, Refused> {
         let mut connection = self.connect().await?;
         let run_id = run_id(&mut connection).await?;
-        let mut epochs: Vec<Option<String>> = Vec::new();
-        for space in Space::OF_LEADS {
-            let mut get = redis::cmd("GET");
-            epochs.push(
-                get.arg(space.epoch(&self.prefix))
-                    .query_async(&mut connection)
-                    .await?,
-            );
-        }
-        let Some(Some(epoch)) = epochs.first() else {
+        let Some(epoch) = self.epoch_of(&mut connection, &run_id).await? else {
             return Ok(Found::Lost);
         };
-        let same = epochs.iter().all(|other| other.as_ref() == Some(epoch));
-        if !same || epoch.split_once(' ').is_none_or(|(_, of)| of != run_id) {
-            return Ok(Found::Lost);
-        }
-        let mut exists = redis::cmd("SCRIPT");
-        exists.arg("EXISTS");
-        for script in script::all() {
-            exists.arg(&script.hash);
-        }
-        let known: Vec<bool> = exists.query_async(&mut connection).await?;
-        if known.contains(&false) {
+        if !knows_scripts(&mut connection).await? {
             if !joins {
                 return Ok(Found::Lost);
             }
             load(&mut connection).await?;
         }
-        Ok(Found::Trusted(self.session(connection, epoch.clone())))
+        Ok(Found::Trusted(self.session(connection, epoch)))
+    }
+
+    /// The epoch that was begun for this process, if one was.
+    async fn epoch_of(
+        &self,
+        connection: &mut MultiplexedConnection,
+        run_id: &str,
+    ) -> Result<Option<String>, RedisError> {
+        let mut epochs: Vec<Option<String>> = Vec::new();
+        for space in Space::OF_LEADS {
+            let mut get = redis::cmd("GET");
+            let epoch = get.arg(space.epoch(&self.prefix)).query_async(connection);
+            epochs.push(epoch.await?);
+        }
+        let mut epochs = epochs.into_iter();
+        let first = epochs.next().flatten();
+        let first = first.filter(|first| epochs.all(|other| other.as_ref() == Some(first)));
+        Ok(first.filter(|epoch| epoch.split_once(' ').is_some_and(|(_, of)| of == run_id)))
+    }
+
+    /// Whether the store is as it should be: another node was faster to make it again.
+    pub(crate) async fn is_made(
+        &self,
+        connection: &mut MultiplexedConnection,
+        run_id: &str,
+    ) -> Result<bool, RedisError> {
+        let epoch = self.epoch_of(connection, run_id).await?;
+        Ok(epoch.is_some() && knows_scripts(connection).await?)
     }
 
     /// Calls over this connection, in this epoch.
@@ -116,6 +125,17 @@ pub(crate) async fn run_id(connection: &mut MultiplexedConnection) -> Result<Str
         return Err(Refused::NotTheMaster(role.to_owned()));
     }
     said("run_id").map(str::to_owned)
+}
+
+/// Whether the server knows all scripts.
+async fn knows_scripts(connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
+    let mut exists = redis::cmd("SCRIPT");
+    exists.arg("EXISTS");
+    for script in script::all() {
+        exists.arg(&script.hash);
+    }
+    let known: Vec<bool> = exists.query_async(connection).await?;
+    Ok(!known.contains(&false))
 }
 
 /// Has the server know all scripts.

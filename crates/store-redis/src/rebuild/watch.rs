@@ -50,10 +50,20 @@ impl Redis {
             rebuild.stay(quiet).await?;
             sleep(quiet).await;
         }
+        rebuild.new_journeys = is_empty(log, Topic::Events).await?;
         let records = rebuild.read(log).await?;
         rebuild.finish().await?;
         Ok(Some(records))
     }
+}
+
+/// Whether a topic never had a record, of whomever.
+async fn is_empty<L: EventLog>(log: &L, topic: Topic) -> Result<bool, StoreError> {
+    if log.ends(topic).iter().any(|end| *end > 0) {
+        return Ok(false);
+    }
+    let mut replay = log.replay(topic).await.map_err(unread)?;
+    Ok(replay.next().await.map_err(unread)?.is_none())
 }
 
 impl Rebuild {
