@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "gavel/v1/catalog.proto",
         "gavel/v1/lead.proto",
         "gavel/v1/event.proto",
+        "gavel/v1/lately.proto",
         "gavel/v1/quote.proto",
     ];
     let set = protox::compile(files, [root])?;

@@ -2,7 +2,7 @@
 //!
 //! A buyer that bids high and rejects half of what it is posted is worth half of its bids:
 //! `expected = bid x (1 - penalty)`, `penalty = rejected / (posts + DOUBT)`. The counts halve with
-//! every hour, so that what is long ago is forgiven, and `DOUBT` keeps one early reject from ruling
+//! every full hour, for all routers at once, so that they can add up what each of them counted, so that what is long ago is forgiven, and `DOUBT` keeps one early reject from ruling
 //! a contract out. All of it is integers: the same history gives the same penalty everywhere.
 
 use std::time::Duration;
@@ -15,6 +15,7 @@ const DOUBT: u64 = 10;
 const POST: u32 = 1024;
 /// The counts halve in this time.
 const HALF_LIFE: Duration = Duration::from_secs(3_600);
+const HALF_LIFE_US: i64 = 3_600_000_000;
 /// Counts stay below this, so that a busy contract forgets sooner instead of overflowing.
 const MOST: u32 = 1 << 24;
 
@@ -59,9 +60,10 @@ pub struct Tally {
 impl Tally {
     /// A contract without history.
     pub fn new(now: Timestamp) -> Self {
+        let lives = now.as_micros().div_euclid(HALF_LIFE_US);
         Self {
             counts: Acceptance::default(),
-            since: now,
+            since: Timestamp::from_micros(lives.saturating_mul(HALF_LIFE_US)),
         }
     }
 
@@ -72,18 +74,33 @@ impl Tally {
 
     /// A post was answered: `rejected` or accepted.
     pub fn note(&mut self, now: Timestamp, rejected: bool) {
-        let mut aged = self.aged(now);
+        self.add(now, 1, u32::from(rejected));
+    }
+
+    /// So many posts were answered at about this time, so many of them with a reject; it may be long ago.
+    pub fn add(&mut self, at: Timestamp, posts: u32, rejected: u32) {
+        let mut aged = self.aged(at);
+        let count = |posts: u32| posts.min(MOST / POST) * POST;
+        let added = Acceptance {
+            posts: count(posts),
+            rejected: count(rejected.min(posts)),
+        };
+        let added = added.halved(Self::new(at).lives_till(aged.since));
         if aged.counts.posts >= MOST {
             aged.counts = aged.counts.halved(1);
         }
-        aged.counts.posts += POST;
-        aged.counts.rejected += if rejected { POST } else { 0 };
+        aged.counts.posts += added.posts;
+        aged.counts.rejected += added.rejected;
         *self = aged;
     }
 
+    fn lives_till(&self, later: Timestamp) -> u32 {
+        let lives = later.since(self.since).as_secs() / HALF_LIFE.as_secs();
+        u32::try_from(lives).unwrap_or(u32::MAX)
+    }
+
     fn aged(&self, now: Timestamp) -> Self {
-        let lives = now.since(self.since).as_secs() / HALF_LIFE.as_secs();
-        let whole = u32::try_from(lives).unwrap_or(u32::MAX);
+        let whole = self.lives_till(now);
         Self {
             counts: self.counts.halved(whole),
             since: self.since.plus(HALF_LIFE.saturating_mul(whole)),
@@ -116,13 +133,28 @@ mod tests {
     }
 
     #[test]
+    fn what_several_counted_adds_up_in_any_order() {
+        let told = [(0, 3, 1), (2, 5, 5), (1, 1, 0), (5, 2, 1)];
+        let tally = |order: &[usize]| {
+            let mut tally = Tally::new(at(1));
+            for (hours, posts, rejected) in order.iter().map(|index| told[*index]) {
+                tally.add(at(hours), posts, rejected);
+            }
+            tally.at(at(5))
+        };
+        let whole = tally(&[0, 1, 2, 3]);
+        assert_eq!(whole, tally(&[3, 1, 0, 2]));
+        assert_eq!(whole.posts, 3 * 32 + 5 * 128 + 64 + 2 * 1024);
+    }
+
+    #[test]
     fn counts_stay_bounded_and_a_clock_that_goes_back_changes_nothing() {
         let mut tally = Tally::new(at(5));
         for _ in 0..100_000 {
             tally.note(at(1), true);
         }
         let counts = tally.at(at(0));
-        assert!(counts.posts <= MOST + POST && counts.rejected <= counts.posts);
+        assert!(counts.posts <= 2 * MOST && counts.rejected <= counts.posts);
         assert!(counts.penalty().get() > 990_000);
     }
 }

@@ -10,7 +10,11 @@
 //! Half open lets one call through at a time: the probe. Each time it opens without having been closed
 //! for a while, it stays open twice as long as the time before, up to a ceiling. The result of a call
 //! counts only in the state that let the call through: what was asked before it opened says nothing new.
+//!
+//! Others may call the same somebody, each with a breaker of its own: what they learn they tell one
+//! another (`sharing`).
 
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +22,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::{Mono, Ppm};
+
+use sharing::Sharing;
+pub use sharing::{News, Turn};
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +110,7 @@ pub struct Breaker {
     times: u32,
     /// When it closed the last time.
     closed_at: Mono,
+    sharing: Sharing,
 }
 
 impl Breaker {
@@ -116,15 +124,17 @@ impl Breaker {
             number: 0,
             times: 0,
             closed_at: Mono::default(),
+            sharing: Sharing::default(),
         }
     }
 
-    /// Whether a call would be let through now.
-    pub fn is_shut(&self, now: Mono) -> bool {
+    /// Whether a call would be let through now; if a probe would, and others have to be asked for it, they are
+    /// asked the next time it tells.
+    pub fn is_shut(&mut self, now: Mono) -> bool {
         match self.state {
             State::Closed { .. } => false,
-            State::Open { until } => now < until,
-            State::HalfOpen { probing } => probing,
+            State::Open { until } => now < until || !self.sharing.may_probe(now),
+            State::HalfOpen { probing } => probing || !self.sharing.may_probe(now),
         }
     }
 
@@ -152,18 +162,13 @@ impl Breaker {
             return None;
         }
         match (&mut self.state, end) {
-            (State::Closed { ends }, end) => {
-                ends.push_back((now, end));
-                if ends.len() > usize::from(self.rules.of_last) {
-                    ends.pop_front();
-                }
-                (end == CallEnd::Failed && self.fails(now)).then(|| Change::Opened(self.open(now)))
+            (State::Closed { .. }, end) => {
+                self.sharing.note(end);
+                self.count(now, end)
             }
             (State::HalfOpen { .. }, CallEnd::Answered) => {
-                self.enter(State::Closed {
-                    ends: VecDeque::new(),
-                });
-                self.closed_at = now;
+                self.close(now);
+                self.sharing.turned();
                 Some(Change::Closed)
             }
             (State::HalfOpen { .. }, CallEnd::Failed) => Some(Change::StaysOpen(self.open(now))),
@@ -180,6 +185,24 @@ impl Breaker {
         {
             *probing = false;
         }
+    }
+
+    /// A call ended while it was closed, whoever made it.
+    fn count(&mut self, now: Mono, end: CallEnd) -> Option<Change> {
+        if let State::Closed { ends } = &mut self.state {
+            ends.push_back((now, end));
+            if ends.len() > usize::from(self.rules.of_last) {
+                ends.pop_front();
+            }
+        }
+        (end == CallEnd::Failed && self.fails(now)).then(|| Change::Opened(self.open(now)))
+    }
+
+    fn close(&mut self, now: Mono) {
+        self.enter(State::Closed {
+            ends: VecDeque::new(),
+        });
+        self.closed_at = now;
     }
 
     /// Whether too many of the last calls failed.
@@ -205,6 +228,7 @@ impl Breaker {
         }
         let span = self.rules.span(self.times);
         self.times = self.times.saturating_add(1);
+        self.sharing.opens(now);
         self.enter(State::Open {
             until: now.plus(span),
         });

@@ -29,7 +29,7 @@ mod waterfall;
 
 pub use acceptance::{Acceptance, Tally};
 pub use book::{AfterTmax, Book, PingMode, PostPrice, Promise, Rules, Slot, Terms};
-pub use breaker::{Breaker, BreakerRules, CallEnd, Change, Ticket};
+pub use breaker::{Breaker, BreakerRules, CallEnd, Change, News, Ticket, Turn};
 pub use eligible::{Check, Failed};
 pub use explain::{Explained, explain};
 pub use gate::Shut;

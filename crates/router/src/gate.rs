@@ -4,14 +4,15 @@
 //! would hide that every post fails. What they let through has a [`Pass`], with which the call's end is
 //! told; a pass that is dropped says that there was no call, or that its end means nothing.
 //!
-//! State of this process: nothing of it is shared or kept. What a gate said before a round is a fact of
+//! Rates are this process's own; breakers hear of those of other routers (`lately`). What a gate said before a round is a fact of
 //! the lead, and recorded; what it said before a post is the contract's reason.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use auction::{
-    Book, Breaker, BreakerRules, CallEnd, Change, Passed, PingMode, Screened, Shut, Slot, Ticket,
+    Book, Breaker, BreakerRules, CallEnd, Change, News, Passed, PingMode, Screened, Shut, Slot,
+    Ticket,
 };
 use catalog::{Delivery, Rates, Snapshot};
 use domain::{Clock, ContractName, Mono};
@@ -20,6 +21,9 @@ use telemetry::{AUCTION_BREAKER_CHANGES, AUCTION_BREAKERS_OPEN, Metrics};
 
 use crate::lasting::{Lasting, Whose};
 use crate::rate::Rate;
+
+/// The ways to call a contract.
+pub(crate) const CALLS: [&str; 2] = ["ping", "post"];
 
 /// Makes the gates of books; contracts of one buyer share its rates, whatever the campaign.
 pub(crate) struct Gatekeeper<'a> {
@@ -38,7 +42,6 @@ impl Gatekeeper<'_> {
             let shared = buyer.map_or_else(Rates::default, |buyer| buyer.rates);
             let mut door = |call, own, shared| Door {
                 contract: terms.contract.clone(),
-                call,
                 breaker: delivery
                     .breaker
                     .map(|rules| self.fuse(&terms.contract, call, rules, now)),
@@ -47,7 +50,6 @@ impl Gatekeeper<'_> {
                     self.rate(Whose::Buyer(terms.buyer.clone()), call, shared, now),
                 ],
                 clock: Arc::clone(self.clock),
-                metrics: self.metrics.clone(),
             };
             Gate {
                 ping: door("ping", delivery.rates.pings_per_s, shared.pings_per_s),
@@ -92,13 +94,43 @@ impl Gatekeeper<'_> {
 /// A breaker, which may be one of several generations' doors.
 pub(crate) struct Fuse {
     breaker: Mutex<Breaker>,
+    /// `ping` or `post`.
     call: &'static str,
     metrics: Metrics,
 }
 
 impl Fuse {
-    fn lock(&self) -> MutexGuard<'_, Breaker> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock()
+    }
+
+    /// What another router told of this contract.
+    pub(crate) fn hear(&self, contract: &ContractName, now: Mono, news: &News) {
+        let change = self.lock().hear(now, news);
+        self.tell(contract, change);
+    }
+
+    /// Says that it changed its mind, if it did.
+    fn tell(&self, contract: &ContractName, change: Option<Change>) {
+        let call = self.call;
+        let word = match change {
+            None => return,
+            Some(Change::Opened(open_for)) => {
+                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], 1);
+                tracing::warn!(%contract, call, ?open_for, "breaker opened: too many of its calls failed");
+                "opened"
+            }
+            Some(Change::StaysOpen(open_for)) => {
+                tracing::info!(%contract, call, ?open_for, "breaker stays open: the probe failed");
+                "stays_open"
+            }
+            Some(Change::Closed) => {
+                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], -1);
+                tracing::info!(%contract, call, "breaker closed: the probe was answered");
+                "closed"
+            }
+        };
+        self.metrics.count(AUCTION_BREAKER_CHANGES, [call, word]);
     }
 }
 
@@ -123,13 +155,10 @@ struct Gate {
 /// One way to call a contract.
 struct Door {
     contract: ContractName,
-    /// `ping` or `post`.
-    call: &'static str,
     breaker: Option<Arc<Fuse>>,
     /// Its own, then its buyer's.
     rates: [Option<Arc<Rate>>; 2],
     clock: Arc<dyn Clock>,
-    metrics: Metrics,
 }
 
 /// The pings that a look at the gates has let through where that costs something: a place in a rate, or
@@ -223,25 +252,7 @@ impl Door {
     fn ended(&self, ticket: Ticket, end: CallEnd) {
         let Some(breaker) = &self.breaker else { return };
         let change = breaker.lock().ended(self.clock.mono(), ticket, end);
-        let (contract, call) = (&self.contract, self.call);
-        let word = match change {
-            None => return,
-            Some(Change::Opened(open_for)) => {
-                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], 1);
-                tracing::warn!(%contract, call, ?open_for, "breaker opened: too many of its calls failed");
-                "opened"
-            }
-            Some(Change::StaysOpen(open_for)) => {
-                tracing::info!(%contract, call, ?open_for, "breaker stays open: the probe failed");
-                "stays_open"
-            }
-            Some(Change::Closed) => {
-                self.metrics.shift(AUCTION_BREAKERS_OPEN, [call], -1);
-                tracing::info!(%contract, call, "breaker closed: the probe was answered");
-                "closed"
-            }
-        };
-        self.metrics.count(AUCTION_BREAKER_CHANGES, [call, word]);
+        breaker.tell(&self.contract, change);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a campaign's contracts did lately, as selection asks: how their posts ended, and when each came
-//! first the last time. Kept in the process; a router that starts anew knows nothing, and says so in
-//! the facts of each lead. Generations of the catalog share it, each with slots of its own.
+//! first the last time. How posts ended routers tell one another (`lately`); turns are each one's own. What
+//! was known is in the facts of each lead. Generations of the catalog share it, each with slots of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ struct Known {
 struct Contract {
     tally: Tally,
     turn: u64,
+    /// Posts that were answered, and with a reject, since the others were told; since when.
+    untold: (u32, u32),
+    since: Timestamp,
 }
 
 impl Histories {
@@ -69,6 +72,42 @@ impl Histories {
         let place = self.place(slot);
         if let Some(contract) = place.and_then(|place| known.contract(place, now)) {
             contract.tally.note(now, rejected);
+            let (answered, of_them_rejected) = &mut contract.untold;
+            if *answered == 0 {
+                contract.since = now;
+            }
+            *answered = answered.saturating_add(1);
+            *of_them_rejected = of_them_rejected.saturating_add(u32::from(rejected));
+        }
+    }
+
+    /// What other routers have not been told: of each contract since when, how many posts were answered and how many
+    /// of them with a reject.
+    pub(crate) fn tell(&self) -> Vec<(ContractName, Timestamp, u32, u32)> {
+        let mut known = self.known.lock();
+        let Known {
+            places, contracts, ..
+        } = &mut *known;
+        let untold = places.iter().filter_map(|(name, place)| {
+            let contract = contracts.get_mut(*place)?.as_mut()?;
+            let (answered, rejected) = std::mem::take(&mut contract.untold);
+            (answered > 0).then(|| (name.clone(), contract.since, answered, rejected))
+        });
+        untold.collect()
+    }
+
+    /// What another router told.
+    pub(crate) fn hear(
+        &self,
+        contract: &ContractName,
+        at: Timestamp,
+        answered: u32,
+        rejected: u32,
+    ) {
+        let mut known = self.known.lock();
+        let place = known.places.get(contract).copied();
+        if let Some(contract) = place.and_then(|place| known.contract(place, at)) {
+            contract.tally.add(at, answered, rejected);
         }
     }
 
@@ -100,6 +139,8 @@ impl Known {
         Some(known.get_or_insert(Contract {
             tally: Tally::new(now),
             turn: 0,
+            untold: (0, 0),
+            since: now,
         }))
     }
 }

@@ -42,6 +42,11 @@ impl<K: Eq + Hash, R: PartialEq, T> Carried<K, R, T> {
         it
     }
 
+    /// All that is here.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &Arc<T>)> {
+        self.0.iter().map(|(key, (_, it))| (key, it))
+    }
+
     /// What is here under this key.
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&Arc<T>>
     where

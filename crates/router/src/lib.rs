@@ -21,6 +21,7 @@ mod history;
 mod http;
 mod inspect;
 mod lasting;
+mod lately;
 mod lead;
 mod lookup;
 mod market;
@@ -53,6 +54,7 @@ use tokio_util::task::TaskTracker;
 pub use catalogs::{Catalogs, Pending, Put, PutError};
 pub use finder::{Finder, Finding, Found};
 pub use http::{RouterService, endpoints};
+pub use lately::LatelyMember;
 pub use market::MarketError;
 pub use quote::QuoteKey;
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 use auction::Slot;
 use callout::{Origin, Pool, PoolLimits, Target};
 use catalog::{Campaign, Delivery, Disclosure, Snapshot};
-use domain::{CampaignName, Clock, PublisherName};
+use domain::{CampaignName, Clock, ContractName, PublisherName};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use telemetry::Metrics;
 use url::Url;
 
-use crate::gate::{Gatekeeper, Gates};
+use crate::gate::{Fuse, Gatekeeper, Gates};
 use crate::history::Histories;
 use crate::lasting::Lasting;
 use crate::rate::Rate;
@@ -178,6 +178,23 @@ impl Market {
     pub(crate) fn disclosure_of(&self, campaign: &str) -> Disclosure {
         self.stall(campaign)
             .map_or(Disclosure::None, |stall| stall.campaign.disclosure)
+    }
+
+    /// All breakers, by contract and the way to call it.
+    pub(crate) fn fuses(
+        &self,
+    ) -> impl Iterator<Item = (&(ContractName, &'static str), &Arc<Fuse>)> {
+        self.lasting.breakers.iter()
+    }
+
+    /// One of them.
+    pub(crate) fn breaker(&self, key: &(ContractName, &'static str)) -> Option<&Fuse> {
+        self.lasting.breakers.get(key).map(|fuse| &**fuse)
+    }
+
+    /// What contracts did lately, by campaign.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = &Histories> {
+        self.lasting.histories.values()
     }
 
     pub(crate) fn stall(&self, campaign: &str) -> Option<&Arc<Stall>> {

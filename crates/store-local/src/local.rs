@@ -18,6 +18,7 @@ use crate::error::{OpenError, at};
 use crate::floor::Floor;
 use crate::journeys::{LocalJourneys, Place, Turns};
 use crate::keeper::{self, Keeper};
+use crate::lately::LocalLately;
 use crate::log::{Groups, LocalLog, MOST_PARTITIONS, MemoryTopic, Reader, Topic};
 use crate::options::LocalOptions;
 use crate::past::Past;
@@ -37,6 +38,7 @@ struct Inner {
     claims: LocalClaims,
     caps: LocalCaps,
     journeys: LocalJourneys,
+    lately: LocalLately,
     vault: LocalVault,
     cold: Option<Cold>,
 }
@@ -76,6 +78,7 @@ impl Local {
             log: LocalLog::new(topics, Groups::in_memory(), floor),
             claims,
             caps,
+            lately: LocalLately::open(clock.clone(), None),
             journeys: journeys(options, clock, None)?,
             vault: LocalVault::in_memory(),
             cold: None,
@@ -128,6 +131,7 @@ impl Local {
 
         let log = LocalLog::new(topics, groups, Arc::clone(&floor));
         let (claims, caps) = leads(options, &clock, &floor, ended.clone());
+        let lately = LocalLately::open(clock.clone(), Some(dir.join("lately")));
         let keeper = Keeper {
             shadow,
             snapshots,
@@ -154,6 +158,7 @@ impl Local {
             claims,
             caps,
             journeys,
+            lately,
             vault,
             cold: Some(cold),
         })))
@@ -183,6 +188,7 @@ impl Local {
 impl Inner {
     fn close(&self) {
         self.log.close();
+        self.lately.save();
         if let Some(keeper) = &self.keeper {
             keeper.join();
         }
@@ -274,6 +280,7 @@ impl Backend for Local {
     type Claims = LocalClaims;
     type Caps = LocalCaps;
     type Journeys = LocalJourneys;
+    type Lately = LocalLately;
     type Vault = LocalVault;
 
     fn log(&self) -> &LocalLog {
@@ -290,6 +297,10 @@ impl Backend for Local {
 
     fn journeys(&self) -> &LocalJourneys {
         &self.0.journeys
+    }
+
+    fn lately(&self) -> &LocalLately {
+        &self.0.lately
     }
 
     fn vault(&self) -> &LocalVault {

@@ -185,7 +185,8 @@ impl Claims for RedisClaims {
         answer: Arc<[u8]>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let quoted = quoting(&key, &digest, &answer, now);
+        let bytes = self.0.link.options().quote_bytes;
+        let quoted = quoting(&key, &digest, &answer, now, bytes);
         self.0.call(&script::QUOTED, quoted).await
     }
 
@@ -265,10 +266,12 @@ pub(crate) fn quoting(
     digest: &Digest,
     answer: &[u8],
     at: Timestamp,
+    bytes: u64,
 ) -> impl Fn(&mut Cmd) + Send + Sync {
     let (key, digest) = (key_name(key), HEXLOWER.encode(digest));
     let till = at.plus(KEPT).as_micros();
     move |command: &mut Cmd| {
         command.arg(&key).arg(&digest).arg(answer).arg(till);
+        command.arg(bytes);
     }
 }

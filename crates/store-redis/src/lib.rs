@@ -8,6 +8,7 @@
 mod caps;
 mod claims;
 mod journeys;
+mod lately;
 mod link;
 mod names;
 mod open;
@@ -18,6 +19,7 @@ mod script;
 pub use caps::RedisCaps;
 pub use claims::RedisClaims;
 pub use journeys::RedisJourneys;
+pub use lately::{RedisLately, RedisMember};
 pub use link::Health;
 pub use open::{OpenError, Redis};
 pub use options::RedisOptions;

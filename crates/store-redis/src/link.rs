@@ -9,7 +9,8 @@ mod look;
 mod session;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, TlsCertificates};
@@ -66,6 +67,8 @@ struct Inner {
     options: RedisOptions,
     server: Arc<Server>,
     said: Arc<Said>,
+    /// Routers that joined so far.
+    members: AtomicU64,
     /// Ends with the link.
     _keeper: JoinSet<()>,
 }
@@ -74,6 +77,8 @@ struct Inner {
 struct Said {
     status: watch::Sender<Status>,
     doubt: Notify,
+    /// The nodes for which whoever makes the state again waits.
+    waits: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Link {
@@ -102,6 +107,7 @@ impl Link {
         let said = Arc::new(Said {
             status: watch::Sender::new(Status::Looking),
             doubt: Notify::new(),
+            waits: Mutex::new(None),
         });
         let mut keeper = JoinSet::new();
         keeper.spawn(keep(Arc::clone(&server), Arc::clone(&said)));
@@ -109,6 +115,7 @@ impl Link {
             options,
             server,
             said,
+            members: AtomicU64::new(0),
             _keeper: keeper,
         })))
     }
@@ -119,6 +126,28 @@ impl Link {
 
     pub(crate) fn server(&self) -> &Server {
         &self.0.server
+    }
+
+    /// Nodes are waited for, or not.
+    pub(crate) fn waits(&self, nodes: Option<String>) {
+        *self
+            .0
+            .said
+            .waits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = nodes;
+    }
+
+    /// The nodes that are waited for.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        let waits = self.0.said.waits.lock();
+        waits.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A name that no other router has.
+    pub(crate) fn member(&self) -> String {
+        let member = self.0.members.fetch_add(1, Ordering::Relaxed);
+        format!("{}/{member}", self.0.options.instance)
     }
 
     /// How it stands now.

@@ -10,6 +10,8 @@ pub(crate) enum Space {
     Caps,
     /// Journeys of a partition of the log.
     Journeys(u16),
+    /// What routers learnt lately.
+    Lately,
 }
 
 impl Space {
@@ -22,6 +24,7 @@ impl Space {
             Self::Claims => format!("{{{prefix}.claims}}:"),
             Self::Caps => format!("{{{prefix}.caps}}:"),
             Self::Journeys(partition) => format!("{{{prefix}.journeys.{partition}}}:"),
+            Self::Lately => format!("{{{prefix}.lately}}:"),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use redis::RedisError;
 
 use crate::link::{Health, Link};
-use crate::{RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
+use crate::{RedisCaps, RedisClaims, RedisJourneys, RedisLately, RedisOptions};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,7 @@ pub struct Redis {
     claims: RedisClaims,
     caps: RedisCaps,
     journeys: RedisJourneys,
+    lately: RedisLately,
 }
 
 impl Redis {
@@ -66,6 +67,7 @@ impl Redis {
             claims: RedisClaims::new(link.clone()),
             caps: RedisCaps::new(link.clone()),
             journeys: RedisJourneys::new(link.clone()),
+            lately: RedisLately::new(link.clone()),
             link,
         })
     }
@@ -73,6 +75,11 @@ impl Redis {
     /// How the store stands.
     pub fn health(&self) -> Health {
         self.link.health()
+    }
+
+    /// The nodes for which the store waits before it is made again, by their names; see [`Self::tell_of`].
+    pub fn waits_for(&self) -> Option<String> {
+        self.link.waits_for()
     }
 
     /// Waits until it stands so, and says how.
@@ -94,6 +101,11 @@ impl Redis {
     /// Journeys.
     pub fn journeys(&self) -> &RedisJourneys {
         &self.journeys
+    }
+
+    /// What routers learnt lately.
+    pub fn lately(&self) -> &RedisLately {
+        &self.lately
     }
 
     pub(crate) fn link(&self) -> &Link {

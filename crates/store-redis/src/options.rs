@@ -29,6 +29,8 @@ pub struct RedisOptions {
     pub calls: usize,
     /// How many may wait for news of a lead at once; one more is answered at once.
     pub waiters: usize,
+    /// Most bytes of answers to pings that are kept for retries, of all nodes together.
+    pub quote_bytes: u64,
     /// A journey is forgotten when its last event is older.
     pub journeys_kept: Span,
     /// How much of one identity is kept.
@@ -49,6 +51,7 @@ impl Default for RedisOptions {
             answer_within: Duration::from_secs(1),
             calls: 1024,
             waiters: 10_000,
+            quote_bytes: 1 << 30,
             // The longest window, the lateness allowed, and the log's retention.
             journeys_kept: Span::of(Duration::from_secs(44 * 24 * 3600)),
             journeys: Limits {

@@ -5,6 +5,7 @@
 //! a new epoch begins: its number is the time, and it names the server's process.
 
 mod fold;
+mod nodes;
 mod watch;
 
 use std::time::Duration;
@@ -39,8 +40,12 @@ pub struct Rebuild {
     /// How far each partition had been folded by what is still known, and is by now.
     from: Vec<u64>,
     reached: Vec<u64>,
+    /// The first record of each that the log still has.
+    starts: Vec<Option<u64>>,
     /// Nothing ever happened that journeys could know.
     new_journeys: bool,
+    /// Nothing was known, and the log begins in the middle.
+    short: bool,
 }
 
 impl From<Refused> for StoreError {
@@ -108,8 +113,10 @@ impl Redis {
             run_id,
             word,
             reached: from.clone(),
+            starts: vec![None; from.len()],
             from,
             new_journeys: false,
+            short: false,
         }))
     }
 
@@ -152,6 +159,13 @@ impl Rebuild {
                 command.arg(self.reached.len()).arg(&self.reached);
             });
         let _: Vec<u64> = reached.await?;
+        if self.short {
+            let short = self.session.call(Space::Caps, &script::SHORT, |_| {});
+            let () = short.await?;
+            tracing::error!(
+                "caps without an end are shut: the log does not reach back far enough to count them"
+            );
+        }
         let link = self.redis.link().clone();
         let prefix = &link.options().prefix;
         let began = self.redis.time(&mut self.connection).await?;

@@ -46,6 +46,7 @@ scripts! {
     ENDED = "begin.lua" "caps/counters.lua" "caps/released.lua" "caps/ended.lua";
     SETTLE = "begin.lua" "caps/counters.lua" "caps/settle.lua";
     USED = "begin.lua" "caps/counters.lua" "caps/used.lua";
+    SHORT = "begin.lua" "caps/short.lua";
     PINS = "begin.lua" "caps/counters.lua" "caps/pins.lua";
     LOOKUP = "begin.lua" "claims/leads.lua" "claims/lookup.lua";
     LOOK = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/look.lua";
@@ -62,4 +63,5 @@ scripts! {
     WRITE = "begin.lua" "journeys/write.lua";
     THROUGH = "begin.lua" "journeys/through.lua";
     OPEN = "begin.lua" "claims/open.lua";
+    LATELY = "lately/exchange.lua";
 }

@@ -19,3 +19,4 @@ testkit::conformance!(claims: fresh!());
 testkit::conformance!(consumers: fresh!());
 testkit::conformance!(caps: fresh!());
 testkit::conformance!(journeys: fresh!());
+testkit::conformance!(lately: fresh!());

@@ -12,6 +12,7 @@ pub mod fold;
 pub mod generations;
 pub mod journeys;
 pub mod key;
+mod lately;
 mod log;
 mod seal;
 mod span;
@@ -27,6 +28,7 @@ pub use consumer::{
 pub use journeys::{
     Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Telling, What,
 };
+pub use lately::{Heard, LEASE, Lately, Member, Told};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
 pub use span::Span;
@@ -62,6 +64,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type Caps: Caps;
     /// Journeys.
     type Journeys: Journeys;
+    /// What routers learnt lately.
+    type Lately: Lately;
     /// Keys of personal data.
     type Vault: Vault;
 
@@ -73,6 +77,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn caps(&self) -> &Self::Caps;
     /// Journeys.
     fn journeys(&self) -> &Self::Journeys;
+    /// What routers learnt lately.
+    fn lately(&self) -> &Self::Lately;
     /// Keys of personal data.
     fn vault(&self) -> &Self::Vault;
 }

@@ -7,6 +7,7 @@ pub mod caps;
 pub mod claims;
 pub mod consumers;
 pub mod journeys;
+pub mod lately;
 pub mod log;
 pub mod vault;
 
@@ -121,6 +122,13 @@ macro_rules! conformance {
             journeys_survive,
         );
     };
+    (lately: $harness:expr) => {
+        $crate::conformance!(@cases lately, $harness;
+            what_one_tells_the_others_hear,
+            who_comes_later_hears_what_is_known,
+            one_at_a_time_has_leave_to_probe,
+        );
+    };
     (vault: $harness:expr) => {
         $crate::conformance!(@cases vault, $harness;
             a_key_is_kept_until_it_is_erased,
@@ -134,6 +142,7 @@ macro_rules! conformance {
         $crate::conformance!(consumers: $harness);
         $crate::conformance!(caps: $harness);
         $crate::conformance!(journeys: $harness);
+        $crate::conformance!(lately: $harness);
         $crate::conformance!(vault: $harness);
     };
     (@cases $group:ident, $harness:expr; $($case:ident),* $(,)?) => {$(

@@ -13,10 +13,11 @@ use crate::{engine, kafka, process};
 const AWAY: &str = "GAVEL_FAULT_SECONDS";
 
 /// The tests that bring faults about.
-const TARGETS: [[&str; 4]; 4] = [
+const TARGETS: [[&str; 4]; 5] = [
     ["-p", "gavel", "--test", "cluster"],
     ["-p", "store-kafka", "--test", "real"],
     ["-p", "store-redis", "--test", "lost"],
+    ["-p", "store-redis", "--test", "roll"],
     ["-p", "gavel", "--test", "engine"],
 ];
 
@@ -178,6 +179,17 @@ mod tests {
             "Redis was exchanged for an empty one",
             "it is found out before it is used",
             "-p store-redis --test lost what_was_lost_is_not_trusted",
+        ),
+        (
+            "Redis is killed while a node that is gone has lead records in its journal that Kafka has not",
+            "nothing is made again, and nothing sold, until that node is heard and has shipped them, or an operator \
+             gives it up",
+            "-p store-redis --test roll who_has_lead_records_that_the_log_has_not_is_waited_for",
+        ),
+        (
+            "Redis loses its files, and the log has lost its beginning",
+            "caps without an end are shut until somebody has counted them; others go on",
+            "-p store-redis --test roll a_cap_without_an_end_that_cannot_be_counted_is_shut",
         ),
         (
             "Redis is full",

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use proto::{EventRecord, Message as _};
 use store::{Ack, Backend, EventLog, LogError, Position, Topic};
 use store_local::{
-    Local, LocalCaps, LocalClaims, LocalConsumer, LocalJourneys, LocalLog, LocalReplay, LocalVault,
+    Local, LocalCaps, LocalClaims, LocalConsumer, LocalJourneys, LocalLately, LocalLog,
+    LocalReplay, LocalVault,
 };
 
 /// What an appended record was.
@@ -126,6 +127,7 @@ impl Backend for Store {
     type Claims = LocalClaims;
     type Caps = LocalCaps;
     type Journeys = LocalJourneys;
+    type Lately = LocalLately;
     type Vault = LocalVault;
 
     fn log(&self) -> &Log {
@@ -142,6 +144,10 @@ impl Backend for Store {
 
     fn journeys(&self) -> &LocalJourneys {
         self.local.journeys()
+    }
+
+    fn lately(&self) -> &LocalLately {
+        self.local.lately()
     }
 
     fn vault(&self) -> &LocalVault {

@@ -9,13 +9,14 @@ use store_kafka::{
     FrontOptions, KafkaLog, KafkaOptions, KafkaVault, Sasl, Security, ShippedLog, ShippedVault,
 };
 use store_local::OnFailure;
-use store_redis::{Health, Redis, RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
+use store_redis::{
+    Health, Redis, RedisCaps, RedisClaims, RedisJourneys, RedisLately, RedisOptions,
+};
 use telemetry::Redacted;
 use tokio::task::JoinHandle;
 
-use super::Ground;
 use super::stores::Stores;
-use super::{Ground, Role};
+use super::{Ground, Role, identity};
 use crate::cmd::Failure;
 
 /// The stores of one node. Cloning shares them.
@@ -32,7 +33,9 @@ struct Inner {
     needs_redis: bool,
     /// For batches, which must not stand in their way.
     batches: Redis,
-    watching: [JoinHandle<()>; 2],
+    /// This node's name among the others, the same after a restart.
+    node: String,
+    watching: [JoinHandle<()>; 3],
 }
 
 impl Shared {
@@ -74,6 +77,12 @@ impl Shared {
         let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
         let leads = work.spawn(async move { watched.watch(&over, || quiet.get()).await });
+        let node = identity::load(&config.data_dir, host.entropy.as_ref());
+        let node = node.map_err(Failure::work)?;
+        let (told, of, name) = (redis.clone(), log.clone(), node.clone());
+        let telling = work.spawn(async move {
+            told.tell_of(&name, || of.standing().leads_bytes).await;
+        });
         let (watched, over) = (batches.clone(), log.clone());
         let journeys = work.spawn(async move {
             let meaning = worker::journey_updates;
@@ -86,7 +95,8 @@ impl Shared {
             redis,
             needs_redis,
             batches,
-            watching: [leads, journeys],
+            node,
+            watching: [leads, journeys, telling],
         })))
     }
 }
@@ -136,13 +146,23 @@ impl Stores for Shared {
         readiness.register("redis", move || match redis.health() {
             Health::Up => Standing::Ok,
             Health::Looking => Standing::missing("it is being looked at"),
-            Health::Lost => Standing::missing("it may have forgotten something: it is made again"),
+            Health::Lost => Standing::missing(match redis.waits_for() {
+                Some(nodes) => {
+                    format!("it is made again once nodes are heard that have lead records: {nodes}")
+                }
+                None => "it may have forgotten something: it is made again".to_owned(),
+            }),
             Health::Away(why) => Standing::missing(&why),
         });
     }
 
     async fn close(&self) {
         self.0.watching.iter().for_each(JoinHandle::abort);
+        if self.0.log.standing().leads_bytes == 0
+            && let Err(error) = self.0.redis.leave_roll(&self.0.node).await
+        {
+            tracing::info!(%error, "the others are not told that this node ends");
+        }
         let inner = Arc::clone(&self.0);
         let closed = tokio::task::spawn_blocking(move || {
             inner.keys.close();
@@ -159,6 +179,7 @@ impl Backend for Shared {
     type Claims = RedisClaims;
     type Caps = RedisCaps;
     type Journeys = RedisJourneys;
+    type Lately = RedisLately;
     type Vault = ShippedVault;
 
     fn log(&self) -> &ShippedLog {
@@ -175,6 +196,10 @@ impl Backend for Shared {
 
     fn journeys(&self) -> &RedisJourneys {
         self.0.batches.journeys()
+    }
+
+    fn lately(&self) -> &RedisLately {
+        self.0.redis.lately()
     }
 
     fn vault(&self) -> &ShippedVault {

@@ -12,6 +12,7 @@ mod doubt;
 mod engine;
 mod finder;
 mod generations;
+mod identity;
 mod pulse;
 mod reread;
 mod roles;
@@ -244,6 +245,10 @@ async fn serve<S: Stores>(
         true => Some(router(&ground, &stores, &known)?),
         false => None,
     };
+    let sharing = router.clone().map(|router| {
+        let share = async move { router.share().await };
+        runtimes.leads.spawn(share)
+    });
     let edge = roles
         .has(Role::Edge)
         .then(|| edge(&ground, &stores, &known));
@@ -298,6 +303,9 @@ async fn serve<S: Stores>(
         if left > 0 {
             tracing::warn!(left, "leads in progress were left: their records end them");
         }
+    }
+    if let Some(sharing) = sharing {
+        joined("sharing", sharing.await);
     }
     end_work.cancel();
     if let Some(behind) = behind {

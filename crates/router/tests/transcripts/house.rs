@@ -10,10 +10,10 @@ use catalog::{KeyDigest, Snapshot};
 use domain::{Clock, LeadReason, LeadStatus, Micros, PublisherName, Timestamp, TrackKey};
 use httpd::{Host, Limits, Server};
 use router::{
-    Catalogs, Finder, Finding, Found, Keys, Parts, Pending, Put, PutError, QuoteKey, Router,
-    RouterService,
+    Catalogs, Finder, Finding, Found, Keys, LatelyMember, Parts, Pending, Put, PutError, QuoteKey,
+    Router, RouterService,
 };
-use store::{Sealer, Topic};
+use store::{Backend as _, Lately as _, Sealer, Topic};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use testkit::SeededEntropy;
@@ -37,6 +37,10 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) buyers: Buyers,
     pub(crate) router: Arc<Router<Local>>,
+    /// Another router, who is not asked now.
+    beside: Option<(Arc<Router<Local>>, SocketAddr)>,
+    /// The routers that told one another what they learnt, each as who it takes part.
+    sharing: Vec<(Arc<Router<Local>>, LatelyMember<Local>)>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) progress: Progress,
     pub(crate) kept: Kept,
@@ -193,6 +197,8 @@ impl House {
             address,
             buyers,
             router,
+            beside: None,
+            sharing: Vec::new(),
             snapshot,
             progress,
             kept,
@@ -204,6 +210,35 @@ impl House {
         self.snapshot = Arc::new(snapshot(catalog, self.buyers.address));
         self.kept.generations.add(&self.snapshot);
         (self.router, self.address) = self.kept.serve(Arc::clone(&self.snapshot));
+    }
+
+    /// From now on another router is asked, and this one when it is said again.
+    pub(crate) fn turn_aside(&mut self) {
+        let now = (Arc::clone(&self.router), self.address);
+        let other = self.beside.take();
+        let other = other.unwrap_or_else(|| self.kept.serve(Arc::clone(&self.snapshot)));
+        (self.router, self.address) = other;
+        self.beside = Some(now);
+    }
+
+    /// Routers tell one another what they learnt, each twice, so that all have heard all.
+    pub(crate) async fn share(&mut self) {
+        let beside = self.beside.iter().map(|(router, _)| router);
+        for router in std::iter::once(&self.router).chain(beside) {
+            if !self
+                .sharing
+                .iter()
+                .any(|(known, _)| Arc::ptr_eq(known, router))
+            {
+                let member = self.kept.backend.lately().join();
+                self.sharing.push((Arc::clone(router), member));
+            }
+        }
+        for _ in 0..2 {
+            for (router, member) in &mut self.sharing {
+                assert!(router.exchange(member).await);
+            }
+        }
     }
 
     /// The router goes on with another catalog.

@@ -34,6 +34,8 @@
 //! wait 30s                                time passes: timers fire, the worker does what is due
 //! restart campaigns.auto.max_posts = 2    another router, with this laid over the catalog
 //! change contracts.north.on = false       the router goes on with this laid over the catalog
+//! aside                                   another router is asked from now on; the first one when said again
+//! share                                   routers tell one another what they learnt
 //! stop                                    the router stops, and gives up what it is at
 //! fold                                    lets leads end and the worker catch up
 //! ```
@@ -162,5 +164,6 @@ scenarios! {
     the_ladder_ends_at_tmax
     the_ladder_goes_on_after_tmax
     the_router_stops
+    two_routers_heed_what_one_learnt
     too_little_time
 }

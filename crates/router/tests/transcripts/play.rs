@@ -120,6 +120,10 @@ impl Scene<'_> {
             self.house.restart(&house::over(self.catalog, other.trim()));
         } else if let Some(other) = line.strip_prefix("change ") {
             self.house.change(&house::over(self.catalog, other.trim()));
+        } else if line == "aside" {
+            self.house.turn_aside();
+        } else if line == "share" {
+            self.house.share().await;
         } else if line == "fold" {
             self.fold().await;
             self.got();

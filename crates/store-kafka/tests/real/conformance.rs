@@ -27,6 +27,7 @@ impl<L: EventLog + Clone, V: Vault + Clone> Backend for Mixed<L, V> {
     type Claims = <Local as Backend>::Claims;
     type Caps = <Local as Backend>::Caps;
     type Journeys = <Local as Backend>::Journeys;
+    type Lately = <Local as Backend>::Lately;
     type Vault = V;
 
     fn log(&self) -> &L {
@@ -43,6 +44,10 @@ impl<L: EventLog + Clone, V: Vault + Clone> Backend for Mixed<L, V> {
 
     fn journeys(&self) -> &Self::Journeys {
         self.rest.journeys()
+    }
+
+    fn lately(&self) -> &Self::Lately {
+        self.rest.lately()
     }
 
     fn vault(&self) -> &Self::Vault {

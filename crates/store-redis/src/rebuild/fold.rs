@@ -166,7 +166,8 @@ impl Rebuild {
         let digest = digest.map_err(|_| RecordError::Field("digest"))?;
         let key = ClaimKey(claim.key.clone());
         let at = Timestamp::from_micros(record.at_us);
-        let quoting = claims::quoting(&key, &digest, &quoted.answer, at);
+        let bytes = self.redis.link().options().quote_bytes;
+        let quoting = claims::quoting(&key, &digest, &quoted.answer, at, bytes);
         self.session
             .call(Space::Claims, &script::QUOTED, quoting)
             .await

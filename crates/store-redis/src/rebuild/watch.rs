@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{EventLog, LogError, Replay as _, StoreError, Topic};
+use store::{EventLog, LogError, Record, Replay as _, StoreError, Topic};
 use tokio::time::sleep;
 
 use super::Rebuild;
@@ -49,9 +49,13 @@ impl Redis {
         if log.ends(Topic::Leads).iter().any(|end| *end > 0) {
             rebuild.stay(quiet).await?;
             sleep(quiet).await;
+            rebuild.call_roll().await?;
+        } else if rebuild.somebody_is_behind().await? {
+            rebuild.call_roll().await?;
         }
         rebuild.new_journeys = is_empty(log, Topic::Events).await?;
         let records = rebuild.read(log).await?;
+        rebuild.short = rebuild.begins_late(&log.ends(Topic::Leads));
         rebuild.finish().await?;
         Ok(Some(records))
     }
@@ -67,12 +71,29 @@ async fn is_empty<L: EventLog>(log: &L, topic: Topic) -> Result<bool, StoreError
 }
 
 impl Rebuild {
+    /// Notes where the log of a partition begins.
+    fn begins(&mut self, partition: u16, records: &[Record]) {
+        if let (Some(start), Some(first)) =
+            (self.starts.get_mut(usize::from(partition)), records.first())
+        {
+            start.get_or_insert(first.offset);
+        }
+    }
+
+    /// Whether a partition of which nothing was known had records before those that the log still has.
+    fn begins_late(&self, ends: &[u64]) -> bool {
+        let partitions = self.from.iter().zip(&self.starts).zip(ends);
+        let mut unknown = partitions.filter(|((from, _), _)| **from == 0);
+        unknown.any(|((_, start), end)| start.map_or(*end > 0, |start| start > 0))
+    }
+
     /// Folds all that the log has by now.
     async fn read<L: EventLog>(&mut self, log: &L) -> Result<u64, StoreError> {
         let mut replay = log.replay(Topic::Leads).await.map_err(unread)?;
         let mut folded = 0;
         while let Some((partition, records)) = replay.next().await.map_err(unread)? {
             self.stay(Duration::ZERO).await?;
+            self.begins(partition, &records);
             self.fold(partition, &records).await?;
             folded += records.len() as u64;
         }

@@ -9,7 +9,7 @@ use domain::{Clock as _, Timestamp};
 use servers::REDIS;
 use store::{Backend, Caps as _, StoreError};
 use store_local::{Local, LocalLog, LocalOptions, LocalVault};
-use store_redis::{Redis, RedisCaps, RedisClaims, RedisJourneys, RedisOptions};
+use store_redis::{Redis, RedisCaps, RedisClaims, RedisJourneys, RedisLately, RedisOptions};
 use testkit::conformance::Harness;
 use testkit::{FakeClock, SeededEntropy};
 
@@ -44,6 +44,7 @@ impl Backend for Store {
     type Claims = RedisClaims;
     type Caps = RedisCaps;
     type Journeys = RedisJourneys;
+    type Lately = RedisLately;
     type Vault = LocalVault;
 
     fn log(&self) -> &LocalLog {
@@ -60,6 +61,10 @@ impl Backend for Store {
 
     fn journeys(&self) -> &RedisJourneys {
         self.redis.journeys()
+    }
+
+    fn lately(&self) -> &RedisLately {
+        self.redis.lately()
     }
 
     fn vault(&self) -> &LocalVault {

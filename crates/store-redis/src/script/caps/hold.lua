@@ -21,10 +21,15 @@ if known[1] and known[1] ~= 'nothing' then
   return 'granted'
 end
 
+local short = redis.call('EXISTS', base .. 'short') == 1
+
 local function without_room()
   local use = 0
-  for amount, _, _, name in each(uses) do
+  for amount, _, kept, name in each(uses) do
     use = use + 1
+    if short and kept == '0' then
+      return use
+    end
     local full = (redis.call('GET', base .. 'n:' .. name) or 0) + amount
     if full > tonumber(ARGV[6 + use]) or full > MOST then
       return use
