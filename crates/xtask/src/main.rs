@@ -9,6 +9,7 @@
 
 mod chaos;
 mod clean_room;
+mod clients;
 mod demo;
 mod engine;
 mod faults;
@@ -47,6 +48,7 @@ enum Command {
     Loadtest(loadtest::Args),
     Mutants(mutants::Args),
     CleanRoom(clean_room::Args),
+    Clients(clients::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Loadtest(args) => loadtest::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::CleanRoom(args) => clean_room::run(&args),
+        Command::Clients(args) => clients::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

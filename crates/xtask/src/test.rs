@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::clients::Client;
 use crate::leftovers::Leftovers;
 use crate::phases::Phases;
 use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
-use crate::{chaos, engine, fuzz, kafka, process, tidy};
+use crate::{chaos, clients, engine, fuzz, kafka, process, tidy};
 
 /// Rounds of the chaos runs that every change goes through, on each catalog; the long run is `cargo xtask chaos`.
 const CHAOS_ROUNDS: u32 = 4;
@@ -102,6 +103,17 @@ fn run_phases(args: &Args, phases: &mut Phases) -> Result<()> {
         (Err(_), Presence::Complete) => return engine,
     }
     what_runs(args, phases, &workspace, engine.is_ok(), broker.as_deref())?;
+    // The crate `clickhouse` is among the tests.
+    if engine.is_ok() {
+        let mut python = Presence::Complete;
+        phases.run("clients", || {
+            python = clients::drive(&workspace, Client::Python)?;
+            Ok(())
+        })?;
+        if matches!(python, Presence::Lacking) {
+            phases.skip("python", "python3-venv is missing: its client is left out")?;
+        }
+    }
     phases.run("fuzz", || fuzz::drive(&workspace, FUZZ_SECONDS, &[]))?;
     phases.run("docs", || {
         let mut doc = uniform(root, "doc --workspace --no-deps --document-private-items");

@@ -1,4 +1,4 @@
-//! The crate `clickhouse`, as the worker uses it: no compression of its own.
+//! The crate `clickhouse`, as the worker uses it, without compression, and as it is otherwise, with LZ4.
 
 use clickhouse::{Client, Compression, Row};
 use serde::{Deserialize, Serialize};
@@ -19,12 +19,18 @@ async fn the_clickhouse_crate_inserts_and_selects() {
     let Some(server) = Server::start(data.path()) else {
         return;
     };
-    let client = Client::default()
-        .with_url(format!("http://{}", server.address))
-        .with_compression(Compression::None);
+    for compression in [Compression::None, Compression::Lz4] {
+        let client = Client::default()
+            .with_url(format!("http://{}", server.address))
+            .with_compression(compression);
+        inserts_and_selects(&client).await;
+    }
+}
+
+async fn inserts_and_selects(client: &Client) {
     client
         .query(
-            "CREATE TABLE sales (id UInt64, name String, price Nullable(Int64), tags Array(String)) \
+            "CREATE OR REPLACE TABLE sales (id UInt64, name String, price Nullable(Int64), tags Array(String)) \
              ENGINE = MergeTree ORDER BY id",
         )
         .execute()
