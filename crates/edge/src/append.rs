@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::VisitorId;
 use proto::{EventRecord, Message as _, TouchRecord};
-use store::{Ack, Backend, EventLog as _, LogError, Topic, key};
+use store::{Ack, Backend, EventLog as _, LogError, Position, Topic, key};
 
 use crate::Edge;
 
@@ -29,13 +29,13 @@ pub(crate) async fn touch<B: Backend>(
     .await
 }
 
-/// Appends an event under its own key. It is queued when this returns, so that several share one
-/// sync.
-pub(crate) fn append<'e, B: Backend>(
+/// Queues an event under its own key. It is on its way when this returns, so that several share one
+/// sync; who waits has to have [`patience`].
+pub(crate) fn queue<'e, B: Backend>(
     edge: &'e Edge<B>,
     record: &EventRecord,
     ack: Ack,
-) -> impl Future<Output = Result<(), LogError>> + Send + use<'e, B> {
+) -> impl Future<Output = Result<Position, LogError>> + Send + use<'e, B> {
     let queued = key::event(record)
         .map_err(|error| LogError::Unavailable(error.to_string()))
         .map(|key| {
@@ -45,11 +45,29 @@ pub(crate) fn append<'e, B: Backend>(
                 .log()
                 .append(Topic::Events, key, bytes, ack)
         });
-    let patience = match ack {
+    async move { queued?.await }
+}
+
+/// As [`queue`], with patience that ends.
+pub(crate) async fn append<B: Backend>(
+    edge: &Edge<B>,
+    record: &EventRecord,
+    ack: Ack,
+) -> Result<(), LogError> {
+    patiently(queue(edge, record, ack), patience(ack)).await
+}
+
+/// How long an append may take.
+pub(crate) fn patience(ack: Ack) -> Duration {
+    match ack {
         Ack::Kernel => KERNEL_PATIENCE,
         Ack::Durable => DURABLE_PATIENCE,
-    };
-    async move { patiently(queued?, patience).await }
+    }
+}
+
+/// What it is when that is over.
+pub(crate) fn no_answer() -> LogError {
+    LogError::Unavailable("no answer in time".to_owned())
 }
 
 async fn patiently<P>(
@@ -57,7 +75,5 @@ async fn patiently<P>(
     patience: Duration,
 ) -> Result<(), LogError> {
     let appended = tokio::time::timeout(patience, append).await;
-    let appended =
-        appended.unwrap_or_else(|_| Err(LogError::Unavailable("no answer in time".to_owned())));
-    appended.map(|_| ())
+    appended.unwrap_or_else(|_| Err(no_answer())).map(drop)
 }

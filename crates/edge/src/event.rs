@@ -88,7 +88,7 @@ pub(crate) struct Ready {
     /// The click it is, for its sender to hand on.
     pub(crate) click: Option<ClickId>,
     /// What it says of a conversion.
-    pub(crate) said: Option<Said>,
+    pub(crate) said: Option<Box<Said>>,
 }
 
 /// What events are read against.
@@ -262,7 +262,7 @@ fn conversion(
         id,
         record: said.record(id, desk, []),
         click: None,
-        said: Some(said),
+        said: Some(Box::new(said)),
     })
 }
 

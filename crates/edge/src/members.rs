@@ -2,7 +2,6 @@
 //! object's (`utm/source`), and everything that is not text as an issue.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 
 use httpd::{Code, Issue, Problem};
@@ -21,7 +20,8 @@ pub(crate) struct Malformed;
 pub(crate) struct Members<'a> {
     pub(crate) pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub(crate) issues: Vec<Issue>,
-    seen: BTreeSet<String>,
+    /// All names, also of what is no text.
+    seen: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Members<'a> {
@@ -39,7 +39,10 @@ impl<'a> Members<'a> {
 
     /// Notes every member that is none of these.
     pub(crate) fn only(&mut self, known: impl Fn(&str) -> bool) {
-        for name in self.seen.iter().filter(|name| !known(name)) {
+        let unknown = self.seen.iter().filter(|name| !known(name));
+        let mut unknown: Vec<_> = unknown.collect();
+        unknown.sort();
+        for name in unknown {
             self.issues.push(Issue {
                 pointer: format!("/{name}").into(),
                 code: "unknown_member".into(),
@@ -63,14 +66,16 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+        while let Some(name) = map.next_key_seed(Name)? {
             let path = match self.prefix {
-                "" => name.into_owned(),
-                prefix => format!("{prefix}/{name}"),
+                "" => name,
+                prefix => format!("{prefix}/{name}").into(),
             };
-            if self.members.seen.len() >= MEMBERS || !self.members.seen.insert(path.clone()) {
+            let seen = &mut self.members.seen;
+            if seen.len() >= MEMBERS || seen.contains(&path) {
                 return Err(A::Error::custom("a member twice, or too many"));
             }
+            seen.push(path.clone());
             let nested = !self.prefix.is_empty();
             map.next_value_seed(Member {
                 members: self.members,
@@ -82,10 +87,40 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
     }
 }
 
+/// A member's name, borrowed where it is written plainly.
+struct Name;
+
+impl<'a> DeserializeSeed<'a> for Name {
+    type Value = Cow<'a, str>;
+
+    fn deserialize<D: serde::Deserializer<'a>>(
+        self,
+        deserializer: D,
+    ) -> Result<Cow<'a, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Name {
+    type Value = Cow<'a, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Cow<'a, str>, E> {
+        Ok(name.into())
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'a, str>, E> {
+        Ok(name.to_owned().into())
+    }
+}
+
 /// The value of a member.
 struct Member<'m, 'a> {
     members: &'m mut Members<'a>,
-    path: String,
+    path: Cow<'a, str>,
     nested: bool,
 }
 
@@ -115,13 +150,13 @@ impl<'a> Visitor<'a> for Member<'_, 'a> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'a str) -> Result<(), E> {
-        self.members.pairs.push((self.path.into(), text.into()));
+        self.members.pairs.push((self.path, text.into()));
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         let text = text.to_owned();
-        self.members.pairs.push((self.path.into(), text.into()));
+        self.members.pairs.push((self.path, text.into()));
         Ok(())
     }
 
@@ -163,7 +198,7 @@ impl<'a> Visitor<'a> for Member<'_, 'a> {
             return Ok(());
         }
         // What it holds says whether it may be there.
-        self.members.seen.remove(&self.path);
+        self.members.seen.retain(|name| *name != self.path);
         Object {
             members: self.members,
             prefix: &self.path,

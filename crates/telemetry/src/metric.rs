@@ -144,7 +144,7 @@ metrics! {
     Gauge KAFKA_QUEUE KafkaQueue "gavel_kafka_queue_records" ["producer"]
         "Records that wait for Kafka's acknowledgement.";
     Histogram(REQUEST_BUCKETS) KAFKA_ACK_SECONDS KafkaAckSeconds "gavel_kafka_ack_seconds" ["producer"]
-        "Time from a record's queueing to its acknowledgement by all in-sync replicas.";
+        "Time from a record's queueing to its acknowledgement by all in-sync replicas: of every lead record, and of one event in sixteen.";
     Counter KAFKA_FAILURES KafkaFailures "gavel_kafka_failures_total" ["producer"]
         "Records that Kafka did not acknowledge in time, or refused.";
     Gauge KAFKA_AWAY KafkaAway "gavel_kafka_away" []

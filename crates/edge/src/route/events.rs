@@ -4,10 +4,11 @@
 //! its result and keeps no other from the log. All events of a batch are queued before any is waited
 //! for, so that they share a sync.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use catalog::{Owner, Snapshot};
-use domain::VisitorId;
-use futures_util::future::join_all;
+use domain::{ClickId, EventId, VisitorId};
 use http::StatusCode;
 use http::header::CONTENT_ENCODING;
 use httpd::{Code, Issue, Problem, Reply, Request};
@@ -16,7 +17,8 @@ use store::{Ack, Backend};
 
 use super::postback::remembered;
 use crate::Edge;
-use crate::append::append;
+use crate::append::{no_answer, patience, queue};
+use crate::conversion::Said;
 use crate::event::{self, Context, Ready, Refused, Sender};
 use crate::head::Desk;
 use crate::inflate::{Encoding, Unreadable};
@@ -196,7 +198,7 @@ pub(super) async fn record<B: Backend>(
     ack: Ack,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(events.len());
-    let mut queued = Vec::new();
+    let mut queued = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
         if index % TURN == TURN - 1 {
             tokio::task::yield_now().await;
@@ -209,7 +211,7 @@ pub(super) async fn record<B: Backend>(
             }
         };
         match ready {
-            Ok(ready) => queued.push((index, append(edge, &ready.record, ack), ready)),
+            Ok(ready) => queued.push((queue(edge, &ready.record, ack), Told::of(index, ready))),
             Err(Refused::Forbidden(why)) => {
                 let issue = Issue {
                     pointer: "".into(),
@@ -223,16 +225,19 @@ pub(super) async fn record<B: Backend>(
             }
         }
     }
-    let (ready, appends): (Vec<_>, Vec<_>) = queued
-        .into_iter()
-        .map(|(index, append, ready)| ((index, ready), append))
-        .unzip();
-    for ((index, ready), appended) in ready.into_iter().zip(join_all(appends).await) {
+    // All are under way: waiting for one after the other takes as long as for the last.
+    let mut late = pin!(tokio::time::sleep(patience(ack)));
+    for (append, told) in queued {
+        let appended = tokio::select! {
+            biased;
+            appended = append => appended,
+            () = &mut late => Err(no_answer()),
+        };
         outcomes.push(match appended {
-            Ok(()) => accepted(edge, index, &ready),
+            Ok(_) => told.accepted(edge),
             Err(error) => {
                 tracing::warn!(%error, "an event was not recorded");
-                Outcome::refused(index, 503, "unavailable", Vec::new())
+                Outcome::refused(told.index, 503, "unavailable", Vec::new())
             }
         });
     }
@@ -240,25 +245,45 @@ pub(super) async fn record<B: Backend>(
     outcomes
 }
 
-fn accepted<B: Backend>(edge: &Edge<B>, index: usize, ready: &Ready) -> Outcome {
-    let known = match &ready.said {
-        Some(said) => remembered(edge, said),
-        None if ready.record.named => edge.recent.remember(*ready.id.as_bytes(), [0; 16]),
-        None => Known::New,
-    };
-    Outcome {
-        index,
-        status: 200,
-        code: known.as_str(),
-        retryable: false,
-        event_id: Some(ready.id.to_string()),
-        click_id: ready.click.map(|click| click.to_string()),
-        visitor: ready.record.visitor_id().unwrap_or_default(),
-        flags: ready
-            .said
-            .iter()
-            .flat_map(|said| said.flags.iter().map(|flag| flag.as_str()))
-            .collect(),
-        errors: Vec::new(),
+/// What the sender is told of an event that is on its way: its record is not kept for that.
+struct Told {
+    index: usize,
+    id: EventId,
+    click: Option<ClickId>,
+    visitor: Option<VisitorId>,
+    named: bool,
+    said: Option<Box<Said>>,
+}
+
+impl Told {
+    fn of(index: usize, ready: Ready) -> Self {
+        Self {
+            index,
+            id: ready.id,
+            click: ready.click,
+            visitor: ready.record.visitor_id().unwrap_or_default(),
+            named: ready.record.named,
+            said: ready.said,
+        }
+    }
+
+    fn accepted<B: Backend>(self, edge: &Edge<B>) -> Outcome {
+        let known = match &self.said {
+            Some(said) => remembered(edge, said),
+            None if self.named => edge.recent.remember(*self.id.as_bytes(), [0; 16]),
+            None => Known::New,
+        };
+        let flags = self.said.iter().flat_map(|said| said.flags.iter());
+        Outcome {
+            index: self.index,
+            status: 200,
+            code: known.as_str(),
+            retryable: false,
+            event_id: Some(self.id.to_string()),
+            click_id: self.click.map(|click| click.to_string()),
+            visitor: self.visitor,
+            flags: flags.map(|flag| flag.as_str()).collect(),
+            errors: Vec::new(),
+        }
     }
 }
