@@ -14,8 +14,11 @@ use crate::notice::Standing;
 use crate::rows::conversion::By;
 use crate::{forward, letter, rows};
 
-/// Records worked on at a time: what is made of them on the way stays in the processor's cache.
-const SLICE: usize = 64;
+/// Records worked on at a time: what is made of them on the way stays in the processor's cache, and a store
+/// elsewhere is asked twice for all of them.
+const SLICE: usize = 256;
+/// Records on their way into the log at most, before their acknowledgements are waited for.
+const UNDER_WAY: usize = 4096;
 
 /// Applies the records of one partition and adds their rows to `batch`. What is to be told is in the
 /// log when this returns: only then may the records be committed. Returns the conversions that it
@@ -30,6 +33,8 @@ pub(crate) async fn apply<B: Backend>(
 ) -> Result<Vec<Standing>, StoreError> {
     // Of one that several slices touch, the last.
     let mut standings = BTreeMap::new();
+    // Slices do not wait for what those before them tell.
+    let mut under_way = Vec::new();
     for slice in records.chunks(SLICE) {
         let mut all = Meaning::default();
         for record in slice {
@@ -43,7 +48,10 @@ pub(crate) async fn apply<B: Backend>(
         let applied = backend.journeys().apply(all.updates, through).await?;
         let tellings = all.tellings.iter().chain(&applied.tellings);
         let told: Vec<EventRecord> = tellings.map(journey::told).collect();
-        forward::events(backend, &told).await?;
+        under_way.extend(forward::queue(backend, &told));
+        if under_way.len() >= UNDER_WAY {
+            forward::acknowledged(std::mem::take(&mut under_way)).await?;
+        }
         for journey in applied.journeys {
             let made = rows::conversion::rows(&journey, by)?;
             batch.conversions.extend(made.rows);
@@ -53,6 +61,7 @@ pub(crate) async fn apply<B: Backend>(
         }
         step_aside().await;
     }
+    forward::acknowledged(under_way).await?;
     Ok(standings.into_values().collect())
 }
 
