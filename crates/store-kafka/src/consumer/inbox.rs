@@ -38,11 +38,13 @@ impl Inbox {
         }
     }
 
-    /// Puts a delivery behind the others. It is the caller who stops when it is full.
+    /// Puts a delivery behind the others, or its records behind those of its partition that wait: under live input
+    /// there are a few at a time, and many small deliveries would fill the inbox. It is the caller who stops when
+    /// it is full.
     pub(super) fn put(&self, delivery: Delivery) {
         let mut state = self.state.lock();
         state.bytes += bytes(&delivery);
-        state.waiting.push_back(delivery);
+        state.join(delivery);
         drop(state);
         self.came.notify_one();
     }
@@ -127,6 +129,44 @@ impl Inbox {
 }
 
 impl State {
+    fn join(&mut self, delivery: Delivery) {
+        let Delivery::Records {
+            topic,
+            partition,
+            records,
+        } = delivery
+        else {
+            return self.waiting.push_back(delivery);
+        };
+        // What came last of its partition; a change of hands stays in between.
+        let last = self.waiting.iter_mut().rev().find(|waiting| match waiting {
+            Delivery::Records {
+                topic: of,
+                partition: at,
+                ..
+            }
+            | Delivery::Assigned {
+                topic: of,
+                partition: at,
+                ..
+            }
+            | Delivery::Revoked {
+                topic: of,
+                partition: at,
+            } => (*of, *at) == (topic, partition),
+        });
+        match last {
+            Some(Delivery::Records {
+                records: before, ..
+            }) => before.extend(records),
+            _ => self.waiting.push_back(Delivery::Records {
+                topic,
+                partition,
+                records,
+            }),
+        }
+    }
+
     fn is_full(&self, most_bytes: usize) -> bool {
         self.bytes >= most_bytes || self.waiting.len() >= MOST
     }
@@ -156,6 +196,26 @@ mod tests {
                 payload: Bytes::from_static(payload),
             }],
         }
+    }
+
+    #[tokio::test]
+    async fn small_deliveries_of_a_partition_become_one_but_not_over_a_change_of_hands() {
+        let inbox = Inbox::new(1 << 20);
+        for _ in 0..2 * MOST {
+            inbox.put(records(0, b"a"));
+            inbox.put(records(1, b"b"));
+        }
+        assert!(!inbox.is_full());
+        inbox.revoke(Topic::Leads, 1);
+        inbox.put(records(1, b"c"));
+        let lengths = |delivery| match delivery {
+            Delivery::Records { records, .. } => records.len(),
+            _ => 0,
+        };
+        for expected in [2 * MOST, 0, 1] {
+            assert_eq!(lengths(inbox.next().await.unwrap()), expected);
+        }
+        assert_eq!(inbox.state.lock().bytes, 0);
     }
 
     #[tokio::test]
