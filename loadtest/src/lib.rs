@@ -8,6 +8,7 @@ pub mod clock;
 pub mod closed;
 pub mod core;
 pub mod engine;
+pub mod feed;
 pub mod metrics;
 pub mod open;
 pub mod process;

@@ -17,10 +17,10 @@ pub struct Shared {
     clickhouse: Option<SocketAddr>,
 }
 
-/// Fewer than a busy cluster has, and more than there are nodes.
-const PARTITIONS: u16 = 4;
-
 impl Shared {
+    /// Partitions of topics `events` and `leads`: fewer than a busy cluster has, and more than there are nodes.
+    pub const PARTITIONS: u16 = 4;
+
     /// A cluster of its own on these servers.
     pub fn new(kafka: impl Into<String>, redis: impl Into<String>, dice: &mut Dice) -> Self {
         let mut key = || [dice.token(), dice.token(), dice.token(), dice.token()].concat();
@@ -58,8 +58,9 @@ impl Shared {
         let clickhouse = clickhouse.map_or_else(String::new, |addr| {
             format!("[clickhouse]\nurl = \"http://{addr}\"\ndatabase = \"{DATABASE}\"\n\n")
         });
+        let partitions = Self::PARTITIONS;
         format!(
-            "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{prefix}\"\npartitions = {PARTITIONS}\n\
+            "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{prefix}\"\npartitions = {partitions}\n\
              replicas = 1\n\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
              sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
              tracking = \"{tracking}\"\n\n{clickhouse}"

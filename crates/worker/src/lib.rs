@@ -35,5 +35,6 @@ pub use events::journey_updates;
 pub use notice::Told;
 pub use options::{Options, Policy};
 pub use progress::Progress;
+pub use rows::event::row as event_row;
 pub use sink::Sink;
 pub use worker::Worker;

@@ -9,7 +9,7 @@ use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
 use crate::{engine, kafka, process};
 
-/// Measure the service: `click`, `auction` and `kafka` as ratios to bare programs, `soak` over an hour
+/// Measure the service: `click`, `auction`, `kafka` and `worker` as ratios to bare programs, `soak` over an hour
 ///
 /// Builds the service and the drivers (`loadtest/`) with the release profile and runs one of them; needs
 /// two cores and a machine that does nothing else. Raw figures go to `loadtest/results/`, named after
@@ -19,6 +19,9 @@ use crate::{engine, kafka, process};
 pub(crate) struct Args {
     /// What is measured
     test: Test,
+    /// The log is Kafka: what `worker` is measured on
+    #[arg(long)]
+    kafka: bool,
     /// What follows `--` goes to the driver as it is
     #[arg(last = true, value_name = "DRIVER ARGS")]
     driver: Vec<OsString>,
@@ -35,12 +38,14 @@ enum Test {
     /// Clicks and batches of events on Kafka and Redis, which it starts, beside a bare redirect and a bare
     /// producer
     Kafka,
+    /// The worker on Kafka and Redis, which it starts, beside a bare consumer that inserts the same rows
+    Worker,
 }
 
 impl Test {
     /// Whether the driver starts a Kafka and a Redis.
     fn needs_servers(self) -> bool {
-        matches!(self, Self::Kafka)
+        matches!(self, Self::Kafka | Self::Worker)
     }
 
     fn name(self) -> &'static str {
@@ -49,11 +54,15 @@ impl Test {
             Self::Auction => "auction",
             Self::Soak => "soak",
             Self::Kafka => "kafka",
+            Self::Worker => "worker",
         }
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if matches!(args.test, Test::Worker) && !args.kafka {
+        bail!("the worker is measured on Kafka alone: `cargo xtask loadtest worker --kafka`");
+    }
     let workspace = Workspace::load()?;
     let root = workspace.root();
     engine::prepare()?;

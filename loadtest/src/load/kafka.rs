@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20_000.0, value_name = "CLICKS_PER_S")]
     clicks: f64,
     /// Batches/s, of 100 events each, at which it is.
-    #[arg(long, default_value_t = 400.0, value_name = "BATCHES_PER_S")]
+    #[arg(long, default_value_t = 200.0, value_name = "BATCHES_PER_S")]
     batches: f64,
     /// Connections that send batches, each one at a time.
     #[arg(long, default_value_t = 12)]

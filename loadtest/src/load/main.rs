@@ -14,6 +14,7 @@ mod soak;
 mod stage;
 mod town;
 mod visitor;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ enum Test {
     Auction(auction::Args),
     Soak(soak::Args),
     Kafka(kafka::Args),
+    Worker(worker::Args),
 }
 
 /// What every test is given.
@@ -94,6 +96,7 @@ fn run(args: Args) -> Result<report::Verdict> {
                     Test::Auction(args) => auction::run(args, &setting).await,
                     Test::Soak(args) => soak::run(args, &setting).await,
                     Test::Kafka(args) => kafka::run(args, &setting).await,
+                    Test::Worker(args) => worker::run(args, &setting).await,
                 }
             } => done,
             interrupted = tokio::signal::ctrl_c() => {

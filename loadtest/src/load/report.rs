@@ -35,6 +35,12 @@ impl Figure {
         }
     }
 
+    /// Whether it is as it has to be.
+    #[cfg(test)]
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// A figure without a bar.
     pub(crate) fn told(what: &'static str, value: Option<f64>) -> Self {
         Self {

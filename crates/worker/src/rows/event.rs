@@ -9,7 +9,10 @@ use proto::{Click, EventBody, EventRecord, RecordError};
 use warehouse::{EventRow, Money, Time};
 
 /// The row of an event.
-pub(crate) fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
+///
+/// # Errors
+/// A field of the record is not as it has to be, or it has no row among events.
+pub fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
     let mut row = EventRow {
         event_id: event.event_id()?.to_string().into(),
         ts: Time(event.ts_us),
