@@ -78,6 +78,11 @@ mod tests {
             "-p gavel --test cluster gone::a_cap_is_met_to_the_unit_though_a_router_dies",
         ),
         (
+            "a node is away while the catalog is changed; two nodes change it at once",
+            "every node ends at the generation that the log has last, from its first request on",
+            "-p gavel --test cluster catalog::what_one_node_is_told_all_obey_in_one_order",
+        ),
+        (
             "a node is killed whose worker has partitions",
             "the other goes on from what was committed; reports and credits are as if there had been one",
             "-p gavel --test cluster workers::a_worker_that_is_killed_is_followed_by_the_other",
