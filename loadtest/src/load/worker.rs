@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 30.0)]
     seconds: f64,
     /// Events that wait in the log at the beginning of a round, for each of its seconds.
-    #[arg(long, default_value_t = 40_000.0)]
+    #[arg(long, default_value_t = 30_000.0)]
     waiting: f64,
     /// How long there is live input; 0 leaves it out.
     #[arg(long, default_value_t = 120.0)]
@@ -120,7 +120,8 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     let length = Duration::try_from_secs_f64(args.seconds)?;
     let mut raw = Raw::default();
     for number in 1..=args.rounds {
-        log.fill((args.waiting * args.seconds) as u64, bench.clock)?;
+        let waiting = (args.waiting * args.seconds) as u64;
+        log.fill(waiting.saturating_sub(bench.left()?), bench.clock)?;
         let round = bench.round(length).await?;
         eprintln!(
             "round {number}: bare {:.0}/s {:.1} us; worker {:.0}/s {:.1} us",
@@ -305,9 +306,7 @@ impl Bench<'_> {
 
     /// Up to where the worker's rows are in, by partition.
     fn committed(&self) -> Result<Vec<i64>> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.brokers);
-        let asking: BaseConsumer = config.set("group.id", &self.group).create()?;
+        let asking: BaseConsumer = self.client().create()?;
         let mut list = TopicPartitionList::new();
         for partition in 0..Shared::PARTITIONS {
             list.add_partition(&self.topic, partition.into());
@@ -321,6 +320,26 @@ impl Bench<'_> {
                 _ => 0,
             });
         Ok(offsets.collect())
+    }
+
+    /// Records that wait for the worker's rows.
+    fn left(&self) -> Result<u64> {
+        let asking: BaseConsumer = self.client().create()?;
+        let mut left = 0;
+        for (partition, next) in (0..).zip(self.committed()?) {
+            let (oldest, end) = asking.fetch_watermarks(&self.topic, partition, PATIENCE)?;
+            left += u64::try_from(end - next.max(oldest)).unwrap_or(0);
+        }
+        Ok(left)
+    }
+
+    /// Somebody who asks, in the worker's name.
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.brokers)
+            .set("group.id", &self.group);
+        config
     }
 
     /// Memory and lag while events come at a rate.
