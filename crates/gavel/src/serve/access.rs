@@ -1,15 +1,15 @@
 //! Who may ask the embedded engine: the service itself, by a secret made at each start, and whoever is on this
 //! machine, to read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use domain::Entropy;
 use engine::Access;
 use engine::users::User;
+
+use super::whole;
 
 const FILE: &str = "engine-users";
 /// The service's own name there.
@@ -31,16 +31,11 @@ pub(super) fn list(data: &Path, entropy: &dyn Entropy) -> io::Result<(PathBuf, P
     let service = User::new(SERVICE, &password, Access::ReadWrite);
     let anybody = User::open(ANYBODY, Access::ReadOnly);
     let path = data.join(FILE);
-    // Whole under another name first: an engine that is still there looks at it.
-    let draft = path.with_extension("tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(format!("{}{}", service.line(), anybody.line()).as_bytes())?;
-    fs::rename(&draft, &path)?;
+    // An engine that is still there looks at it.
+    whole::write(
+        &path,
+        format!("{}{}", service.line(), anybody.line()).as_bytes(),
+    )?;
     let user = SERVICE;
     Ok((path, Pass { user, password }))
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use domain::Entropy;
 
+use super::whole;
+
 const FILE: &str = "node";
 
 /// The name in the data directory, which is made if it is not there.
@@ -17,7 +19,7 @@ pub(super) fn load(data: &Path, entropy: &dyn Entropy) -> anyhow::Result<String>
         Ok(name) => read(&name).with_context(|| format!("the node's name in {}", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let name = format!("{:016x}", entropy.next_u64());
-            fs::write(&path, format!("{name}\n"))
+            whole::write(&path, format!("{name}\n").as_bytes())
                 .with_context(|| format!("cannot make {}", path.display()))?;
             Ok(name)
         }

@@ -21,6 +21,7 @@ mod runtimes;
 mod secrets;
 mod stores;
 mod tables;
+mod whole;
 
 use std::fs;
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! Master keys: from the configuration, or made once in the data directory, readable by the owner only.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +10,8 @@ use catalog::{Secret, Secrets};
 use data_encoding::HEXLOWER;
 use domain::Entropy;
 use serde::{Deserialize, Serialize};
+
+use super::whole;
 
 const FILE: &str = "secrets.json";
 
@@ -89,20 +91,7 @@ fn make(path: &Path, entropy: &dyn Entropy) -> anyhow::Result<Secrets> {
         quotes: hex(&secrets.quotes),
         tracking: hex(&secrets.tracking),
     };
-    // Written whole under another name first: a crash must not leave half a key behind.
-    let draft = path.with_extension("tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(&serde_json::to_vec_pretty(&stored)?)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    if let Some(parent) = path.parent() {
-        fs::File::open(parent)?.sync_all()?;
-    }
+    whole::write(path, &serde_json::to_vec_pretty(&stored)?)?;
     Ok(secrets)
 }
 

@@ -335,17 +335,14 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     log.close();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_reads_slowly_is_paused_and_misses_nothing() {
-    let Some(options) = broker::topics() else {
-        return;
-    };
+/// A consumer of group `slow`, and 100 records in each of four partitions: far more than its inbox takes.
+async fn much_for_a_slow_one() -> Option<(KafkaLog, KafkaConsumer)> {
     let options = KafkaOptions {
         prefetch_bytes: 100_000,
-        ..options
+        ..broker::topics()?
     };
     let log = broker::open(&options).await;
-    let mut consumer = log.subscribe("slow", &[Topic::Events]).await.unwrap();
+    let consumer = log.subscribe("slow", &[Topic::Events]).await.unwrap();
     let record = Bytes::from(vec![7; 20_000]);
     let appends: Vec<_> = (0..400)
         .map(|n| log.append(Topic::Events, n % 4, record.clone(), Ack::Durable))
@@ -353,6 +350,14 @@ async fn who_reads_slowly_is_paused_and_misses_nothing() {
     for appended in appends {
         appended.await.unwrap();
     }
+    Some((log, consumer))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_slowly_is_paused_and_misses_nothing() {
+    let Some((log, mut consumer)) = much_for_a_slow_one().await else {
+        return;
+    };
     let mut next: BTreeMap<u16, u64> = BTreeMap::new();
     while next.values().sum::<u64>() < 400 {
         let delivery = consumer.next(SOON).await.unwrap();
@@ -376,22 +381,9 @@ async fn who_reads_slowly_is_paused_and_misses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_paused_when_it_was_lost_is_read_when_it_comes_back() {
-    let Some(options) = broker::topics() else {
+    let Some((log, mut slow)) = much_for_a_slow_one().await else {
         return;
     };
-    let options = KafkaOptions {
-        prefetch_bytes: 100_000,
-        ..options
-    };
-    let log = broker::open(&options).await;
-    let mut slow = log.subscribe("slow", &[Topic::Events]).await.unwrap();
-    let record = Bytes::from(vec![7; 20_000]);
-    let appends: Vec<_> = (0..400)
-        .map(|n| log.append(Topic::Events, n % 4, record.clone(), Ack::Durable))
-        .collect();
-    for appended in appends {
-        appended.await.unwrap();
-    }
     let mut read = Reading::default();
     while read.records == 0 {
         read.take(&mut slow).await;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::serve::whole;
+
 /// The file of the data directory.
 const FILE: &str = "catalog.imported.json";
 
@@ -64,9 +66,7 @@ pub(super) fn noted(data: &Path) -> Option<Note> {
 
 /// Notes it.
 pub(super) fn note(data: &Path, note: &Note) -> io::Result<()> {
-    let new = path(data).with_extension("new");
-    std::fs::write(&new, serde_json::to_vec(note)?)?;
-    std::fs::rename(new, path(data))
+    whole::write(&path(data), &serde_json::to_vec(note)?)
 }
 
 #[cfg(test)]
