@@ -118,8 +118,13 @@ async fn query(
 struct Admitted {
     query: Query,
     user: Known,
-    permit: OwnedSemaphorePermit,
-    turn: Option<Turn>,
+    room: Room,
+}
+
+/// The room that a running query takes: among all, and among those of its user.
+pub(crate) struct Room {
+    _permit: OwnedSemaphorePermit,
+    _turn: Option<Turn>,
 }
 
 /// The checks that need no body: what is asked for, by whom, and whether there is room.
@@ -145,12 +150,11 @@ fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
             let text = format!("Too many simultaneous queries. Maximum: {most}");
             Exception::new(Code::TooManySimultaneousQueries, text)
         })?;
-    Ok(Admitted {
-        query,
-        turn: shared.roll.enter(&user)?,
-        user,
-        permit,
-    })
+    let room = Room {
+        _permit: permit,
+        _turn: shared.roll.enter(&user)?,
+    };
+    Ok(Admitted { query, user, room })
 }
 
 async fn run(
@@ -158,12 +162,7 @@ async fn run(
     admitted: Admitted,
     body: &mut Body,
 ) -> Result<Response<Answer>, Exception> {
-    let Admitted {
-        query,
-        user,
-        permit,
-        turn,
-    } = admitted;
+    let Admitted { query, user, room } = admitted;
     let limits = &shared.limits;
     let identity = &shared.host.identity;
     let (ticket, interest) = shared.host.admit();
@@ -197,12 +196,10 @@ async fn run(
         user,
         body: received,
         output,
+        room,
     };
     let on_thread = Arc::clone(shared);
-    tokio::task::spawn_blocking(move || {
-        job::run(&on_thread, &ticket, job);
-        drop((permit, turn));
-    });
+    tokio::task::spawn_blocking(move || job::run(&on_thread, &ticket, job));
     body.feed(pieces, limits.drain_bytes).await;
     respond(shared, shape, &query_id, replies, interest).await
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, QueryClass, Stats};
 use crate::guard;
-use crate::handler::Shared;
+use crate::handler::{Room, Shared};
 use crate::host::Ticket;
 use crate::input::{Input, Piece};
 use crate::lease::{self, Lease};
@@ -28,6 +28,7 @@ pub(crate) struct Job {
     pub(crate) user: Known,
     pub(crate) body: Receiver<Piece>,
     pub(crate) output: Output,
+    pub(crate) room: Room,
 }
 
 /// Why a job ends before its end.
@@ -51,6 +52,7 @@ pub(crate) fn run(shared: &Shared, ticket: &Arc<Ticket>, job: Job) {
         user,
         body,
         mut output,
+        room,
     } = job;
     let host = &shared.host;
     let stop = |ticket: &Arc<Ticket>| host.stop(ticket);
@@ -64,8 +66,9 @@ pub(crate) fn run(shared: &Shared, ticket: &Arc<Ticket>, job: Job) {
         lease.close();
         outcome
     })();
-    // Before the last word: whoever hears it has nothing left to stop.
+    // Before the last word: whoever hears it has nothing left to stop, and room for the next query.
     ticket.set_done();
+    drop(room);
     if output.end(outcome).is_err() {
         tracing::debug!(
             mark = ticket.mark,
