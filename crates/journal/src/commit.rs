@@ -74,6 +74,12 @@ struct State {
     failed: bool,
 }
 
+impl State {
+    fn has_room(&self) -> bool {
+        self.next.bytes + self.running <= MOST_UNSYNCED || self.failed
+    }
+}
+
 impl Commits {
     /// Takes note of a write. Whether its thread syncs what somebody waits for: then no other is woken.
     pub(crate) fn written(&self, written: &Written<'_>, syncs: Syncs) {
@@ -108,11 +114,15 @@ impl Commits {
         }
     }
 
+    /// Whether no more is unsynced than may be.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state.lock().has_room()
+    }
+
     /// Waits while too much is unsynced.
     pub(crate) fn wait_for_room(&self) {
-        self.room.wait_while(&mut self.state.lock(), |state| {
-            state.next.bytes + state.running > MOST_UNSYNCED && !state.failed
-        });
+        self.room
+            .wait_while(&mut self.state.lock(), |state| !state.has_room());
     }
 
     /// The writer has written its last.

@@ -27,7 +27,7 @@ use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::space::SpaceGate;
 use crate::syncer::{self, Syncer, sync_dir};
-use crate::writer::Writer;
+use crate::writer::{self, Pen};
 
 /// An open journal. Dropping it closes it.
 #[derive(Debug)]
@@ -62,6 +62,12 @@ impl Journal {
         let named = repaired.last.sequence;
         let shared = Arc::new(Shared {
             queue: Queue::new(options.queue_records, options.queue_bytes, ends.clone()),
+            pen: Mutex::new(Pen::new(
+                dir.to_owned(),
+                repaired.last,
+                Arc::new(repaired.file),
+                ends.clone(),
+            )),
             commits: Commits::default(),
             segments: Segments::new(repaired.segments),
             space: SpaceGate::open(dir, options.reserve_bytes).map_err(io)?,
@@ -75,17 +81,8 @@ impl Journal {
             telling: AtomicBool::new(false),
             options,
         });
-        let file = Arc::new(repaired.file);
         let syncer = Syncer::new(dir.to_owned(), repaired.mark, named);
         let syncer = Arc::new(Mutex::new(syncer));
-        let writer = Writer::new(
-            Arc::clone(&shared),
-            Arc::clone(&syncer),
-            dir.to_owned(),
-            repaired.last,
-            file,
-            ends,
-        );
         let topic = dir
             .file_name()
             .unwrap_or_default()
@@ -93,7 +90,10 @@ impl Journal {
             .into_owned();
         let writer = Builder::new()
             .name(format!("jwrite-{topic}"))
-            .spawn(move || writer.run())
+            .spawn({
+                let (own, syncer) = (Arc::clone(&shared), Arc::clone(&syncer));
+                move || writer::run(&own, &syncer)
+            })
             .map_err(io)?;
         let own = Arc::clone(&shared);
         let syncer = match Builder::new()
@@ -249,9 +249,8 @@ impl Drop for Journal {
 
 /// An append on its way: resolves to its offset once it is acknowledged.
 ///
-/// The first that only waits for the kernel lets the tasks that are ready run before it wakes the
-/// writer, for all that they append meanwhile: it goes into the same `write`. Waking a thread costs
-/// several times what writing a record does.
+/// The first that only waits for the kernel lets the tasks that are ready run before it writes, for all that
+/// they append meanwhile: it goes into the same `write`.
 #[derive(Debug)]
 #[must_use = "an append counts only once it is acknowledged"]
 pub struct Appended {
@@ -261,14 +260,14 @@ pub struct Appended {
     handed: Handed,
 }
 
-/// Whether the writer knows of an append.
+/// Whether somebody sees to it that an append is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handed {
     /// It is in the queue.
     Queued,
-    /// Its task lets the others go first, and then wakes the writer for all of them.
+    /// Its task lets the others go first, and then writes for all of them.
     Telling,
-    /// The writer was told, or will be by another.
+    /// It is written, or will be by another.
     Told,
 }
 
@@ -280,11 +279,14 @@ impl Appended {
 
     fn tell(&mut self) {
         if self.handed == Handed::Telling {
-            // Before the writer wakes: who queues after this tells it again.
+            // Before the queue is looked at: who queues after this sees to it again.
             self.shared.telling.swap(false, Ordering::SeqCst);
         }
         self.handed = Handed::Told;
-        self.shared.queue.wake_writer();
+        match self.ack {
+            Ack::Kernel => writer::write_here(&self.shared),
+            Ack::Durable => self.shared.queue.wake_writer(),
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! A journal is one directory with one physical stream of segment files. Its records belong to
 //! **lanes**, each with offsets of its own that start at 0 and have no gaps, so that a batch for all
-//! lanes is one `write` and one `fdatasync`. Two threads serve it: the writer turns everything that
-//! is queued into one write, the syncer syncs whatever was written while it synced before (group
-//! commit without a timer); or the writer syncs too ([`Syncs`]). It knows no record type, no clock and no consumer.
+//! lanes is one `write` and one `fdatasync`. Everything that is queued becomes one write: on the thread of an
+//! append that waits for the kernel alone, or on the writer's. The syncer syncs whatever was written while it
+//! synced before (group commit without a timer); or the writer syncs too ([`Syncs`]). It knows no record type,
+//! no clock and no consumer.
 //!
 //! ```text
-//! append -> queue -> [writer] -> segment file -> [syncer] -> synced mark
+//! append -> queue -> [ pen  ] -> segment file -> [syncer] -> synced mark
 //!                        |                          |
 //!                   Ack::Kernel, readers       Ack::Durable
 //! ```

@@ -41,14 +41,23 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
 }
 
-/// What the writer found.
+/// What there was to wait for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum Waited {
     Batches,
     /// Nothing for as long as it cared to wait.
     Nothing,
     /// Nothing, and there never will be.
     End,
+}
+
+/// What is to be written next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Batch(Batch),
+    Nothing,
+    /// A batch that was not wanted, and stays where it is.
+    Refused,
 }
 
 #[derive(Debug)]
@@ -171,19 +180,28 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Swaps everything queued into `into`, which is empty.
-    pub(crate) fn take(&self, into: &mut VecDeque<Batch>, patience: Duration) -> Taken {
+    /// Waits until something is queued.
+    pub(crate) fn wait(&self, patience: Duration) -> Waited {
         let mut state = self.state.lock();
         if state.batches.is_empty() && state.ended.is_none() {
             self.filled.wait_for(&mut state, patience);
         }
         if !state.batches.is_empty() {
-            mem::swap(&mut state.batches, into);
-            Taken::Batches
+            Waited::Batches
         } else if state.ended.is_some() {
-            Taken::End
+            Waited::End
         } else {
-            Taken::Nothing
+            Waited::Nothing
+        }
+    }
+
+    /// Takes the oldest batch, if it is wanted. Only for who holds the pen: batches are written in order.
+    pub(crate) fn next(&self, wanted: impl FnOnce(&Batch) -> bool) -> Next {
+        let mut state = self.state.lock();
+        match state.batches.pop_front_if(|batch| wanted(batch)) {
+            Some(batch) => Next::Batch(batch),
+            None if state.batches.is_empty() => Next::Nothing,
+            None => Next::Refused,
         }
     }
 
@@ -218,6 +236,13 @@ mod tests {
         queue.push(records.into_iter(), bytes, Ack::Kernel)
     }
 
+    fn next(queue: &Queue) -> Batch {
+        match queue.next(|_| true) {
+            Next::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_full_queue_refuses_until_something_is_written() {
         for (most_records, most_bytes) in [(4, 1000), (1000, 16)] {
@@ -228,9 +253,9 @@ mod tests {
             assert_eq!(push(&queue, 1).unwrap().offset, 10);
             assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Full);
 
-            let mut taken = VecDeque::new();
-            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Batches);
-            let batch = taken.pop_front().unwrap();
+            assert_eq!(queue.wait(Duration::ZERO), Waited::Batches);
+            assert!(matches!(queue.next(|_| false), Next::Refused));
+            let batch = next(&queue);
             assert_eq!((batch.records, &*batch.next), (4, &[11][..]));
             assert_eq!(
                 push(&queue, 1).unwrap_err(),
@@ -244,9 +269,10 @@ mod tests {
             queue.end(AppendError::Closed);
             queue.end(AppendError::Failed);
             assert_eq!(push(&queue, 1).unwrap_err(), AppendError::Closed);
-            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::Batches);
-            taken.clear();
-            assert_eq!(queue.take(&mut taken, Duration::ZERO), Taken::End);
+            assert_eq!(queue.wait(Duration::ZERO), Waited::Batches);
+            next(&queue);
+            assert!(matches!(queue.next(|_| true), Next::Nothing));
+            assert_eq!(queue.wait(Duration::ZERO), Waited::End);
         }
     }
 }

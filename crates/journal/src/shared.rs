@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::commit::Commits;
@@ -12,11 +13,13 @@ use crate::progress::Progress;
 use crate::queue::Queue;
 use crate::segments::Segments;
 use crate::space::SpaceGate;
+use crate::writer::Pen;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) queue: Queue,
+    pub(crate) pen: Mutex<Pen>,
     pub(crate) commits: Commits,
     pub(crate) segments: Segments,
     pub(crate) space: SpaceGate,
@@ -28,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) synced: AtomicU64,
     pub(crate) written: Progress,
     pub(crate) durable: Progress,
-    /// An append is about to wake the writer: it will see all that is queued by then.
+    /// An append is about to be written, and all that is queued by then.
     pub(crate) telling: AtomicBool,
     /// Told after each write, and at the end.
     pub(crate) appended: Notify,

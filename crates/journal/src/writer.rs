@@ -1,10 +1,14 @@
-//! The thread that writes: everything queued becomes one `write` per batch.
+//! The pen: everything queued becomes one `write` per batch, on the thread of who appended it or on one
+//! that is there for it.
+//!
+//! A copy into the kernel costs less than waking a thread and being woken by it. So who waits for the kernel
+//! alone writes himself, if nobody else does and nothing has to be done that may take longer: the
+//! next piece of the runway, a new segment, a sync that somebody waits for.
 //!
 //! Ahead of what is written lies a runway of zeros. A file that grows has its new size and blocks
 //! committed by the file system with each sync, behind whatever else that has to commit; in a file that
 //! does not grow a sync costs what the disk costs (seen: p99 3.7 against 0.6 ms).
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -18,7 +22,7 @@ use parking_lot::Mutex;
 use crate::commit::{Urgency, Written};
 use crate::error::Failure;
 use crate::options::Syncs;
-use crate::queue::{Batch, Taken};
+use crate::queue::{Batch, Next, Waited};
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
 use crate::syncer::Syncer;
@@ -30,10 +34,14 @@ const MEASURE_BATCHES: u32 = 64;
 const MEASURE_BYTES: u64 = 8 << 20;
 const MEASURE_IDLE: Duration = Duration::from_secs(1);
 
+/// The largest batch that is not left to the thread.
+const HERE_BYTES: usize = 64 << 10;
+/// Batches that are written for others in one go.
+const HERE_BATCHES: usize = 4;
+
+/// Where the next bytes go. Who holds it takes the next batch and writes it, so batches keep their order.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    shared: Arc<Shared>,
-    syncer: Arc<Mutex<Syncer>>,
+pub(crate) struct Pen {
     dir: PathBuf,
     segment: Arc<Segment>,
     file: Arc<File>,
@@ -43,23 +51,91 @@ pub(crate) struct Writer {
     /// Next offset per lane.
     next: Box<[u64]>,
     ticket: u64,
-    pending: VecDeque<Batch>,
     woken: Vec<Waker>,
     unmeasured: (u32, u64),
 }
 
-impl Writer {
+/// The thread: it does what nobody else has done.
+pub(crate) fn run(shared: &Shared, syncer: &Mutex<Syncer>) {
+    let _watch = Watch(shared);
+    loop {
+        match shared.queue.wait(MEASURE_IDLE) {
+            Waited::Batches => {
+                if let Err(failure) = write(shared, syncer) {
+                    shared.fail(&failure);
+                    return;
+                }
+            }
+            Waited::Nothing => shared.space.measure(),
+            Waited::End => break,
+        }
+    }
+    // What is left of the runway only costs the next start a look.
+    let pen = shared.pen.lock();
+    let _ = pen.file.set_len(pen.position);
+    shared.commits.end();
+    shared.close();
+}
+
+/// Writes the next batch, and sees to what the one after it needs.
+fn write(shared: &Shared, syncer: &Mutex<Syncer>) -> Result<(), Failure> {
+    let mut pen = shared.pen.lock();
+    if let Next::Batch(batch) = shared.queue.next(|_| true) {
+        if pen.position >= shared.options.segment_bytes {
+            pen.roll(shared)?;
+        }
+        let urgency = batch.urgency;
+        pen.write(shared, batch, shared.options.syncs)?;
+        drop(pen);
+        shared.commits.wait_for_room();
+        sync(shared, syncer, urgency)?;
+        pen = shared.pen.lock();
+    }
+    pen.prepare(shared);
+    pen.measure(shared);
+    Ok(())
+}
+
+/// Syncs for those who wait, unless another thread is at it: that one looks again when it is done.
+fn sync(shared: &Shared, syncer: &Mutex<Syncer>, urgency: Urgency) -> Result<(), Failure> {
+    if (urgency, shared.options.syncs) != (Urgency::Now, Syncs::Writing) {
+        return Ok(());
+    }
+    match syncer.try_lock() {
+        Some(mut syncer) => syncer.sync(shared),
+        None => Ok(()),
+    }
+}
+
+/// Writes what is queued on this thread, as far as that takes no longer than a copy; the rest is left to the
+/// thread that is there for it.
+pub(crate) fn write_here(shared: &Shared) {
+    let Some(mut pen) = shared.pen.try_lock() else {
+        return shared.queue.wake_writer();
+    };
+    for _ in 0..HERE_BATCHES {
+        let next = shared.queue.next(|batch| pen.is_quick(shared, batch));
+        let written = match next {
+            Next::Batch(batch) => pen.write(shared, batch, Syncs::Beside),
+            Next::Nothing => return,
+            Next::Refused => break,
+        };
+        if let Err(failure) = written {
+            return shared.fail(&failure);
+        }
+    }
+    drop(pen);
+    shared.queue.wake_writer();
+}
+
+impl Pen {
     pub(crate) fn new(
-        shared: Arc<Shared>,
-        syncer: Arc<Mutex<Syncer>>,
         dir: PathBuf,
         segment: Arc<Segment>,
         file: Arc<File>,
         next: Box<[u64]>,
     ) -> Self {
         Self {
-            shared,
-            syncer,
             dir,
             position: segment.length(),
             prepared: segment.length(),
@@ -67,39 +143,21 @@ impl Writer {
             file,
             next,
             ticket: 0,
-            pending: VecDeque::new(),
             woken: Vec::new(),
             unmeasured: (0, 0),
         }
     }
 
-    pub(crate) fn run(mut self) {
-        let shared = Arc::clone(&self.shared);
-        let _watch = Watch(&shared);
-        loop {
-            match shared.queue.take(&mut self.pending, MEASURE_IDLE) {
-                Taken::Batches => {
-                    while let Some(batch) = self.pending.pop_front() {
-                        if let Err(failure) = self.write(batch) {
-                            shared.fail(&failure);
-                            return;
-                        }
-                    }
-                }
-                Taken::Nothing => shared.space.measure(),
-                Taken::End => break,
-            }
-        }
-        // What is left of the runway only costs the next start a look.
-        let _ = self.file.set_len(self.position);
-        shared.commits.end();
-        shared.close();
+    /// Whether a batch is written by a copy into the kernel, and nothing else is to be done before or after.
+    fn is_quick(&self, shared: &Shared, batch: &Batch) -> bool {
+        batch.urgency == Urgency::Soon
+            && batch.bytes.len() <= HERE_BYTES
+            && self.position + batch.bytes.len() as u64 <= self.prepared
+            && !self.is_unmeasured()
+            && shared.commits.has_room()
     }
 
-    fn write(&mut self, batch: Batch) -> Result<(), Failure> {
-        if self.position >= self.shared.options.segment_bytes {
-            self.roll()?;
-        }
+    fn write(&mut self, shared: &Shared, batch: Batch, syncs: Syncs) -> Result<(), Failure> {
         self.file
             .write_all_at(&batch.bytes, self.position)
             .map_err(|source| Failure {
@@ -111,31 +169,18 @@ impl Writer {
         self.position += size;
         self.ticket += batch.records as u64;
         self.next.copy_from_slice(&batch.next);
-        let urgency = batch.urgency;
-        self.announce(batch);
-        self.sync(urgency)?;
-        self.prepare();
-        self.measure(size);
+        self.unmeasured.0 += 1;
+        self.unmeasured.1 += size;
+        self.announce(shared, batch, syncs);
         Ok(())
     }
 
-    /// Syncs for those who wait, unless another thread is at it: that one looks again when it is done.
-    fn sync(&mut self, urgency: Urgency) -> Result<(), Failure> {
-        if (urgency, self.shared.options.syncs) != (Urgency::Now, Syncs::Writing) {
-            return Ok(());
-        }
-        match self.syncer.try_lock() {
-            Some(mut syncer) => syncer.sync(&self.shared),
-            None => Ok(()),
-        }
-    }
-
     /// Lays out the next piece of the runway. A disk that has no room for it may have room for records.
-    fn prepare(&mut self) {
+    fn prepare(&mut self, shared: &Shared) {
         if self.position < self.prepared {
             return;
         }
-        let options = &self.shared.options;
+        let options = &shared.options;
         let most = options.segment_bytes.max(self.position);
         let upto = most.min(self.position + options.runway_bytes);
         self.prepared = self.position;
@@ -151,7 +196,7 @@ impl Writer {
 
     /// Closes the segment and begins the next one. The syncer makes both last, and moves its mark on
     /// only then: a segment before the mark ends with its last record.
-    fn roll(&mut self) -> Result<(), Failure> {
+    fn roll(&mut self, shared: &Shared) -> Result<(), Failure> {
         self.file.set_len(self.position).map_err(|source| Failure {
             during: "cut of",
             file: self.segment.path.clone(),
@@ -164,7 +209,7 @@ impl Writer {
             file: segment.path.clone(),
             source,
         })?;
-        self.shared.segments.push(Arc::clone(&segment));
+        shared.segments.push(Arc::clone(&segment));
         self.position = segment.length();
         self.prepared = self.position;
         self.segment = segment;
@@ -173,8 +218,7 @@ impl Writer {
     }
 
     /// Tells readers, waiting appends and the syncer.
-    fn announce(&mut self, batch: Batch) {
-        let shared = &self.shared;
+    fn announce(&mut self, shared: &Shared, batch: Batch, syncs: Syncs) {
         let (bytes, urgency) = (batch.bytes.len() as u64, batch.urgency);
         self.segment.remember(self.position, &self.next);
         for (end, next) in shared.ends.iter().zip(&self.next) {
@@ -191,18 +235,19 @@ impl Writer {
             bytes,
             urgency,
         };
-        shared.commits.written(&written, shared.options.syncs);
+        shared.commits.written(&written, syncs);
         shared.written.advance(self.ticket, &mut self.woken);
         shared.appended.notify_waiters();
-        shared.commits.wait_for_room();
     }
 
-    fn measure(&mut self, size: u64) {
-        self.unmeasured.0 += 1;
-        self.unmeasured.1 += size;
-        if self.unmeasured.0 >= MEASURE_BATCHES || self.unmeasured.1 >= MEASURE_BYTES {
+    fn is_unmeasured(&self) -> bool {
+        self.unmeasured.0 >= MEASURE_BATCHES || self.unmeasured.1 >= MEASURE_BYTES
+    }
+
+    fn measure(&mut self, shared: &Shared) {
+        if self.is_unmeasured() {
             self.unmeasured = (0, 0);
-            self.shared.space.measure();
+            shared.space.measure();
         }
     }
 }

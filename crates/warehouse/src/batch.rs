@@ -33,6 +33,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Empties it. The room of its events is kept for those of the next batch.
+    pub fn clear(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        *self = Self {
+            events,
+            ..Self::default()
+        };
+    }
+
     /// How many rows it has.
     pub fn len(&self) -> usize {
         self.events.len()

@@ -142,16 +142,14 @@ impl<B: Backend, S: Sink> Worker<B, S> {
     ) -> Result<Never, Stopped> {
         let mut next_settled = self.clock.mono().plus(self.options.settle_every);
         let mut number = 0u64;
+        let mut batch = Batch::default();
         loop {
             let gathered = reading.next().await?;
             let began = self.clock.mono();
             let mut attempts = patience.attempts("process");
-            let mut batch = loop {
-                match self.rows(&gathered).await {
-                    Ok(batch) => break batch,
-                    Err(error) => attempts.failed(error).await?,
-                }
-            };
+            while let Err(error) = self.rows(&gathered, &mut batch).await {
+                attempts.failed(error).await?;
+            }
             batch.name = Some(format!("{:016x}-{number}", self.options.instance));
             number = number.wrapping_add(1);
             if !batch.is_empty() {
@@ -249,8 +247,9 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         }
     }
 
-    async fn rows(&self, gathered: &Gathered) -> Result<Batch, Failure> {
-        let mut batch = Batch::default();
+    /// Makes the rows of a batch, in place of those before.
+    async fn rows(&self, gathered: &Gathered, batch: &mut Batch) -> Result<(), Failure> {
+        batch.clear();
         let mut standings = Vec::new();
         let Self {
             backend,
@@ -263,22 +262,21 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             let partition = *partition;
             match topic {
                 Topic::Leads => {
-                    tables::add(backend, metrics, partition, records, &mut batch).await?;
+                    tables::add(backend, metrics, partition, records, batch).await?;
                 }
                 Topic::Events => {
                     let by = By {
                         rules: &policy.rules,
                         told: &policy.told,
                     };
-                    let applied =
-                        events::apply(backend, metrics, by, partition, records, &mut batch);
+                    let applied = events::apply(backend, metrics, by, partition, records, batch);
                     standings.extend(applied.await?);
                 }
                 Topic::Catalog => {}
             }
         }
         batch.postbacks = self.notices(&standings, &policy.told).await?;
-        Ok(batch)
+        Ok(())
     }
 
     /// What publishers are to be told now. In the same batch as the conversions: what is committed is

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -47,12 +48,16 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the engine and keeps it running until `end`.
-    pub(super) fn start(order: Order, end: CancellationToken) -> anyhow::Result<Self> {
+    /// Starts the engine and keeps it running until `end`. Not where leads or clicks are served: the kernel
+    /// may take seconds of processor time to bury a large process that runs when nobody else does.
+    pub(super) fn start(
+        order: Order,
+        runtime: &Runtime,
+        end: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let executable = std::env::current_exe().context("cannot find the own executable")?;
         let (state, up) = watch::channel(false);
-        #[expect(clippy::disallowed_methods, reason = "one task, joined by `stopped`")]
-        let task = tokio::spawn(keep(executable, order, state, end));
+        let task = runtime.spawn(keep(executable, order, state, end));
         Ok(Self { up, task })
     }
 

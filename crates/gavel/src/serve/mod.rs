@@ -168,7 +168,7 @@ async fn open(
     let secrets =
         secrets::load(config.secrets.clone(), &config.data_dir, entropy).map_err(Failure::Usage)?;
     let end_engine = CancellationToken::new();
-    let (warehouse, engine) = analytics(&config, entropy, end_engine.clone())?;
+    let (warehouse, engine) = analytics(&config, entropy, runtimes, end_engine.clone())?;
     let instance = entropy.next_u64();
     let ground = Ground {
         config,
@@ -404,6 +404,7 @@ fn edge<S: Stores>(ground: &Ground<'_>, stores: &S, known: &Known<S>) -> Arc<Edg
 fn analytics(
     config: &Config,
     entropy: &dyn Entropy,
+    runtimes: &Runtimes,
     end: CancellationToken,
 ) -> Result<(Warehouse, Option<Supervisor>), Failure> {
     if let Some(server) = &config.clickhouse {
@@ -430,7 +431,7 @@ fn analytics(
         users,
         library,
     };
-    let engine = Supervisor::start(order, end).map_err(Failure::Work)?;
+    let engine = Supervisor::start(order, &runtimes.work, end).map_err(Failure::Work)?;
     let warehouse = Warehouse::connect(Address {
         user: pass.user,
         password: &pass.password,

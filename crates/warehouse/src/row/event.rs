@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{Money, Time};
 use crate::WarehouseError;
 
+/// Bytes of rows whose room is kept.
+const MOST_ROOM: usize = 16 << 20;
+/// About as many has an event.
+const EVENT_BYTES: usize = 256;
+
 /// An event. Columns that its kind does not have are empty.
 #[derive(Debug, Clone, PartialEq, Default, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "columns, described in the schema")]
@@ -93,6 +98,14 @@ pub struct Events {
 }
 
 impl Events {
+    /// Takes all rows out, and keeps their room, if it is no more than usual.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.received.clear();
+        self.bytes.shrink_to(MOST_ROOM);
+        self.received.shrink_to(MOST_ROOM / EVENT_BYTES);
+    }
+
     /// Adds a row.
     ///
     /// # Errors
