@@ -1,6 +1,8 @@
 //! Events into the log, with patience that ends.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use domain::VisitorId;
@@ -70,10 +72,29 @@ pub(crate) fn no_answer() -> LogError {
     LogError::Unavailable("no answer in time".to_owned())
 }
 
+/// Most appends are done at the second look, which comes at once: a timer that is set for each of them would
+/// wake its driver each time.
 async fn patiently<P>(
     append: impl Future<Output = Result<P, LogError>>,
     patience: Duration,
 ) -> Result<(), LogError> {
-    let appended = tokio::time::timeout(patience, append).await;
-    appended.unwrap_or_else(|_| Err(no_answer())).map(drop)
+    let mut append = pin!(append);
+    let mut looked = false;
+    let soon = poll_fn(|context| match append.as_mut().poll(context) {
+        Poll::Ready(appended) => Poll::Ready(Some(appended)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    let appended = match soon.await {
+        Some(appended) => appended,
+        None => {
+            let late = tokio::time::timeout(patience, append).await;
+            late.unwrap_or_else(|_| Err(no_answer()))
+        }
+    };
+    appended.map(drop)
 }

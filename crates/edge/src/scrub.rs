@@ -49,7 +49,9 @@ pub(crate) fn host_and_path(url: &str, sealer: &Sealer) -> String {
 }
 
 fn looks_personal(value: &str) -> bool {
-    looks_like_email(value) || looks_like_phone(value)
+    // Most values hold none of the signs that either needs.
+    let signs = value.bytes().any(|b| matches!(b, b'@' | b'%'));
+    (signs && looks_like_email(value)) || looks_like_phone(value)
 }
 
 /// Something, an at sign (maybe still escaped), something with a dot.
@@ -66,11 +68,11 @@ fn looks_like_email(value: &str) -> bool {
 /// dots, dashes and parentheses. Bare digits are ids more often than phones and stay.
 fn looks_like_phone(value: &str) -> bool {
     let value = value.trim();
-    let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let written = value
         .bytes()
         .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b' ' | b'.' | b'-' | b'(' | b')'));
-    if !written || !(10..=15).contains(&digits) {
+    let digits = || value.bytes().filter(u8::is_ascii_digit).count();
+    if !written || !(10..=15).contains(&digits()) {
         return false;
     }
     let plus = value.starts_with('+');

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proto::{EventBody, EventRecord, Message as _, RecordError};
-use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic};
+use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic, key};
 use telemetry::Metrics;
 use warehouse::Batch;
 
@@ -76,6 +76,17 @@ pub fn journey_updates(record: &Record) -> Vec<JourneyUpdate> {
 /// Adds the row that a record has by itself, if it has one, and what it means.
 fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), RecordError> {
     let event = EventRecord::decode(record.payload.clone())?;
+    let row = |batch: &mut Batch, event: &EventRecord| {
+        let pushed = batch.events.push(&rows::event::row(event)?);
+        pushed.map_err(|_| RecordError::Field("row"))
+    };
+    if matches!(event.body, Some(EventBody::Click(_))) {
+        // Most events are: nothing of it is copied.
+        let owner = key::owner(&event)?;
+        row(batch, &event)?;
+        all.updates.extend(journey::clicked(owner, event));
+        return Ok(());
+    }
     let meaning = journey::meaning(&event)?;
     match &event.body {
         // What identities tell each other is nobody else's.
@@ -83,10 +94,7 @@ fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), Rec
         Some(EventBody::Refused(refused)) => {
             batch.refusals.push(rows::refusal::row(&event, refused)?);
         }
-        _ => batch
-            .events
-            .push(&rows::event::row(&event)?)
-            .map_err(|_| RecordError::Field("row"))?,
+        _ => row(batch, &event)?,
     }
     all.updates.extend(meaning.updates);
     all.tellings.extend(meaning.tellings);

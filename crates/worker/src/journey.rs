@@ -38,16 +38,16 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             });
             return Ok(meaning);
         }
-        EventBody::Click(click) => {
-            learn(News::Event(touch(event, touch_entry(click))));
+        EventBody::Click(_) => {
+            meaning.updates.extend(clicked(owner, event.clone()));
             return Ok(meaning);
         }
         EventBody::Impression(click) => {
             let view = TouchEntry {
                 view: true,
-                ..touch_entry(click)
+                ..touch_entry(click.clone())
             };
-            learn(News::Event(touch(event, view)));
+            learn(News::Event(touch(event.clone(), view)));
         }
         EventBody::Conversion(conversion) => {
             let entry = report(event, conversion);
@@ -87,6 +87,18 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
     Ok(meaning)
 }
 
+/// What a click means for its journey: all that is kept of it is taken out of its event.
+pub(crate) fn clicked(owner: Identity, mut event: EventRecord) -> Option<JourneyUpdate> {
+    let Some(EventBody::Click(click)) = event.body.take() else {
+        return None;
+    };
+    Some(JourneyUpdate {
+        identity: owner,
+        ts_us: event.ts_us,
+        news: News::Event(touch(event, touch_entry(click))),
+    })
+}
+
 /// The conversion that a report is of; every conversion of a journey has its row under this id.
 pub(crate) fn conversion_id(
     event: &EventRecord,
@@ -98,7 +110,7 @@ pub(crate) fn conversion_id(
 
 /// One that follows from another conversion has that one's click and visitor.
 fn report(event: &EventRecord, conversion: &Conversion) -> JourneyEntry {
-    let mut report = entry(event, JourneyBody::Conversion(conversion.clone()));
+    let mut report = entry(event.clone(), JourneyBody::Conversion(conversion.clone()));
     if !conversion.parent.is_empty() {
         report.click_id.clear();
         report.visitor.clear();
@@ -107,19 +119,19 @@ fn report(event: &EventRecord, conversion: &Conversion) -> JourneyEntry {
 }
 
 /// A touch is kept with its visitor and need not name it.
-fn touch(event: &EventRecord, touch: TouchEntry) -> JourneyEntry {
+fn touch(event: EventRecord, touch: TouchEntry) -> JourneyEntry {
     JourneyEntry {
         visitor: Vec::new(),
         ..entry(event, JourneyBody::Touch(touch))
     }
 }
 
-fn entry(event: &EventRecord, body: JourneyBody) -> JourneyEntry {
+fn entry(event: EventRecord, body: JourneyBody) -> JourneyEntry {
     JourneyEntry {
-        id: event.id.clone(),
+        id: event.id,
         ts_us: event.ts_us,
-        click_id: event.click_id.clone(),
-        visitor: event.visitor.clone(),
+        click_id: event.click_id,
+        visitor: event.visitor,
         named: event.named,
         body: Some(body),
     }
@@ -138,14 +150,14 @@ pub(crate) fn told(telling: &Telling) -> EventRecord {
     }
 }
 
-fn touch_entry(click: &Click) -> TouchEntry {
+fn touch_entry(click: Click) -> TouchEntry {
     TouchEntry {
-        publisher: click.publisher.clone(),
-        link: click.link.clone(),
-        campaign: click.campaign.clone(),
+        publisher: click.publisher,
+        link: click.link,
+        campaign: click.campaign,
         flagged: !click.flags.is_empty(),
         view: false,
-        sub: click.sub.clone(),
+        sub: click.sub,
     }
 }
 

@@ -1,6 +1,5 @@
 //! The two looks at the tables.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -26,8 +25,15 @@ pub(crate) struct Missing {
     pub(crate) rows: u64,
 }
 
-/// Keys to look for: how many rows each has, and when.
-type Keys<'a> = BTreeMap<&'a str, (u64, Timestamp)>;
+/// A key to look for.
+#[derive(Debug, Clone, Copy)]
+struct Key<'a> {
+    key: &'a str,
+    /// How many rows have it.
+    count: u64,
+    /// About when they happened.
+    at: Timestamp,
+}
 
 /// Compares ranges with the tables.
 pub(crate) async fn missing(
@@ -37,7 +43,7 @@ pub(crate) async fn missing(
     let mut suspect = Vec::new();
     for sought in Sought::ALL {
         let rows = ranges.iter().flat_map(|range| &range.rows);
-        if !all_there(sink, sought, &keys(rows, sought)).await? {
+        if !all_there(sink, sought, keys(rows, sought)).await? {
             suspect.push(sought);
         }
     }
@@ -53,13 +59,25 @@ pub(crate) async fn missing(
     Ok(missing)
 }
 
-/// Each key once: a record that came twice has its rows once.
-fn keys<'a>(rows: impl Iterator<Item = &'a Rows>, sought: Sought) -> Keys<'a> {
-    let mut keys = Keys::new();
-    for rows in rows.filter(|rows| rows.sought == sought) {
-        let (count, _) = keys.entry(&rows.key).or_insert((rows.count, rows.at));
-        *count = rows.count.max(*count);
-    }
+/// Each key once: a record that came twice has its rows once. Keys that begin with their time are nearly in
+/// order as they come.
+fn keys<'a>(rows: impl Iterator<Item = &'a Rows>, sought: Sought) -> Vec<Key<'a>> {
+    let rows = rows.filter(|rows| rows.sought == sought);
+    let mut keys: Vec<Key<'_>> = rows
+        .map(|rows| Key {
+            key: &rows.key,
+            count: rows.count,
+            at: rows.at,
+        })
+        .collect();
+    keys.sort_by_key(|key| key.key);
+    keys.dedup_by(|again, first| {
+        let same = again.key == first.key;
+        if same {
+            first.count = first.count.max(again.count);
+        }
+        same
+    });
     keys
 }
 
@@ -67,20 +85,16 @@ fn keys<'a>(rows: impl Iterator<Item = &'a Rows>, sought: Sought) -> Keys<'a> {
 async fn all_there(
     sink: &impl Sink,
     sought: Sought,
-    keys: &Keys<'_>,
+    mut keys: Vec<Key<'_>>,
 ) -> Result<bool, WarehouseError> {
-    let mut by_time: Vec<(Timestamp, &str, u64)> = keys
-        .iter()
-        .map(|(key, (count, at))| (*at, *key, *count))
-        .collect();
-    by_time.sort_unstable();
-    for some in by_time.chunks(MOST_KEYS) {
-        let (Some((first, ..)), Some((last, ..))) = (some.first(), some.last()) else {
+    keys.sort_by_key(|key| key.at);
+    for some in keys.chunks(MOST_KEYS) {
+        let (Some(first), Some(last)) = (some.first(), some.last()) else {
             continue;
         };
-        let within = first.minus(SLACK)..=last.plus(SLACK);
-        let keys: Vec<&str> = some.iter().map(|(_, key, _)| *key).collect();
-        let expected: u64 = some.iter().map(|(.., count)| count).sum();
+        let within = first.at.minus(SLACK)..=last.at.plus(SLACK);
+        let keys: Vec<&str> = some.iter().map(|key| key.key).collect();
+        let expected: u64 = some.iter().map(|key| key.count).sum();
         if sink.held(sought, &keys, Some(within)).await? < expected {
             return Ok(false);
         }
@@ -115,8 +129,8 @@ async fn look_closely(
     );
     for sought in suspect {
         let keys = keys(range.less(&letters), *sought);
-        let expected: u64 = keys.values().map(|(count, _)| count).sum();
-        let keys: Vec<&str> = keys.into_keys().collect();
+        let expected: u64 = keys.iter().map(|key| key.count).sum();
+        let keys: Vec<&str> = keys.iter().map(|key| key.key).collect();
         let held = sink.held(*sought, &keys, None).await?;
         note(sought.table(), expected.saturating_sub(held));
     }
