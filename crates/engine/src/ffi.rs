@@ -1,11 +1,11 @@
-//! The C interface of libchdb behind safe types.
+//! The C interface of libchdb behind safe types: the only unsafe code of the project.
 //!
 //! The library is opened at run time and never closed: the engine keeps threads of its own and may
 //! start only once per process. Every call blocks, so callers run on threads made for blocking.
 
 #![expect(
     unsafe_code,
-    reason = "the engine is a C library; nothing else of the project is unsafe but `turns`"
+    reason = "the engine is a C library; nothing outside this module is unsafe"
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -475,6 +475,26 @@ impl Drop for InsertStream<'_> {
             (symbols.insert_cancel)(self.raw.as_ptr());
             (symbols.destroy_insert)(self.raw.as_ptr());
         }
+    }
+}
+
+/// Ends the process without the library's exit handlers, which race its threads.
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: takes a number, runs nothing of ours, does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Lets every other process go first: this thread, and those it starts, run when a core has nothing else
+/// to do, and stop at once when it has.
+///
+/// # Errors
+/// The system does not allow it.
+pub fn run_when_idle() -> std::io::Result<()> {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the struct is whole and is only read; 0 is the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -35,8 +35,7 @@ pub mod server;
 mod sessions;
 mod statement;
 mod text;
-mod turns;
 pub mod users;
 
+pub use ffi::{exit_at_once, run_when_idle};
 pub use request::Access;
-pub use turns::{exit_at_once, run_when_idle, take_short_turns};

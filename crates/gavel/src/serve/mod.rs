@@ -91,10 +91,6 @@ pub(crate) fn run(
             "the embedded ClickHouse is the worker's: without that role `[clickhouse]` is needed";
         return Err(Failure::Usage(anyhow::anyhow!(why)));
     }
-    // Before there are others, which inherit it.
-    if let Err(error) = ::engine::take_short_turns() {
-        tracing::info!(%error, "turns stay long: other programs of this machine may delay answers");
-    }
     let runtimes = Runtimes::start().map_err(Failure::Work)?;
     let front = runtimes.front.handle().clone();
     let served = front.block_on(open(
