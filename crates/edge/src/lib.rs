@@ -21,6 +21,7 @@ mod members;
 mod params;
 mod phones;
 mod pixel;
+mod rates;
 mod recent;
 mod route;
 mod scrub;
@@ -40,6 +41,7 @@ use telemetry::{Count, Metrics};
 use tokio::sync::Semaphore;
 use url::Url;
 
+use rates::Rates;
 use recent::Recent;
 use route::Route;
 
@@ -75,6 +77,8 @@ pub struct Edge<B> {
     parts: Parts<B>,
     recent: Recent,
     clicks: Clicks,
+    /// Batches of publishers.
+    rates: Rates,
     /// Places for batches that are worked on.
     batches: Semaphore,
 }
@@ -104,6 +108,7 @@ impl<B: Backend> Edge<B> {
             clicks: Clicks::of(&parts.metrics),
             parts,
             recent: Recent::default(),
+            rates: Rates::default(),
             batches: Semaphore::new(BATCHES),
         })
     }

@@ -1,6 +1,7 @@
 //! What went wrong, as RFC 9457 `application/problem+json`, or as a page for a person.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -80,6 +81,14 @@ impl Problem {
     pub fn issues(mut self, issues: impl IntoIterator<Item = Issue>) -> Self {
         self.0.errors.extend(issues);
         self
+    }
+
+    /// More requests than agreed: there is room after this time.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let seconds = wait.as_micros().div_ceil(1_000_000).max(1);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let detail = format!("more requests a second than agreed: try again in {seconds} s");
+        Self::new(Code::RateLimited, detail).retry_after(seconds)
     }
 
     /// A member of its own: `lead_id`, `auction_id`.

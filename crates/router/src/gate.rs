@@ -20,7 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 use telemetry::{AUCTION_BREAKER_CHANGES, AUCTION_BREAKERS_OPEN, Metrics};
 
 use crate::lasting::{Lasting, Whose};
-use crate::rate::Rate;
+use httpd::Rate;
 
 /// The ways to call a contract.
 pub(crate) const CALLS: [&str; 2] = ["ping", "post"];

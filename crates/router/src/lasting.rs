@@ -13,7 +13,7 @@ use domain::{BuyerName, CampaignName, ContractName, PublisherName};
 
 use crate::gate::Fuse;
 use crate::history::Histories;
-use crate::rate::Rate;
+use httpd::Rate;
 
 /// Things of one kind, each under its rules.
 pub(crate) struct Carried<K, R, T>(HashMap<K, (R, Arc<T>)>);

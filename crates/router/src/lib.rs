@@ -29,7 +29,6 @@ mod ping;
 mod pinging;
 mod post;
 mod quote;
-mod rate;
 mod records;
 mod refusal;
 mod replay;

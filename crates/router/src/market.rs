@@ -19,7 +19,7 @@ use url::Url;
 use crate::gate::{Fuse, Gatekeeper, Gates};
 use crate::history::Histories;
 use crate::lasting::Lasting;
-use crate::rate::Rate;
+use httpd::Rate;
 
 /// How long a call waits for a place among a buyer's connections.
 const WAIT: Duration = Duration::from_secs(1);

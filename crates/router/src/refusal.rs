@@ -37,7 +37,7 @@ pub(crate) enum Refused {
     PingUnknown,
     #[error("fields differ from the ping")]
     PingMismatch(Vec<Issue>),
-    #[error("more requests a second than agreed: try again in {} s", seconds(*.0))]
+    #[error("more requests a second than agreed")]
     RateLimited(Duration),
     #[error("the leg is settled already")]
     AlreadySettled,
@@ -95,7 +95,7 @@ impl From<Refused> for Problem {
             }
             Refused::Method(allow) => Self::method_not_allowed(allow),
             Refused::Body(error) => error.into(),
-            Refused::RateLimited(wait) => Self::new(code, detail).retry_after(seconds(wait)),
+            Refused::RateLimited(wait) => Self::rate_limited(wait),
             Refused::Unavailable(why) => Self::unavailable(why),
             Refused::InvalidCatalog(problems) => {
                 Self::new(code, detail).issues(problems.into_iter().map(told))
@@ -109,11 +109,6 @@ impl From<Refused> for Problem {
 }
 
 /// Whole seconds, and at least one: a client waits no shorter than it has to.
-fn seconds(wait: Duration) -> u32 {
-    let whole = wait.as_micros().div_ceil(1_000_000).max(1);
-    u32::try_from(whole).unwrap_or(u32::MAX)
-}
-
 fn shown(issue: Issue) -> httpd::Issue {
     httpd::Issue {
         pointer: issue.pointer.into(),

@@ -27,7 +27,7 @@ pub static CATALOG: &[Member] = members! {
     "suppression.*.file": "path", "", "a file beside the catalog with a hash a line, at most 1MiB; `#` begins a remark";
     "publishers.*.on": "true or false", "true", "whether it may send leads";
     "publishers.*.keys": "list of keys", "", "its keys: `sha256:` and 64 hex digits, or in clear";
-    "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its pings, posts, validations and look-ups are answered a second, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
+    "publishers.*.requests_per_s": "whole number, 1 to 1000000", "", "so many of its pings, posts, validations and look-ups together, and as many batches of events, are answered a second, after a burst of one second's worth; others are refused with 429 `rate_limited` before they are read";
     "publishers.*.postback.url": "web URL with macros", "required", "where it is told of its conversions, with `{status}`, `{payout}`, `{currency}`, `{click_id}`, `{txid}`, `{goal}`, `{campaign}`, `{publisher}`, `{lead_id}`, `{publisher_lead_id}`, `{conversion_id}`, `{notice_id}`, `{ts}` and `{s1}` to `{s10}`, URL-encoded; scheme and host are literal";
     "publishers.*.postback.method": "`get` or `post`", "get", "whether the parameters are a query or a form";
     "publishers.*.postback.secret": "text of at least 16 characters", "", "the key of signatures; with it `sent_at` and `sig` come last";

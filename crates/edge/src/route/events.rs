@@ -107,6 +107,10 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &mut Request) -> Result<Vec<O
     let snapshot = parts.snapshot.load_full();
     // Who asks is known before anything large is read.
     let sender = authenticate(&snapshot, request)?;
+    if let Sender::Publisher(name) = sender {
+        let counted = edge.rates.take(&snapshot, name, &parts.clock);
+        counted.map_err(Problem::rate_limited)?;
+    }
     let split = splitter(request.media_type())?;
     let encoding = Encoding::of(request.header(CONTENT_ENCODING)).ok_or_else(|| {
         Problem::new(

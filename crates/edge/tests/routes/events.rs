@@ -1,6 +1,7 @@
 //! `POST /v1/events`.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use domain::{ClickId, Timestamp};
 use proto::{Click, Conversion, EventBody, Identify, Visit};
@@ -38,6 +39,34 @@ fn told(answer: &Answer) -> Vec<String> {
         out.join(", ")
     };
     results.split("{\"index\":").skip(1).map(one).collect()
+}
+
+/// Batches are counted before they are read; another publisher's are its own, and an advertiser has no limit.
+#[tokio::test]
+async fn a_publisher_sends_as_many_batches_a_second_as_agreed() {
+    let lab = Lab::start();
+    let hasty = "authorization: Bearer a-key-of-the-hasty";
+    for body in ["[]", "this is no batch"] {
+        let answer = lab.events(hasty, body).await;
+        assert_ne!(answer.status, 429, "{answer:?}");
+    }
+    let refused = lab.events(hasty, r#"[{"type":"identify"}]"#).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(
+        refused.body.contains("\"code\":\"rate_limited\""),
+        "{}",
+        refused.body
+    );
+    for key in [PUBLISHER, ADVERTISER, OPERATOR] {
+        for _ in 0..4 {
+            assert_ne!(lab.events(key, "[]").await.status, 429, "{key}");
+        }
+    }
+    lab.clock.advance(Duration::from_millis(499));
+    assert_eq!(lab.events(hasty, "[]").await.status, 429);
+    lab.clock.advance(Duration::from_millis(1));
+    assert_ne!(lab.events(hasty, "[]").await.status, 429);
 }
 
 #[tokio::test]

@@ -24,6 +24,10 @@ use crate::log::Store;
 const CATALOG: &str = include_str!("../../../../deploy/catalog/auto-us.toml");
 /// What the shipped catalog has no use for.
 const MORE: &str = r#"
+[publishers.hasty]
+keys = ["a-key-of-the-hasty"]
+requests_per_s = 2
+
 [campaigns.guarded]
 schema = "auto-insurance"
 postback_tokens = ["a-token-of-the-guarded"]
@@ -53,6 +57,7 @@ pub(crate) struct Lab {
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: FakeClock,
     _served: JoinHandle<Drained>,
 }
 
@@ -136,6 +141,7 @@ impl Lab {
             address,
             store,
             metrics,
+            clock,
             _served: served,
         }
     }

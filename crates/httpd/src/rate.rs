@@ -1,6 +1,6 @@
 //! Rates: so many calls a second, and a burst of one second's worth.
 //!
-//! The algorithm is GCRA (ITU-T I.371), as crate `governor` has it, on the clock that the router is given.
+//! The algorithm is GCRA (ITU-T I.371), as crate `governor` has it, on a clock that is given.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,13 +13,20 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 /// A rate that calls are counted against.
-pub(crate) struct Rate {
+pub struct Rate {
     limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>,
     ticks: Ticks,
 }
 
+impl std::fmt::Debug for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rate")
+    }
+}
+
 impl Rate {
-    pub(crate) fn new(per_second: NonZeroU32, clock: &Arc<dyn domain::Clock>) -> Self {
+    /// One of which nothing is used.
+    pub fn new(per_second: NonZeroU32, clock: &Arc<dyn domain::Clock>) -> Self {
         let quota = Quota::per_second(per_second);
         let ticks = Ticks(Arc::clone(clock));
         Self {
@@ -32,13 +39,13 @@ impl Rate {
     ///
     /// # Errors
     /// One too many, and not counted: there is room for it after this time.
-    pub(crate) fn take(&self) -> Result<(), Duration> {
+    pub fn take(&self) -> Result<(), Duration> {
         let checked = self.limiter.check();
         checked.map_err(|until| until.wait_time_from(self.ticks.now()))
     }
 }
 
-/// The router's clock, as governor asks for it.
+/// A clock, as governor asks for it.
 #[derive(Clone)]
 struct Ticks(Arc<dyn domain::Clock>);
 
