@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::{Micros, Ppm, Timestamp};
 
-use crate::{Conversion, ConversionKey, Journey, Touch, Windows};
+use crate::{Conversion, ConversionKey, Journey, RULE, Touch, Windows};
 
 /// All that enters credits and payouts besides the events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,6 +77,12 @@ pub struct Payable {
 }
 
 impl Rules {
+    /// Which rules these are, of those of the service and of the catalog together: newer ones are higher.
+    pub fn version(&self) -> u32 {
+        let number = u16::try_from(self.number).unwrap_or(u16::MAX);
+        (u32::from(RULE) << 16) | u32::from(number)
+    }
+
     fn goal(&self, conversion: &Conversion) -> Option<&GoalRules> {
         let key = (conversion.campaign.clone(), conversion.goal.clone());
         self.goals.get(&key)

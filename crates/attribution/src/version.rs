@@ -9,10 +9,8 @@ pub const RULE: u8 = 3;
 pub struct CreditVersion {
     /// Rises when journeys were lost or restored from elsewhere.
     pub epoch: u8,
-    /// [`RULE`], of which 8 bits count.
-    pub rule: u8,
-    /// The campaigns' rules by number ([`crate::Rules::number`]), of which 16 bits count.
-    pub rules: u16,
+    /// By which rules it was computed ([`crate::Rules::version`]), of which 24 bits count.
+    pub rules: u32,
     /// The journey's revision.
     pub revision: u32,
 }
@@ -20,32 +18,43 @@ pub struct CreditVersion {
 impl CreditVersion {
     /// As stored: 8 bits of epoch, 24 of rules, 32 of revision.
     pub fn pack(self) -> u64 {
-        (u64::from(self.epoch) << 56)
-            | (u64::from(self.rule) << 48)
-            | (u64::from(self.rules) << 32)
-            | u64::from(self.revision)
+        let rules = u64::from(self.rules & 0x00ff_ffff);
+        (u64::from(self.epoch) << 56) | (rules << 32) | u64::from(self.revision)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Rules;
 
     #[test]
-    fn an_epoch_outranks_a_rule_and_a_rule_a_revision() {
-        let pack = |epoch, rule, rules, revision| {
+    fn an_epoch_outranks_rules_and_rules_a_revision() {
+        let pack = |epoch, rules, revision| {
             CreditVersion {
                 epoch,
-                rule,
                 rules,
                 revision,
             }
             .pack()
         };
-        assert!(pack(1, 0, 0, 0) > pack(0, u8::MAX, u16::MAX, u32::MAX));
-        assert!(pack(0, 2, 0, 0) > pack(0, 1, u16::MAX, u32::MAX));
-        assert!(pack(0, 1, 2, 0) > pack(0, 1, 1, u32::MAX));
-        assert!(pack(0, 1, 1, 2) > pack(0, 1, 1, 1));
-        assert_eq!(pack(1, 2, 3, 4), 0x0102_0003_0000_0004);
+        assert!(pack(1, 0, 0) > pack(0, 0x00ff_ffff, u32::MAX));
+        assert!(pack(0, 2, 0) > pack(0, 1, u32::MAX));
+        assert!(pack(0, 1, 2) > pack(0, 1, 1));
+        assert_eq!(pack(1, 0x0002_0003, 4), 0x0102_0003_0000_0004);
+    }
+
+    #[test]
+    fn what_the_service_computes_outranks_what_the_catalog_says() {
+        let of = |number| {
+            Rules {
+                number,
+                ..Rules::default()
+            }
+            .version()
+        };
+        assert_eq!(of(5), (u32::from(RULE) << 16) | 5);
+        assert_eq!(of(u32::MAX), (u32::from(RULE) << 16) | 0xffff);
+        assert!(of(u32::MAX) < (u32::from(RULE) + 1) << 16);
     }
 }

@@ -194,7 +194,7 @@ async fn clicks(what: &str, store: &Local, clock: &FakeClock, visitors: &[Visito
     let updates: Vec<_> = visitors.iter().map(touch).collect();
     timed(what, || async {
         for batch in updates.chunks(100) {
-            let applied = store.journeys().apply(batch.to_vec(), (0, 0)).await;
+            let applied = store.journeys().apply(batch.to_vec(), (0, 0), 0).await;
             applied.unwrap();
         }
     })

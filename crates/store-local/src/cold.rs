@@ -12,7 +12,7 @@ mod gaps;
 
 use std::fmt;
 use std::fs::{self, File};
-use std::ops::Deref;
+use std::ops::{Bound, Deref};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,8 @@ pub(crate) enum Table {
     Journeys,
     /// Whose a click is.
     Clicks,
+    /// Identities that have converted, by the keys of [`Table::Journeys`].
+    Converted,
     /// Where the records of a lead that has ended are.
     Leads,
     /// Which lead a post's key belongs to.
@@ -72,9 +74,10 @@ pub(crate) const PERSON: u8 = 2;
 pub(crate) const KEY: u8 = 3;
 
 impl Table {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Journeys,
         Self::Clicks,
+        Self::Converted,
         Self::Leads,
         Self::Keys,
         Self::Quotes,
@@ -86,7 +89,7 @@ impl Table {
         match self {
             Self::Journeys => &[&[VISITOR], &[CLICK]],
             Self::Clicks => &[&[]],
-            Self::Leads | Self::Keys | Self::Quotes | Self::Consumers => &[],
+            Self::Converted | Self::Leads | Self::Keys | Self::Quotes | Self::Consumers => &[],
         }
     }
 
@@ -94,6 +97,7 @@ impl Table {
         match self {
             Self::Journeys => "journeys",
             Self::Clicks => "clicks",
+            Self::Converted => "converted",
             Self::Leads => "leads",
             Self::Keys => "keys",
             Self::Quotes => "quotes",
@@ -193,6 +197,24 @@ impl Cold {
         Ok(row.filter(|row| !self.0.latest.is_over(row)).map(Row))
     }
 
+    /// The next keys of a table behind this one, in order: `most` at most, and fewer only at the end. Rows that are
+    /// over may be among them.
+    pub(crate) fn keys(
+        &self,
+        table: Table,
+        behind: &[u8],
+        most: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let Some(opened) = self.0.opened.get() else {
+            return Ok(Vec::new());
+        };
+        let rows = &opened.table(table).rows;
+        let range = (Bound::Excluded(behind.to_vec()), Bound::Unbounded);
+        let keys = rows.range::<Vec<u8>, _>(range).take(most);
+        keys.map(|row| row.key().map(|key| key.to_vec()).map_err(unavailable))
+            .collect()
+    }
+
     /// Changes that are made together.
     pub(crate) fn batch(&self) -> Batch<'_> {
         Batch {
@@ -247,6 +269,7 @@ impl Opened {
             tables: [
                 table(Table::Journeys)?,
                 table(Table::Clicks)?,
+                table(Table::Converted)?,
                 table(Table::Leads)?,
                 table(Table::Keys)?,
                 table(Table::Quotes)?,
@@ -257,10 +280,11 @@ impl Opened {
     }
 
     fn table(&self, table: Table) -> &Rows {
-        let [journeys, clicks, leads, keys, quotes, consumers] = &self.tables;
+        let [journeys, clicks, converted, leads, keys, quotes, consumers] = &self.tables;
         match table {
             Table::Journeys => journeys,
             Table::Clicks => clicks,
+            Table::Converted => converted,
             Table::Leads => leads,
             Table::Keys => keys,
             Table::Quotes => quotes,

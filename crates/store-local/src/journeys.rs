@@ -21,6 +21,7 @@
 
 mod rows;
 mod table;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -30,7 +31,10 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use parking_lot::Mutex;
-use store::{Applied, JourneyUpdate, Journeys, Limits, Span, StoreError};
+use store::{
+    Anew, Applied, Identity, JourneyUpdate, Journeys, Limits, Place as Walked, Span, StoreError,
+    key,
+};
 use tokio::sync::Notify;
 
 use crate::clock::StoreClock;
@@ -39,6 +43,7 @@ use crate::error::OpenError;
 use crate::log::Topic;
 use crate::snapshot::Snapshots;
 use table::{Generation, Table};
+use walks::Walks;
 
 /// Journeys of one machine.
 #[derive(Clone)]
@@ -90,6 +95,7 @@ struct State {
     table: Table,
     /// Next offset of `events` per partition: what the table holds.
     through: BTreeMap<u16, u64>,
+    walks: Walks,
     /// Updates since the last turn.
     updates: usize,
     /// When that was.
@@ -108,6 +114,7 @@ impl LocalJourneys {
         partitions: usize,
         place: Option<Place>,
     ) -> Result<Self, OpenError> {
+        let mut walks = Walks::default();
         let mut old = Generation::default();
         let mut through = None;
         let mut disk = None;
@@ -120,6 +127,7 @@ impl LocalJourneys {
                 }
                 through = Some((0..).zip(content.through).collect());
             }
+            walks = Walks::read(&place.dir, through.is_some());
             let written = Mutex::new(Written {
                 snapshots,
                 missing: None,
@@ -131,6 +139,7 @@ impl LocalJourneys {
             table: Table::new(limits, old, cold),
             begun: through.is_some(),
             through: through.unwrap_or_default(),
+            walks,
             updates: 0,
             turned: clock.now(),
         };
@@ -244,6 +253,7 @@ impl Journeys for LocalJourneys {
         &self,
         updates: Vec<JourneyUpdate>,
         through: (u16, u64),
+        rules: u32,
     ) -> Result<Applied, StoreError> {
         let inner = &self.0;
         if !inner.state.lock().begun {
@@ -255,6 +265,7 @@ impl Journeys for LocalJourneys {
             inner.turn(most)?;
         }
         let mut state = inner.state.lock();
+        state.walks.judged_by(through.0, rules)?;
         state.updates += updates.len();
         let applied = state.table.apply(updates)?;
         let at = state.through.entry(through.0).or_default();
@@ -265,5 +276,33 @@ impl Journeys for LocalJourneys {
             disk.place.due.notify_one();
         }
         Ok(applied)
+    }
+
+    async fn anew(
+        &self,
+        partition: u16,
+        rules: u32,
+        most: usize,
+    ) -> Result<Option<Anew>, StoreError> {
+        let mut state = self.0.state.lock();
+        let Walked::At(behind) = state.walks.judged_by(partition, rules)?.clone() else {
+            return Ok(None);
+        };
+        let partitions = self.0.partitions as u64;
+        let here =
+            |identity: &Identity| key::identity(identity) % partitions == u64::from(partition);
+        state.table.walk(&behind, most, here).map(Some)
+    }
+
+    async fn walked(&self, partition: u16, rules: u32, next: Walked) -> Result<(), StoreError> {
+        let written = {
+            let mut state = self.0.state.lock();
+            state.walks.walked(partition, rules, next)?;
+            state.walks.clone()
+        };
+        match &self.0.disk {
+            Some(disk) => written.write(&disk.place.dir),
+            None => Ok(()),
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Model {
     }
 
     async fn apply(&mut self, update: &JourneyUpdate) -> Vec<JourneyUpdate> {
-        let applied = self.store.journeys().apply(vec![update.clone()], (0, 0));
+        let applied = self.store.journeys().apply(vec![update.clone()], (0, 0), 0);
         let applied = applied.await.unwrap();
         for journey in applied.journeys {
             self.last.insert(journey.identity, journey.revision);
@@ -242,7 +242,7 @@ impl Disk {
                 let updates = now.iter().map(|record| update(record.offset)).collect();
                 let next = now.last().unwrap().offset + 1;
                 let journeys = self.store.as_ref().unwrap().journeys();
-                let applied = journeys.apply(updates, (0, next)).await.unwrap();
+                let applied = journeys.apply(updates, (0, next), 0).await.unwrap();
                 for journey in applied.journeys {
                     let said = model.said.get(&(journey.identity, journey.revision));
                     assert_eq!(Some(&journey), said);
@@ -381,7 +381,7 @@ async fn simulate(seed: u64, tally: &mut Tally) {
             ts_us: 0,
             news: nothing.clone(),
         };
-        let applied = disk.store().journeys().apply(vec![update], (0, 0));
+        let applied = disk.store().journeys().apply(vec![update], (0, 0), 0);
         let journeys = applied.await.unwrap().journeys;
         let known = model.last.get(&journeys[0].identity);
         assert_eq!(

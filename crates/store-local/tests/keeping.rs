@@ -235,7 +235,9 @@ async fn snapshots_come_by_themselves_when_enough_has_changed() {
             ts_us: entry.ts_us,
             news: News::Event(entry),
         };
-        let applied = store.journeys().apply(vec![update], (0, u64::from(n) + 1));
+        let applied = store
+            .journeys()
+            .apply(vec![update], (0, u64::from(n) + 1), 0);
         applied.await.unwrap();
     }
     // The first one of journeys says only that there are some.

@@ -257,7 +257,11 @@ async fn visit(store: &Local, entropy: &SeededEntropy, now: Timestamp, clicks: u
                 ..JourneyEntry::default()
             }),
         };
-        store.journeys().apply(vec![update], (0, 0)).await.unwrap();
+        store
+            .journeys()
+            .apply(vec![update], (0, 0), 0)
+            .await
+            .unwrap();
     }
 }
 
@@ -351,7 +355,7 @@ async fn a_visitor_who_ordered_takes_little_memory() {
         ];
         // What they tell each other, until nobody has anything to say.
         while !next.is_empty() {
-            let applied = store.journeys().apply(next, (0, 0)).await.unwrap();
+            let applied = store.journeys().apply(next, (0, 0), 0).await.unwrap();
             next = (applied.tellings.into_iter())
                 .map(|telling| JourneyUpdate {
                     identity: telling.to,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use domain::ClickId;
 use redis::Cmd;
 use store::journeys::touched_click;
-use store::{Applied, Identity, JourneyUpdate, Journeys, News, StoreError};
+use store::{Anew, Applied, Identity, JourneyUpdate, Journeys, News, Place, StoreError};
 
 use crate::link::{Call, Link};
 use crate::names::Space;
@@ -25,6 +25,8 @@ use hand::{Hand, click_name, name};
 const TRIES: usize = 16;
 /// How long a node is kept at least, however old its events: what it tells has to come round.
 const LEAST: Duration = Duration::from_secs(24 * 3600);
+/// Where a walk is that is over.
+const END: &str = "end";
 
 /// Journeys of a cluster.
 #[derive(Debug, Clone)]
@@ -52,8 +54,56 @@ impl Journeys for RedisJourneys {
         &self,
         updates: Vec<JourneyUpdate>,
         through: (u16, u64),
+        rules: u32,
     ) -> Result<Applied, StoreError> {
-        apply(&self.link, self.link.options(), &updates, through).await
+        let reach = Reach {
+            through,
+            rules: Some(rules),
+        };
+        apply(&self.link, self.link.options(), &updates, reach).await
+    }
+
+    async fn anew(
+        &self,
+        partition: u16,
+        rules: u32,
+        most: usize,
+    ) -> Result<Option<Anew>, StoreError> {
+        let asked = self
+            .link
+            .call(Space::Journeys(partition), &script::ANEW, |it| {
+                it.arg(rules).arg(most.max(1));
+            });
+        let (newest, next, nodes): (u32, String, Vec<Vec<u8>>) = asked.await?;
+        let next = match (newest, next.as_str()) {
+            (0, "over") => return Ok(None),
+            (0, END) => Place::End,
+            (0, at) => Place::At(at.into()),
+            (newest, _) => return Err(StoreError::Outdated(newest)),
+        };
+        let limits = self.link.options().journeys;
+        let journeys = nodes.iter().map(|node| {
+            let (identity, node) = hand::read(node)?;
+            Ok(node.journey(identity, limits))
+        });
+        let journeys = journeys.collect::<Result<_, StoreError>>()?;
+        Ok(Some(Anew { journeys, next }))
+    }
+
+    async fn walked(&self, partition: u16, rules: u32, next: Place) -> Result<(), StoreError> {
+        let next = match &next {
+            Place::At(at) => at.as_slice(),
+            Place::End => END.as_bytes(),
+        };
+        let told = self
+            .link
+            .call(Space::Journeys(partition), &script::WALKED, |it| {
+                it.arg(rules).arg(next);
+            });
+        match told.await? {
+            0 => Ok(()),
+            newest => Err(StoreError::Outdated(newest)),
+        }
     }
 }
 
@@ -62,21 +112,33 @@ async fn through(redis: &(impl Call + Sync), partition: u16) -> Result<u64, Stor
     redis.call(space, &script::THROUGH, |_: &mut Cmd| {}).await
 }
 
+/// How far a batch reaches.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    /// Partition and next offset.
+    through: (u16, u64),
+    /// By which rules rows are made of it; none where nobody makes any.
+    rules: Option<u32>,
+}
+
 async fn apply(
     redis: &(impl Call + Sync),
     options: &RedisOptions,
     updates: &[JourneyUpdate],
-    (partition, through): (u16, u64),
+    reach: Reach,
 ) -> Result<Applied, StoreError> {
+    let (partition, _) = reach.through;
     let space = Space::Journeys(partition);
     let mut wanted = Wanted::of(updates);
     for _ in 0..TRIES {
         let mut hand = read(redis, space, &wanted).await?;
         match store::journeys::apply(&mut hand, updates.to_vec(), options.journeys) {
             Ok(applied) => {
-                let write = hand.writing(through, options.journeys_kept.get(), LEAST);
-                if redis.call(space, &script::WRITE, write).await? {
-                    return Ok(applied);
+                let write = hand.writing(reach, options.journeys_kept.get(), LEAST);
+                match redis.call(space, &script::WRITE, write).await? {
+                    (1, _) => return Ok(applied),
+                    (_, 0) => {}
+                    (_, newest) => return Err(StoreError::Outdated(newest)),
                 }
             }
             // It was nobody's when it was read, and is somebody's now.

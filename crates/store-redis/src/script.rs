@@ -60,7 +60,9 @@ scripts! {
     REACHED = "begin.lua" "claims/leads.lua" "claims/reached.lua";
     LAPSE = "begin.lua" "claims/lapse.lua";
     READ = "begin.lua" "journeys/read.lua";
-    WRITE = "begin.lua" "journeys/write.lua";
+    WRITE = "begin.lua" "journeys/rules.lua" "journeys/write.lua";
+    ANEW = "begin.lua" "journeys/rules.lua" "journeys/anew.lua";
+    WALKED = "begin.lua" "journeys/rules.lua" "journeys/walked.lua";
     THROUGH = "begin.lua" "journeys/through.lua";
     OPEN = "begin.lua" "claims/open.lua";
     LATELY = "lately/exchange.lua";

@@ -282,7 +282,7 @@ async fn two_workers_on_one_partition_are_one_after_the_other() {
             let through = (0, (at + 1) * 3);
             redis
                 .journeys()
-                .apply(batch.to_vec(), through)
+                .apply(batch.to_vec(), through, 0)
                 .await
                 .unwrap();
         }
@@ -294,12 +294,15 @@ async fn two_workers_on_one_partition_are_one_after_the_other() {
         let through = (partition, 40);
         if partition == 1 {
             for batch in tracks.0.chunks(3) {
-                one.journeys().apply(batch.to_vec(), through).await.unwrap();
+                one.journeys()
+                    .apply(batch.to_vec(), through, 0)
+                    .await
+                    .unwrap();
             }
         }
         let again = one
             .journeys()
-            .apply(tracks.0.clone(), through)
+            .apply(tracks.0.clone(), through, 0)
             .await
             .unwrap();
         let journeys = again.journeys;
@@ -322,11 +325,11 @@ async fn lost_journeys_are_restored_from_the_log() {
     tracks.append(scene.log()).await;
     let redis = scene.made().await;
     let meaning = |record: &store::Record| tracks.meaning(record);
-    let early = redis.journeys().apply(tracks.0.clone(), (0, 0)).await;
+    let early = redis.journeys().apply(tracks.0.clone(), (0, 0), 0).await;
     assert_eq!(early, Err(StoreError::Lost), "nobody has begun");
     assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(20));
     assert_eq!(redis.journeys().through(0).await, Ok(20));
-    let before = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    let before = redis.journeys().apply(tracks.0.clone(), (0, 20), 0).await;
     assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(0));
 
     scene.server.kill().unwrap();
@@ -340,7 +343,7 @@ async fn lost_journeys_are_restored_from_the_log() {
         redis.make_again(scene.log(), Duration::ZERO).await,
         Ok(Some(0))
     );
-    let unrestored = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    let unrestored = redis.journeys().apply(tracks.0.clone(), (0, 20), 0).await;
     assert_eq!(unrestored, Err(StoreError::Lost));
     let restored = async {
         while redis.journeys().through(0).await != Ok(20) {
@@ -351,7 +354,7 @@ async fn lost_journeys_are_restored_from_the_log() {
         () = redis.watch_journeys(scene.log(), meaning) => {}
         restored = tokio::time::timeout(Duration::from_secs(30), restored) => restored.unwrap(),
     }
-    let after = redis.journeys().apply(tracks.0.clone(), (0, 20)).await;
+    let after = redis.journeys().apply(tracks.0.clone(), (0, 20), 0).await;
     assert_eq!(after, before);
     assert!(before.is_ok());
 }

@@ -74,7 +74,7 @@ async fn state_goes_through_tls_for_who_has_the_password_and_trusts_the_server()
     );
     let counter: CounterKey = "c:buyer-1/contract-1/total".parse().unwrap();
     assert_eq!(redis.caps().used(&[counter]).await, Ok(vec![0]));
-    assert!(redis.journeys().apply(Vec::new(), (0, 1)).await.is_ok());
+    assert!(redis.journeys().apply(Vec::new(), (0, 1), 0).await.is_ok());
     assert_eq!(redis.journeys().through(0).await, Ok(1));
 
     let clear = RedisOptions {

@@ -139,6 +139,13 @@ pub struct Journey {
     pub capped: bool,
 }
 
+impl Journey {
+    /// Whether anything of it is a conversion's.
+    pub fn has_converted(&self) -> bool {
+        !self.entries.is_empty() || !self.elsewhere.is_empty()
+    }
+}
+
 /// What updates led to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Applied {
@@ -148,14 +155,54 @@ pub struct Applied {
     pub tellings: Vec<Telling>,
 }
 
+/// How far a walk over the journeys of a partition has come. What a place is the backend knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Here; empty at the start.
+    At(Vec<u8>),
+    /// All were walked over.
+    End,
+}
+
+/// Some of a partition's journeys, all of which newer rules have to judge anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anew {
+    /// Each whole.
+    pub journeys: Vec<Journey>,
+    /// What is next.
+    pub next: Place,
+}
+
 /// Journeys.
 pub trait Journeys: Send + Sync + 'static {
     /// Applies updates in this order. `through` is the place in the log of topic `events` up to
     /// which the updates of a partition reach: (partition, next offset). A backend that snapshots
-    /// uses it.
+    /// uses it. `rules` is the number of the rules by which the caller makes rows of what it gets, newer ones
+    /// have a higher one: whoever is on older rules than have read this partition's journeys is
+    /// [`StoreError::Outdated`], and nothing is applied.
     fn apply(
         &self,
         updates: Vec<JourneyUpdate>,
         through: (u16, u64),
+        rules: u32,
     ) -> impl Future<Output = Result<Applied, StoreError>> + Send;
+
+    /// The next of a partition's journeys with conversions that were last judged by older rules than these; about
+    /// `most` are looked at. None once there are no more. A walk begins whenever newer rules come, and goes
+    /// on where [`Self::walked`] says, also in another process. Of what changes meanwhile whoever changes it makes
+    /// the rows.
+    fn anew(
+        &self,
+        partition: u16,
+        rules: u32,
+        most: usize,
+    ) -> impl Future<Output = Result<Option<Anew>, StoreError>> + Send;
+
+    /// The rows of all journeys before `next` are made by these rules, and will not be lost.
+    fn walked(
+        &self,
+        partition: u16,
+        rules: u32,
+        next: Place,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

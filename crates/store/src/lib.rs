@@ -26,7 +26,8 @@ pub use consumer::{
     Against, ConsumerClaim, ConsumerHash, DuplicateRule, Earlier, KeySet, Standing, Verdict,
 };
 pub use journeys::{
-    Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Telling, What,
+    Anew, Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Place,
+    Telling, What,
 };
 pub use lately::{Heard, LEASE, Lately, Member, Told};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};
@@ -43,6 +44,9 @@ pub enum StoreError {
     /// It may have forgotten what it was told and is being rebuilt.
     #[error("the store lost its state and is being rebuilt")]
     Lost,
+    /// Others make rows of these journeys by newer rules, of this number.
+    #[error("journeys are read by newer rules already: {0:#x}")]
+    Outdated(u32),
     /// What it holds cannot be read.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),

@@ -165,6 +165,10 @@ metrics! {
         "Time from a gathered batch to its acknowledged rows.";
     Counter WORKER_FAILURES WorkerFailures "gavel_worker_failures_total" ["step"]
         "Steps that failed and were tried again.";
+    Counter WORKER_ANEW WorkerAnew "gavel_worker_anew_journeys_total" []
+        "Journeys with conversions whose rows were made anew because the rules of credit and payment had changed.";
+    Gauge WORKER_TO_WALK WorkerToWalk "gavel_worker_anew_partitions" []
+        "Partitions of this process whose journeys are not all judged by its rules yet; 0 once a change of the rules is in all rows.";
     Counter WORKER_DEAD_LETTERS WorkerDeadLetters "gavel_worker_dead_letters_total" ["topic"]
         "Records that could not be read and were kept in the table dead_letters.";
     Gauge WORKER_LAG WorkerLag "gavel_worker_lag_records" []

@@ -119,6 +119,8 @@ macro_rules! conformance {
             a_conversion_waits_for_its_click,
             a_person_joins_its_visitors_until_they_are_too_many,
             an_order_finds_its_visitor_and_then_its_click,
+            older_rules_make_no_rows_after_newer_ones,
+            newer_rules_walk_over_all_that_has_converted,
             journeys_survive,
         );
     };

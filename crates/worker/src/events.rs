@@ -45,7 +45,9 @@ pub(crate) async fn apply<B: Backend>(
         }
         let next = slice.last().map(|last| last.offset.saturating_add(1));
         let through = (partition, next.unwrap_or(0));
-        let applied = backend.journeys().apply(all.updates, through).await?;
+        let rules = by.rules.version();
+        let applied = backend.journeys();
+        let applied = applied.apply(all.updates, through, rules).await?;
         let tellings = all.tellings.iter().chain(&applied.tellings);
         let told: Vec<EventRecord> = tellings.map(journey::told).collect();
         under_way.extend(forward::queue(backend, &told));

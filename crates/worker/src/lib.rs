@@ -5,6 +5,7 @@
 //!      '------------------------------------------.
 //! topic events -> journeys -> conversions, credits -> rows -> ClickHouse
 //! both, later  -> are their rows there?
+//! rules change -> journeys, a few a batch -> rows again
 //! ```
 //! Three readers with offsets of their own: the first must not wait for ClickHouse. A batch is processed,
 //! inserted, acknowledged, and only then committed. Every step may be repeated after a crash: folds
@@ -28,6 +29,7 @@ mod reading;
 mod rows;
 mod sale;
 mod sink;
+mod walk;
 mod worker;
 
 pub use attribution::{GoalRules, Pay, Rules, Views, Windows};

@@ -19,6 +19,8 @@ pub(crate) struct Standing {
     status: ConversionStatus,
     /// Whose it is, and what that one gets; none if nobody's.
     payee: Option<(String, Money)>,
+    /// Whether it concerns only those who know of the conversion.
+    corrected: bool,
 }
 
 impl Standing {
@@ -76,6 +78,15 @@ impl Standing {
             about,
             status: conversion.status,
             payee: payee.map(|payee| (payee.publisher.to_owned(), payee.payout.into())),
+            corrected: false,
+        }
+    }
+
+    /// Of a conversion that nothing has happened to, by other rules: it is told where something of it was told.
+    pub(crate) fn corrected(self) -> Self {
+        Self {
+            corrected: true,
+            ..self
         }
     }
 
@@ -93,6 +104,9 @@ impl Standing {
         now: Timestamp,
     ) -> Vec<PostbackRow> {
         let mut notices = Vec::new();
+        if self.corrected && last.is_empty() {
+            return notices;
+        }
         let before = |publisher: &str| last.iter().find(|row| row.publisher == publisher);
         if let Some((publisher, payout)) = &self.payee {
             let payout = if self.status.counts() {

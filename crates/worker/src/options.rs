@@ -34,6 +34,8 @@ pub struct Options {
     pub first_pause: Duration,
     /// The longest pause between two attempts.
     pub longest_pause: Duration,
+    /// How many journeys a batch judges anew, beside its records, where the rules have changed.
+    pub walk: usize,
     /// What the catalog says: a batch takes the policy of its time.
     pub policy: Arc<ArcSwap<Policy>>,
 }
@@ -62,6 +64,7 @@ impl Options {
             overdue_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
+            walk: 1_000,
             policy: Arc::default(),
         }
     }

@@ -108,6 +108,15 @@ impl Progress {
         of_leads.map(|(_, _, partition)| *partition).collect()
     }
 
+    /// The partitions of topic `events` whose rows this process makes.
+    pub(crate) fn events(&self) -> Vec<u16> {
+        let offsets = self.0.offsets.lock();
+        let of_events = offsets
+            .keys()
+            .filter(|(reader, topic, _)| (*reader, *topic) == (Reader::Tables, Topic::Events));
+        of_events.map(|(_, _, partition)| *partition).collect()
+    }
+
     /// How many records of this process's partitions are not worked off; none while it has none
     /// although there are records. Zero means that everything acknowledged before the call can be read in
     /// the tables, also what follows from it, so far as it is this process's.

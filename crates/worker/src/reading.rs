@@ -31,6 +31,8 @@ impl Failure {
     /// Whether it lasts until a person acts.
     fn needs_a_person(&self) -> bool {
         match self {
+            // It is over once this node obeys the generation that others do.
+            Self::Store(StoreError::Outdated(_)) => false,
             Self::Log(_) | Self::Store(StoreError::Unavailable(_) | StoreError::Lost) => false,
             Self::Store(StoreError::Corrupt(_)) => true,
             Self::Warehouse(error) => error.class() == Class::Permanent,
@@ -199,6 +201,9 @@ impl<'a, C: Consumer> Reading<'a, C> {
 
     /// Commits what is done.
     pub(crate) async fn commit(&mut self) {
+        if self.uncommitted.is_empty() {
+            return;
+        }
         let done = self.uncommitted.iter();
         let done: Vec<_> = done
             .map(|((topic, partition), next_offset)| (*topic, *partition, *next_offset))

@@ -21,6 +21,7 @@ use crate::overdue::Overdue;
 use crate::progress::Reader;
 use crate::reading::{Failure, Patience, Reading, Stopped};
 use crate::rows::conversion::By;
+use crate::walk::{Turned, Walks};
 use crate::{Options, Progress, Sink, Told, events};
 
 /// The worker of one process.
@@ -143,13 +144,17 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         let mut next_settled = self.clock.mono().plus(self.options.settle_every);
         let mut number = 0u64;
         let mut batch = Batch::default();
+        let mut walks = Walks::default();
         loop {
             let gathered = reading.next().await?;
             let began = self.clock.mono();
             let mut attempts = patience.attempts("process");
-            while let Err(error) = self.rows(&gathered, &mut batch).await {
-                attempts.failed(error).await?;
-            }
+            let turned = loop {
+                match self.rows(&gathered, &mut batch, &mut walks).await {
+                    Ok(turned) => break turned,
+                    Err(error) => attempts.failed(error).await?,
+                }
+            };
             batch.name = Some(format!("{:016x}-{number}", self.options.instance));
             number = number.wrapping_add(1);
             if !batch.is_empty() {
@@ -167,12 +172,16 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     .add(WORKER_RECORDS, [topic.as_str()], records.len() as u64);
             }
             reading.done(&gathered);
-            if reading.is_behind() && self.clock.mono() >= next_settled {
+            let due = reading.is_behind() && self.clock.mono() >= next_settled;
+            if due || turned.is_some() {
                 let mut attempts = patience.attempts("settle");
                 while let Err(error) = self.sink.settle().await {
                     attempts.failed(error).await?;
                 }
                 reading.commit().await;
+                if let Some(turned) = turned {
+                    walks.turned(&self.backend, &self.metrics, turned).await;
+                }
                 next_settled = self.clock.mono().plus(self.options.settle_every);
             }
             self.tell_lag();
@@ -247,8 +256,14 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         }
     }
 
-    /// Makes the rows of a batch, in place of those before.
-    async fn rows(&self, gathered: &Gathered, batch: &mut Batch) -> Result<(), Failure> {
+    /// Makes the rows of a batch, in place of those before, and takes a turn of the walk over what older rules have
+    /// judged, if there is any.
+    async fn rows(
+        &self,
+        gathered: &Gathered,
+        batch: &mut Batch,
+        walks: &mut Walks,
+    ) -> Result<Option<Turned>, Failure> {
         batch.clear();
         let mut standings = Vec::new();
         let Self {
@@ -258,6 +273,10 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             ..
         } = self;
         let policy = options.policy.load_full();
+        let by = By {
+            rules: &policy.rules,
+            told: &policy.told,
+        };
         for ((topic, partition), records) in &gathered.records {
             let partition = *partition;
             match topic {
@@ -265,32 +284,38 @@ impl<B: Backend, S: Sink> Worker<B, S> {
                     tables::add(backend, metrics, partition, records, batch).await?;
                 }
                 Topic::Events => {
-                    let by = By {
-                        rules: &policy.rules,
-                        told: &policy.told,
-                    };
                     let applied = events::apply(backend, metrics, by, partition, records, batch);
                     standings.extend(applied.await?);
                 }
                 Topic::Catalog => {}
             }
         }
-        batch.postbacks = self.notices(&standings, &policy.told).await?;
-        Ok(())
+        let partitions = self.progress.events();
+        let walk = walks.turn(backend, metrics, by, &partitions, options.walk);
+        let (turned, again) = walk.await.unzip();
+        if let Some(again) = again {
+            batch.conversions.extend(again.rows);
+            batch.credits.extend(again.credits);
+            // A correction is for those who were told something: nobody hears of what is long past.
+            standings.extend(again.standings.into_iter().map(Standing::corrected));
+        }
+        batch.postbacks = self.notices(standings, &policy.told).await?;
+        Ok(turned)
     }
 
     /// What publishers are to be told now. In the same batch as the conversions: what is committed is
     /// there to be sent.
     async fn notices(
         &self,
-        standings: &[Standing],
+        mut standings: Vec<Standing>,
         told: &Told,
     ) -> Result<Vec<PostbackRow>, Failure> {
         if told.is_empty() || standings.is_empty() {
             return Ok(Vec::new());
         }
-        let conversions: BTreeSet<&str> = standings.iter().map(Standing::conversion).collect();
-        let conversions: Vec<&str> = conversions.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        standings.retain(|standing| seen.insert(standing.conversion().to_owned()));
+        let conversions: Vec<&str> = seen.iter().map(String::as_str).collect();
         let mut last: BTreeMap<String, Vec<PostbackRow>> = BTreeMap::new();
         for row in self.sink.postbacks(&conversions).await? {
             last.entry(row.conversion_id.clone()).or_default().push(row);

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers")]
 
 mod identity;
+mod rules;
 mod telling;
 mod world;
 
@@ -19,14 +20,9 @@ use proto::{
 use store::{Backend as _, Caps as _, Claims as _, Topic};
 use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED, WORKER_LAG};
 use warehouse::Table;
-use world::{Fate, World};
+use world::{Fate, T0, World, start};
 
-const T0: i64 = 1_800_000_000_000_000;
 const MINUTE: i64 = 60_000_000;
-
-fn start() -> Timestamp {
-    Timestamp::from_micros(T0)
-}
 
 /// An id on one of 256 shards.
 fn track(kind: u8, n: u8, shard: u8) -> Vec<u8> {

@@ -228,5 +228,38 @@ fn a_catalog_that_is_changed_under_load_is_obeyed_at_once_and_fails_no_request()
     let running = restart(running);
     running.until_ready();
     assert_eq!(sold(&running, 14).1, "28.00");
+    restated(&running, &priced(&shipped, "28.00"));
     running.end();
+}
+
+/// What converted before has the payout of now, though nothing happens to it.
+fn restated(running: &Running, catalog: &str) {
+    let browser =
+        "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    let head = format!("GET /c/alpha-search HTTP/1.1\r\n{browser}");
+    let answer = request(running.address("public"), &head, "");
+    let (_, click) = answer.split_once("ck_").unwrap();
+    let click: String = click
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    let event = json!([{ "type": "conversion", "goal": "policy_bound", "txid": "restated",
+        "click_id": format!("ck_{click}"), "amount": "100.00", "currency": "USD" }]);
+    let json = "\r\ncontent-type: application/json";
+    let token = "demo-postback-token-auto-us";
+    let said = call(running, "POST /v1/events", token, json, &event.to_string());
+    assert_eq!(said.json()["accepted"], 1, "{}", said.2);
+    let pays = |payout: &str| {
+        let sql = format!(
+            "SELECT count() = 1 FROM v_conversions WHERE txid = 'restated' AND payee = 'alpha-media' \
+             AND payout = {payout} AND restated = 0"
+        );
+        until("the payout is there", || running.holds(&sql));
+    };
+    pays("20");
+    let goal = "policy_bound = { payout = \"20.00\"";
+    assert!(catalog.contains(goal));
+    let dearer = catalog.replace(goal, "policy_bound = { payout = \"23.50\"");
+    assert_eq!(put(running, "", &dearer).0, 200);
+    pays("23.5");
 }

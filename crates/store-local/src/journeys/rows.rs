@@ -16,6 +16,37 @@ const FOLLOWED: Duration = Duration::from_secs(90 * 86_400);
 /// Bytes of the longest key: a kind, and what is of that kind.
 const KEY: usize = 1 + 24;
 
+/// A row's key, as the order of identities has it.
+pub(super) fn place(identity: Identity) -> Vec<u8> {
+    let (key, length) = key(identity);
+    key.get(..length).unwrap_or(&key).to_vec()
+}
+
+/// Whose a row is.
+pub(super) fn identity(key: &[u8]) -> Result<Identity, StoreError> {
+    let unknown = || RecordError::Field("key of a row").into();
+    let Some((kind, id)) = key.split_first() else {
+        return Err(unknown());
+    };
+    let id = match *kind {
+        cold::VISITOR => (id.try_into()).map(|id| Identity::Visitor(VisitorId::from_bytes(id))),
+        cold::CLICK => (id.try_into()).map(|id| Identity::Click(ClickId::from_bytes(id))),
+        cold::PERSON => id.try_into().map(Identity::Person),
+        cold::KEY => id.try_into().map(Identity::Key),
+        _ => return Err(unknown()),
+    };
+    id.map_err(|_| unknown())
+}
+
+/// The next identities of disk that have converted, behind this place.
+pub(super) fn converted(
+    cold: &Cold,
+    behind: &[u8],
+    most: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    cold.keys(Table::Converted, behind, most)
+}
+
 /// A row's key, and its length.
 fn key(identity: Identity) -> ([u8; KEY], usize) {
     let (kind, id) = match &identity {
@@ -92,6 +123,9 @@ pub(super) fn write(
         let (key, length) = key(*identity);
         let key = key.get(..length).unwrap_or(&key);
         batch.put(Table::Journeys, key, until, &item(*identity, node));
+        if node.has_converted() {
+            batch.put(Table::Converted, key, until, &[]);
+        }
         if batch.bytes() >= BATCH {
             std::mem::replace(&mut batch, cold.batch()).write()?;
         }

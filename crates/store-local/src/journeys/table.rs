@@ -5,13 +5,14 @@
 //! place is on disk. A look-up goes from young to old to disk and makes what it finds young; so what is
 //! behind may be out of date, and what is in front counts.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
 use store::journeys::{Nodes, touched_click};
-use store::{Applied, Identity, JourneyUpdate, Limits, Node, StoreError};
+use store::{Anew, Applied, Identity, JourneyUpdate, Limits, Node, Place, StoreError};
 
 use super::rows;
 use crate::cold::Cold;
@@ -29,6 +30,8 @@ pub(super) struct Generation {
     pub(super) nodes: HashMap<Identity, Node>,
     /// Whose click it is. Never without the visitor, in this generation or a younger one.
     pub(super) clicks: HashMap<ClickId, VisitorId>,
+    /// Those that have converted, by place ([`rows::place`]).
+    pub(super) converted: BTreeSet<Vec<u8>>,
 }
 
 /// What is not young.
@@ -76,7 +79,80 @@ impl Table {
     /// # Errors
     /// The disk cannot be read. Some updates are applied then, and may be applied again.
     pub(super) fn apply(&mut self, updates: Vec<JourneyUpdate>) -> Result<Applied, StoreError> {
-        store::journeys::apply(self, updates, self.limits)
+        let applied = store::journeys::apply(self, updates, self.limits)?;
+        for journey in &applied.journeys {
+            if journey.has_converted() {
+                let place = rows::place(journey.identity);
+                self.young.converted.insert(place);
+            }
+        }
+        Ok(applied)
+    }
+
+    /// The next journeys with conversions behind a place, of those for which `wanted` holds, and where to go on: of
+    /// `most` identities at most. They stay where they are: nobody has heard of them.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub(super) fn walk(
+        &self,
+        behind: &[u8],
+        most: usize,
+        wanted: impl Fn(&Identity) -> bool,
+    ) -> Result<Anew, StoreError> {
+        let mut places = BTreeSet::new();
+        let mut last: Option<Vec<u8>> = None;
+        let range = (Bound::Excluded(behind.to_vec()), Bound::Unbounded);
+        let (young, old) = (&self.young.converted, &self.behind.old.converted);
+        let disk = match &self.behind.cold {
+            Some(cold) => rows::converted(cold, behind, most)?,
+            None => Vec::new(),
+        };
+        let memory = |of: &BTreeSet<Vec<u8>>| {
+            let places = of.range(range.clone()).take(most);
+            places.cloned().collect::<Vec<_>>()
+        };
+        for of in [memory(young), memory(old), disk] {
+            // Behind where one of them was left there may be more of it.
+            if of.len() == most {
+                last = last.into_iter().chain(of.last().cloned()).min();
+            }
+            places.extend(of);
+        }
+        let next = last.clone().map_or(Place::End, Place::At);
+        let within = places.into_iter();
+        let within = within.take_while(|place| last.as_ref().is_none_or(|last| place <= last));
+        let mut journeys = Vec::new();
+        for place in within {
+            let identity = rows::identity(&place)?;
+            if !wanted(&identity) {
+                continue;
+            }
+            if let Identity::Click(click) = identity
+                && self.visitor(click)?.is_some()
+            {
+                // What waited for it is its visitor's by now.
+                continue;
+            }
+            if let Some(node) = self.known(identity)? {
+                journeys.push(node.journey(identity, self.limits));
+            }
+        }
+        Ok(Anew { journeys, next })
+    }
+
+    fn known(&self, identity: Identity) -> Result<Option<Node>, StoreError> {
+        match self.young.nodes.get(&identity) {
+            Some(node) => Ok(Some(node.clone())),
+            None => self.behind.node(identity),
+        }
+    }
+
+    fn visitor(&self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
+        match self.young.clicks.get(&click) {
+            Some(visitor) => Ok(Some(*visitor)),
+            None => self.behind.click(click),
+        }
     }
 
     /// What is old: it does not change.
@@ -112,10 +188,7 @@ impl Nodes for Table {
     }
 
     fn whose(&mut self, click: ClickId) -> Result<Option<VisitorId>, StoreError> {
-        if let Some(visitor) = self.young.clicks.get(&click) {
-            return Ok(Some(*visitor));
-        }
-        let found = self.behind.click(click)?;
+        let found = self.visitor(click)?;
         self.young.clicks.extend(found.map(|found| (click, found)));
         Ok(found)
     }
@@ -131,6 +204,9 @@ impl Generation {
         if let Identity::Visitor(visitor) = identity {
             let clicks = node.own().filter_map(|entry| touched_click(&entry));
             self.clicks.extend(clicks.map(|click| (click, visitor)));
+        }
+        if node.has_converted() {
+            self.converted.insert(rows::place(identity));
         }
         self.nodes.insert(identity, node);
     }

@@ -10,6 +10,8 @@ use redis::Cmd;
 use store::journeys::Nodes;
 use store::{Identity, Node, StoreError};
 
+use super::Reach;
+
 /// An identity's name in Redis.
 pub(super) fn name(identity: Identity) -> String {
     let (kind, id) = match &identity {
@@ -33,6 +35,12 @@ fn visitor(name: &[u8]) -> Result<VisitorId, StoreError> {
     let id = id.and_then(|id| id.try_into().ok());
     id.map(VisitorId::from_bytes)
         .ok_or_else(|| StoreError::Corrupt("a click is of no visitor".to_owned()))
+}
+
+/// A node as it is kept, and whose it is.
+pub(super) fn read(kept: &[u8]) -> Result<(Identity, Node), StoreError> {
+    let state = JourneyState::decode(kept).map_err(proto::RecordError::from)?;
+    Ok(Node::read(state)?)
 }
 
 #[derive(Default)]
@@ -84,8 +92,7 @@ impl Hand {
     pub(super) fn known(&mut self, identity: Identity, was: Vec<u8>) -> Result<(), StoreError> {
         let mut node = Node::default();
         if !was.is_empty() {
-            let state = JourneyState::decode(was.as_slice());
-            (_, node) = Node::read(state.map_err(proto::RecordError::from)?)?;
+            (_, node) = read(&was)?;
         }
         self.nodes.insert(identity, Slot { node, was });
         Ok(())
@@ -94,7 +101,7 @@ impl Hand {
     /// What writing it takes: what has changed, and up to where in the log that reaches.
     pub(super) fn writing(
         self,
-        through: u64,
+        reach: Reach,
         kept: Duration,
         least: Duration,
     ) -> impl Fn(&mut Cmd) + Send + Sync {
@@ -104,7 +111,8 @@ impl Hand {
             let is = slot.node.record(whose).encode_to_vec();
             let changed = slot.node != Node::default() && is != slot.was;
             let till = slot.node.newest_us().saturating_add(kept_us);
-            changed.then(|| (name(whose), is, till))
+            let converted = u8::from(slot.node.has_converted());
+            changed.then(|| (name(whose), is, till, converted))
         });
         let changed: Vec<_> = changed.collect();
         let gone: Vec<_> = self.gone.into_iter().map(name).collect();
@@ -113,12 +121,15 @@ impl Hand {
             .map(|(click, whose)| (click_name(click), name(Identity::Visitor(whose))))
             .collect();
         move |command: &mut Cmd| {
-            command.arg(&self.turn).arg(through);
+            let rules = reach.rules.map(|rules| rules.to_string());
+            command.arg(&self.turn).arg(reach.through.1);
+            command.arg(rules.unwrap_or_default());
             command.arg(millis(kept)).arg(millis(least));
             command.arg(clicked.len()).arg(&clicked);
             command.arg(gone.len()).arg(&gone);
-            for (whose, node, till) in &changed {
+            for (whose, node, till, converted) in &changed {
                 command.arg(whose).arg(node.as_slice()).arg(till);
+                command.arg(converted);
             }
         }
     }

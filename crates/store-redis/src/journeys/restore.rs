@@ -8,7 +8,7 @@ use redis::aio::MultiplexedConnection;
 use store::{EventLog, JourneyUpdate, LogError, Record, Replay as _, StoreError, Topic};
 use tokio::time::sleep;
 
-use super::{apply, through};
+use super::{Reach, apply, through};
 use crate::link::{Blame, Health, Session};
 use crate::names::Space;
 use crate::open::Redis;
@@ -139,7 +139,11 @@ impl Redis {
             let next = records
                 .last()
                 .map_or(0, |last| last.offset.saturating_add(1));
-            apply(session, options, &updates, (partition, next)).await?;
+            let reach = Reach {
+                through: (partition, next),
+                rules: None,
+            };
+            apply(session, options, &updates, reach).await?;
             read += records.len() as u64;
         }
         Ok(read)

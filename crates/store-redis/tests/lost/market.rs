@@ -212,7 +212,7 @@ impl Shared {
             Ok(Admission::Granted(lead)) => self.run(redis, n, lead).await,
             Ok(Admission::Held(view)) => view.answer.is_some(),
             Ok(other) => panic!("{other:?}"),
-            Err(StoreError::Corrupt(why)) => panic!("{why}"),
+            Err(error @ (StoreError::Corrupt(_) | StoreError::Outdated(_))) => panic!("{error}"),
             Err(StoreError::Lost | StoreError::Unavailable(_)) => false,
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use domain::{ClickId, TrackKey, VisitorId};
 use proto::{Conversion, JourneyBody, JourneyEntry, TouchEntry};
 use store::{
-    Ack, Backend, EventLog, Identity, Journey, JourneyUpdate, Journeys, News, Person, Topic, key,
+    Ack, Backend, EventLog, Identity, Journey, JourneyUpdate, Journeys, News, Person, Place,
+    StoreError, Topic, key,
 };
 
 use super::Harness;
@@ -82,7 +83,7 @@ fn shuffle<T>(items: &mut [T], entropy: &SeededEntropy) {
 
 async fn apply<H: Harness>(harness: &H, updates: &[JourneyUpdate], through: u64) -> Vec<Journey> {
     let journeys = harness.store().journeys();
-    let applied = journeys.apply(updates.to_vec(), (0, through)).await;
+    let applied = journeys.apply(updates.to_vec(), (0, through), 0).await;
     applied.unwrap().journeys
 }
 
@@ -209,7 +210,7 @@ async fn passed_on<H: Harness>(
     let mut next = updates;
     while !next.is_empty() {
         let journeys = harness.store().journeys();
-        let applied = journeys.apply(next, (0, 0)).await.unwrap();
+        let applied = journeys.apply(next, (0, 0), 0).await.unwrap();
         last.extend(
             applied
                 .journeys
@@ -328,6 +329,118 @@ pub async fn an_order_finds_its_visitor_and_then_its_click<H: Harness>(harness: 
         .iter()
         .find(|entry| entry.id == [60; 16]);
     assert_eq!(lent.map(|entry| &entry.click_id), Some(&touch.click_id));
+}
+
+/// Rows of a partition are made by ever newer rules: whoever is still on older ones is told so, and nothing is
+/// applied. Another partition is another matter.
+pub async fn older_rules_make_no_rows_after_newer_ones<H: Harness>(harness: &mut H) {
+    let world = world(harness);
+    let (touch, conversion) = (&world.updates[0], &world.updates[1]);
+    let judged = async |update: &JourneyUpdate, partition, rules| {
+        let journeys = harness.store().journeys();
+        let update = vec![update.clone()];
+        let applied = journeys.apply(update, (partition, 1), rules).await;
+        applied.map(|applied| applied.journeys)
+    };
+    let before = judged(touch, 0, 5).await.unwrap();
+    assert_eq!(judged(conversion, 0, 4).await, Err(StoreError::Outdated(5)));
+    assert_eq!(judged(touch, 0, 5).await.as_ref(), Ok(&before));
+    let [before] = before.as_slice() else {
+        panic!("one journey");
+    };
+    let after = judged(conversion, 0, 6).await.unwrap();
+    assert_eq!(after[0].revision, before.revision + 1);
+    assert_eq!(judged(touch, 0, 5).await, Err(StoreError::Outdated(6)));
+    let journeys = harness.store().journeys();
+    let outdated = || StoreError::Outdated(6);
+    assert_eq!(journeys.anew(0, 5, 10).await, Err(outdated()));
+    assert_eq!(journeys.walked(0, 5, Place::End).await, Err(outdated()));
+    assert!(judged(touch, 1, 1).await.is_ok());
+}
+
+/// One turn of a walk; none once it is over.
+async fn turn<H: Harness>(harness: &H, rules: u32, most: usize) -> Option<(Vec<Journey>, Place)> {
+    let anew = harness.store().journeys().anew(0, rules, most).await;
+    anew.unwrap().map(|anew| (anew.journeys, anew.next))
+}
+
+/// All that is left of a walk, and it is noted.
+async fn walk<H: Harness>(harness: &H, rules: u32, most: usize) -> BTreeMap<Identity, Journey> {
+    let mut met = BTreeMap::new();
+    while let Some((journeys, next)) = turn(harness, rules, most).await {
+        met.extend(journeys.into_iter().map(|it| (it.identity, it)));
+        let walked = harness.store().journeys().walked(0, rules, next);
+        walked.await.unwrap();
+    }
+    met
+}
+
+/// When newer rules come every journey with a conversion is met, also one that nothing happens to, a few at a time,
+/// once the walk has been noted up to there no more, and those that have not converted never.
+pub async fn newer_rules_walk_over_all_that_has_converted<H: Harness>(harness: &mut H) {
+    let (key, now) = (TrackKey::new([3; 32]), harness.now());
+    let partitions = harness.store().log().ends(Topic::Events).len() as u64;
+    let mut updates = Vec::new();
+    let mut converted = Vec::new();
+    for id in 0..9_u8 {
+        let visitor = loop {
+            let visitor = VisitorId::mint(now, harness.entropy(), &key);
+            if key::identity(&Identity::Visitor(visitor)).is_multiple_of(partitions) {
+                break visitor;
+            }
+        };
+        let click = ClickId::mint(now, harness.entropy(), &visitor, &key);
+        let ts_us = now.as_micros() + i64::from(id);
+        if id % 3 != 0 {
+            // Every other one comes before its click, and is its visitor's after that.
+            let known = match id % 2 {
+                0 => Identity::Visitor(visitor),
+                _ => Identity::Click(click),
+            };
+            updates.push(conversion(known, click, 100 + id, ts_us + 50));
+            converted.push(Identity::Visitor(visitor));
+        }
+        updates.push(touch(visitor, click, id, ts_us));
+    }
+    converted.sort();
+    let judged = async |harness: &H, rules: u32| {
+        let journeys = harness.store().journeys();
+        let applied = journeys.apply(updates.clone(), (0, 18), rules).await;
+        let journeys = applied.unwrap().journeys.into_iter();
+        let journeys = journeys.filter(|it| converted.contains(&it.identity));
+        let known: BTreeMap<_, _> = journeys.map(|it| (it.identity, it)).collect();
+        known
+    };
+    let known = judged(harness, 1).await;
+    assert!(known.keys().eq(&converted));
+    assert_eq!(turn(harness, 1, 2).await, None, "nothing newer has come");
+
+    // What is not noted comes again, and then what is next.
+    let (first, next) = turn(harness, 2, 2).await.unwrap();
+    assert_eq!(
+        turn(harness, 2, 2).await,
+        Some((first.clone(), next.clone()))
+    );
+    let noted = harness.store().journeys().walked(0, 2, next);
+    noted.await.unwrap();
+    if harness.reopen().await {
+        judged(harness, 2).await;
+    }
+    let rest = walk(harness, 2, 3).await;
+    assert!(first.iter().all(|it| !rest.contains_key(&it.identity)));
+    let mut all: Vec<_> = first.iter().map(|it| it.identity).collect();
+    all.extend(rest.keys());
+    all.sort();
+    assert_eq!(all, converted);
+
+    // Newer ones begin where older ones were not at their end.
+    let (_, next) = turn(harness, 3, 2).await.unwrap();
+    let noted = harness.store().journeys().walked(0, 3, next);
+    noted.await.unwrap();
+    let last = walk(harness, 4, 100).await;
+    assert!(last.keys().eq(&converted));
+    let same = |it: &Journey| known[&it.identity].entries == it.entries;
+    assert!(last.values().all(same));
 }
 
 /// What a restart does not find it gets again from the log, and ends where it was.

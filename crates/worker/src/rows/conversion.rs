@@ -1,6 +1,6 @@
 //! Rows of `conversions` and `credits`: every conversion of a journey, whole, at its revision.
 
-use attribution::{Conversion, ConversionKey, Credit, CreditVersion, Following, RULE, Rules};
+use attribution::{Conversion, ConversionKey, Credit, CreditVersion, Following, Rules};
 use domain::{ClickId, ConversionId};
 use proto::{JourneyBody, JourneyEntry, RecordError};
 use store::{Identity, Journey};
@@ -34,8 +34,7 @@ pub(crate) fn rows(journey: &Journey, by: By<'_>) -> Result<Conversions, RecordE
     let read = journey::read(journey)?;
     let version = CreditVersion {
         epoch: EPOCH,
-        rule: RULE,
-        rules: u16::try_from(rules.number).unwrap_or(u16::MAX),
+        rules: rules.version(),
         revision: journey.revision,
     }
     .pack();

@@ -14,18 +14,26 @@ use notifier::{Handoff, Outbox};
 use proto::{EventRecord, LeadRecord, Message as _};
 use serde::Serialize;
 use serde_json::Value;
-use store::{Ack, Backend as _, EventLog as _, Limits, Topic, key};
+use store::{Ack, Backend as _, EventLog as _, Journeys as _, Limits, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use warehouse::{Batch, PostbackRow, Sought, WarehouseError};
-use worker::{Options, Policy, Progress, Sink, Told, Worker};
+use worker::{Options, Policy, Progress, Rules, Sink, Told, Worker};
 
 /// A person of more visitors links none.
 pub(crate) const VISITORS_PER_PERSON: usize = 2;
 
+/// When everything begins.
+pub(crate) const T0: i64 = 1_800_000_000_000_000;
+
 /// No wait is longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When everything begins.
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_micros(T0)
+}
 
 /// A clock that moves only when told to.
 pub(crate) struct Standing(AtomicI64);
@@ -369,6 +377,8 @@ pub(crate) struct World {
     instance: AtomicU32,
     /// Who is told of conversions.
     pub(crate) told: Told,
+    /// By which conversions are judged.
+    pub(crate) rules: Rules,
 }
 
 impl World {
@@ -386,6 +396,7 @@ impl World {
             max_records,
             instance: AtomicU32::new(0),
             told: Told::new(),
+            rules: Rules::default(),
         }
     }
 
@@ -427,12 +438,13 @@ impl World {
             batch_every: Duration::from_millis(1),
             audit_every: Duration::ZERO,
             idle: Duration::from_millis(1),
+            walk: self.max_records,
             overdue_every: Duration::ZERO,
             first_pause: Duration::from_micros(100),
             longest_pause: Duration::from_millis(1),
             policy: Arc::new(ArcSwap::from_pointee(Policy {
                 told: self.told.clone(),
-                ..Policy::default()
+                rules: self.rules.clone(),
             })),
             ..Options::new(self.instance.fetch_add(1, Ordering::SeqCst).into())
         };
@@ -462,6 +474,20 @@ impl World {
     pub(crate) async fn catch_up(&self) {
         self.run(async |progress| progress.lag(self.local.log()) == Some(0))
             .await;
+    }
+
+    /// Works until everything is in the tables, and judged by the rules there are.
+    pub(crate) async fn until_judged(&self) {
+        self.run(async |progress| {
+            let mut left = progress.lag(self.local.log()) != Some(0);
+            for partition in 0..4 {
+                let rules = self.rules.version();
+                let anew = self.local.journeys().anew(partition, rules, 1).await;
+                left |= anew != Ok(None);
+            }
+            !left
+        })
+        .await;
     }
 
     /// Works until nobody waits to be told, either: somebody else tells them.
@@ -499,6 +525,7 @@ impl World {
             max_records,
             instance,
             told,
+            rules,
         } = self;
         drop(local);
         let local = open(&dir, &clock);
@@ -511,6 +538,7 @@ impl World {
             max_records,
             instance,
             told,
+            rules,
         }
     }
 }
