@@ -9,7 +9,7 @@ mod look;
 mod session;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ struct Said {
     doubt: Notify,
     /// The nodes for which whoever makes the state again waits.
     waits: Mutex<Option<String>>,
+    /// Since when journeys lack what is older than the log, in microseconds; 0 if they do not.
+    short: AtomicI64,
 }
 
 impl fmt::Debug for Link {
@@ -108,6 +110,7 @@ impl Link {
             status: watch::Sender::new(Status::Looking),
             doubt: Notify::new(),
             waits: Mutex::new(None),
+            short: AtomicI64::new(0),
         });
         let mut keeper = JoinSet::new();
         keeper.spawn(keep(Arc::clone(&server), Arc::clone(&said)));
@@ -142,6 +145,18 @@ impl Link {
     pub(crate) fn waits_for(&self) -> Option<String> {
         let waits = self.0.said.waits.lock();
         waits.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Since when journeys are short, if they are.
+    pub(crate) fn journeys_short(&self, since: Option<i64>) {
+        let since = since.unwrap_or(0);
+        self.0.said.short.store(since, Ordering::Relaxed);
+    }
+
+    /// What was noted of that.
+    pub(crate) fn short_since(&self) -> Option<i64> {
+        let since = self.0.said.short.load(Ordering::Relaxed);
+        (since != 0).then_some(since)
     }
 
     /// A name that no other router has.

@@ -46,6 +46,7 @@ scripts! {
     ENDED = "begin.lua" "caps/counters.lua" "caps/released.lua" "caps/ended.lua";
     SETTLE = "begin.lua" "caps/counters.lua" "caps/settle.lua";
     USED = "begin.lua" "caps/counters.lua" "caps/used.lua";
+    SHORT_JOURNEYS = "begin.lua" "journeys/short.lua";
     SHORT = "begin.lua" "caps/short.lua";
     PINS = "begin.lua" "caps/counters.lua" "caps/pins.lua";
     LOOKUP = "begin.lua" "claims/leads.lua" "claims/lookup.lua";

@@ -10,6 +10,8 @@
     reason = "the server has the machine's time, and so has its caller"
 )]
 
+#[path = "lost/cut.rs"]
+mod cut;
 #[path = "lost/market.rs"]
 mod market;
 #[path = "lost/scene.rs"]
@@ -27,6 +29,7 @@ use store::{
 use store_redis::{Health, OpenError, Redis, RedisOptions};
 use testkit::SeededEntropy;
 
+use cut::CutLog;
 use market::Market;
 use scene::{FORGETS, REMEMBERS, Scene, counter, wall};
 use tracks::Tracks;
@@ -357,4 +360,41 @@ async fn lost_journeys_are_restored_from_the_log() {
     let after = redis.journeys().apply(tracks.0.clone(), (0, 20), 0).await;
     assert_eq!(after, before);
     assert!(before.is_ok());
+    assert_eq!(redis.journeys_short(), None, "the log had all of it");
+}
+
+/// What is older than the log is known to Redis's files alone. Where they are gone too, it is said for as long as it
+/// would have mattered, by every node.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journeys_that_are_older_than_the_log_are_missed() {
+    let Some(mut scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let tracks = Tracks::of_a_visitor(10);
+    tracks.append(scene.log()).await;
+    let redis = scene.made().await;
+    let meaning = |record: &store::Record| tracks.meaning(record);
+    assert_eq!(redis.restore_journeys(scene.log(), meaning).await, Ok(20));
+
+    scene.server.kill().unwrap();
+    scene.server.start_again().unwrap();
+    scene.until(&redis, |health| *health == Health::Lost).await;
+    let made = redis.make_again(scene.log(), Duration::ZERO).await;
+    assert_eq!(made, Ok(Some(0)));
+    let cut = CutLog {
+        log: scene.log().clone(),
+        begins: 7,
+    };
+    assert_eq!(redis.restore_journeys(&cut, meaning).await, Ok(13));
+    let other = Redis::open(scene.options("another")).await.unwrap();
+    assert_eq!(other.journeys_short(), None, "it has not looked yet");
+    let noted = async {
+        while other.journeys_short().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = other.watch_journeys(&cut, meaning) => {}
+        noted = tokio::time::timeout(Duration::from_secs(30), noted) => noted.unwrap(),
+    }
 }

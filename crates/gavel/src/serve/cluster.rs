@@ -154,6 +154,15 @@ impl Stores for Shared {
             }),
             Health::Away(why) => Standing::missing(&why),
         });
+        let batches = self.0.batches.clone();
+        readiness.register("journeys", move || match batches.journeys_short() {
+            Some(since) => Standing::Away {
+                what: "they were lost without Redis's files: what is older than the log is not credited"
+                    .to_owned(),
+                since,
+            },
+            None => Standing::Ok,
+        });
     }
 
     async fn close(&self) {

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::Timestamp;
 use redis::aio::MultiplexedConnection;
 use store::{EventLog, JourneyUpdate, LogError, Record, Replay as _, StoreError, Topic};
 use tokio::time::sleep;
 
 use super::{Reach, apply, through};
-use crate::link::{Blame, Health, Session};
+use crate::link::{Blame, Call as _, Health, Session};
 use crate::names::Space;
 use crate::open::Redis;
+use crate::script;
 
 /// Between two looks whether they are there.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -45,13 +47,29 @@ impl Redis {
         }
     }
 
+    /// Looks at all partitions, and notes since when some are short.
     async fn has_lost_journeys(&self) -> bool {
+        let mut since = None;
         for partition in 0..self.link().options().partitions {
-            if self.journeys().through(partition).await == Err(StoreError::Lost) {
-                return true;
+            let space = Space::Journeys(partition);
+            let short = self.link().call(space, &script::SHORT_JOURNEYS, |it| {
+                it.arg("");
+            });
+            match short.await {
+                Ok(0) => {}
+                Ok(short) => since = since.into_iter().chain([short]).min(),
+                Err(StoreError::Lost) => return true,
+                Err(_) => return false,
             }
         }
+        self.link().journeys_short(since);
         false
+    }
+
+    /// Since when journeys lack what is older than the log: they were lost without Redis's files. None if they do
+    /// not, as far as [`Self::watch_journeys`] knows.
+    pub fn journeys_short(&self) -> Option<Timestamp> {
+        self.link().short_since().map(Timestamp::from_micros)
     }
 
     /// Brings journeys back that were lost, from the log of topic `events`; `meaning` says what a record is for
@@ -76,10 +94,25 @@ impl Redis {
                 lost.insert(partition, through(&session, partition).await?);
             }
         }
-        let read = match lost.is_empty() {
-            true => 0,
+        let (read, starts) = match lost.is_empty() {
+            true => (0, BTreeMap::new()),
             false => self.apply_again(&session, log, &lost, meaning).await?,
         };
+        let ends = log.ends(Topic::Events);
+        for (partition, known) in &lost {
+            let end = ends.get(usize::from(*partition)).copied().unwrap_or(0);
+            // Of a log that was cut to its end nothing is read.
+            let start = starts.get(partition).copied().unwrap_or(end);
+            if start > *known {
+                self.is_short(&session, *partition).await?;
+                tracing::error!(
+                    partition,
+                    known,
+                    log_begins = start,
+                    "journeys lack what is older than the log"
+                );
+            }
+        }
         for partition in lost.into_keys() {
             self.set_epoch(&mut connection, partition, (RESTORING, &epoch))
                 .await?;
@@ -120,13 +153,27 @@ impl Redis {
         Ok(())
     }
 
+    /// Notes it for as long as what is missing would have been kept.
+    async fn is_short(&self, session: &Session, partition: u16) -> Result<(), StoreError> {
+        let kept = self.link().options().journeys_kept.get().as_millis();
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX).max(1);
+        let space = Space::Journeys(partition);
+        let noted = session.call(space, &script::SHORT_JOURNEYS, |it| {
+            it.arg(kept);
+        });
+        let _: i64 = noted.await?;
+        Ok(())
+    }
+
+    /// Says how many records were read, and where each partition of the log began.
     async fn apply_again<L: EventLog>(
         &self,
         session: &Session,
         log: &L,
         lost: &BTreeMap<u16, u64>,
         meaning: impl Fn(&Record) -> Vec<JourneyUpdate>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(u64, BTreeMap<u16, u64>), StoreError> {
+        let mut starts = BTreeMap::new();
         let options = self.link().options();
         let mut replay = log.replay(Topic::Events).await.map_err(unread)?;
         let mut read = 0;
@@ -134,6 +181,9 @@ impl Redis {
             let Some(known) = lost.get(&partition) else {
                 continue;
             };
+            if let Some(first) = records.first() {
+                starts.entry(partition).or_insert(first.offset);
+            }
             let unknown = records.iter().filter(|record| record.offset >= *known);
             let updates: Vec<JourneyUpdate> = unknown.flat_map(&meaning).collect();
             let next = records
@@ -146,7 +196,7 @@ impl Redis {
             apply(session, options, &updates, reach).await?;
             read += records.len() as u64;
         }
-        Ok(read)
+        Ok((read, starts))
     }
 }
 
