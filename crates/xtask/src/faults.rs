@@ -217,6 +217,11 @@ mod tests {
             "-p store-redis --test lost lost_journeys_are_restored_from_the_log",
         ),
         (
+            "journeys are lost, and the log has lost its beginning",
+            "what the log has is applied again; that more is missing every node says",
+            "-p store-redis --test lost journeys_that_are_older_than_the_log_are_missed",
+        ),
+        (
             "ClickHouse is killed again and again under inserts",
             "every row is there once",
             "-p gavel --test engine worker::everything_is_there_once_although_the_engine_was_killed_again_and_again",
