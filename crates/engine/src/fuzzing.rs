@@ -1,10 +1,14 @@
-//! What crate `fuzz` tries on statements and on requests.
+//! What crate `fuzz` tries on statements, requests and blocks.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::multipart::{Event, Form};
+use crate::native::Native;
 use crate::request::{Access, Query};
 use crate::statement::{Head, head, output_format};
+
+/// What clickhouse-go asks for.
+const REVISION: u64 = 54_460;
 
 /// Reads the head of a text that is still arriving, a piece more each time: what was said of less
 /// of it stays said, and rows begin inside of it.
@@ -85,5 +89,52 @@ fn form(body: &[u8], boundary: &str) {
             Ok(Event::Over) | Err(_) => return,
             Ok(Event::Part { .. } | Event::Ended) => {}
         }
+    }
+}
+
+/// Puts blocks into the form of a revision, whole and in pieces that are each a byte longer than the one before:
+/// what comes out is the same, as far as it is in the right form. Of a whole result it is the same bytes, with
+/// what the form asks for between them.
+///
+/// # Panics
+/// A promise is broken.
+#[expect(
+    clippy::expect_used,
+    reason = "a broken promise ends the run that found it"
+)]
+pub fn native(bytes: &[u8]) {
+    let mut whole = Vec::new();
+    let mut reframe = Native::new(REVISION, Vec::new()).expect("a revision that is spoken");
+    let read = reframe.feed(bytes, &mut whole);
+    let mut pieced = Vec::new();
+    let mut pieces = Native::new(REVISION, Vec::new()).expect("a revision that is spoken");
+    let mut rest = bytes;
+    let mut length = 0;
+    let mut fed = Ok(());
+    while fed.is_ok() && !rest.is_empty() {
+        length += 1;
+        let (piece, later) = rest.split_at(length.min(rest.len()));
+        fed = pieces.feed(piece, &mut pieced);
+        rest = later;
+    }
+    assert_eq!(
+        read.is_ok(),
+        fed.is_ok(),
+        "{read:?} whole, {fed:?} in pieces"
+    );
+    if read.is_ok() {
+        assert_eq!(whole, pieced, "it is the pieces that matter");
+        assert_eq!(
+            reframe.ended(),
+            pieces.ended(),
+            "it is whole, and it is not"
+        );
+    }
+    if read.is_ok() && reframe.ended().is_ok() {
+        let mut bytes = bytes.iter().peekable();
+        for byte in &whole {
+            bytes.next_if(|next| *next == byte);
+        }
+        assert_eq!(bytes.next(), None, "something of the result is gone");
     }
 }

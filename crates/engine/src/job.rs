@@ -12,13 +12,14 @@ use crate::handler::{Room, Shared};
 use crate::host::Ticket;
 use crate::input::{Input, Piece};
 use crate::lease::{self, Lease};
+use crate::native::Native;
 use crate::output::Output;
 use crate::request::{Access, Query};
 use crate::running::Stopper;
 use crate::statement::{Insert, has_words, is_select, output_format, starts_with};
 use crate::text::{self, Text};
 use crate::users::Known;
-use crate::{external, pipe};
+use crate::{describe, external, pipe};
 
 /// The format of a result when nobody names one.
 const FORMAT: &str = "TabSeparated";
@@ -143,7 +144,8 @@ fn run_statement(
     output: &mut Output,
 ) -> Result<Stats, Stop> {
     let default_format = query.default_format.as_deref().unwrap_or(FORMAT);
-    output.set_format(output_format(text).unwrap_or(default_format));
+    let format = output_format(text).unwrap_or(default_format);
+    output.set_format(format);
     let analysis = connection.analyse(text);
     if analysis.statements != 1 {
         return Err(Stop::Failed(not_one_statement(connection, text)));
@@ -161,7 +163,12 @@ fn run_statement(
         QueryClass::ReadOnly => ticket.set_killable(),
         QueryClass::Mutating | QueryClass::Unknown => {}
     }
-    if analysis.class == QueryClass::ReadOnly && is_select(text) {
+    let selects = analysis.class == QueryClass::ReadOnly && is_select(text);
+    if query.revision > 0 && format.eq_ignore_ascii_case("Native") {
+        let described = selects.then(|| describe::columns(connection, text, &query.params));
+        output.reframe(Native::new(query.revision, described.unwrap_or_default())?);
+    }
+    if selects {
         let stop = || shared.host.stop(ticket);
         return pipe::select(
             connection,

@@ -18,6 +18,7 @@ use crate::codec::{Encoder, Encoding};
 use crate::exception::{Code, Exception};
 use crate::ffi::Stats;
 use crate::job::Stop;
+use crate::native::Native;
 
 /// A result is handed over in pieces of this size.
 const PIECE: usize = 256 << 10;
@@ -108,6 +109,8 @@ pub(crate) struct Output {
     held: Vec<u8>,
     spooled: Option<(File, u64)>,
     begun: bool,
+    /// The form of blocks that the client reads, where it is not the engine's.
+    native: Option<Native>,
     packing: Packing,
 }
 
@@ -127,6 +130,7 @@ impl Output {
             held: Vec::new(),
             spooled: None,
             begun: false,
+            native: None,
             packing: Packing::new(shape).map_err(|error| broken(&error))?,
         })
     }
@@ -135,8 +139,22 @@ impl Output {
         format.clone_into(&mut self.format);
     }
 
+    /// The result to come is in format Native, and the client reads its blocks in another form.
+    pub(crate) fn reframe(&mut self, native: Native) {
+        self.native = Some(native);
+    }
+
     /// More of the result.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        let Some(native) = &mut self.native else {
+            return self.put(bytes);
+        };
+        let mut reframed = Vec::with_capacity(bytes.len());
+        native.feed(bytes, &mut reframed)?;
+        self.put(&reframed)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         if self.begun {
             return self.transmit(bytes);
         }
@@ -215,6 +233,9 @@ impl Output {
 
     /// The whole answer, if all of it is still here.
     fn conclude(&mut self, stats: Stats) -> Result<Option<Reply>, Stop> {
+        if let Some(native) = &self.native {
+            native.ended()?;
+        }
         if self.begun {
             return Ok(None);
         }

@@ -39,6 +39,8 @@ pub(crate) struct Query {
     pub credentials: Option<Credentials>,
     /// The body is a form with this boundary, and holds text, parameters and tables.
     pub form: Option<String>,
+    /// The protocol's revision whose form of blocks the client reads; 0 for that of a file.
+    pub revision: u64,
     /// What the URL says of the form's tables.
     pub external: Shapes,
 }
@@ -72,7 +74,7 @@ pub(crate) struct Session {
 }
 
 /// Parameters of the interface that are no settings and need nothing from us.
-const IGNORED: [&str; 4] = ["quota_key", "stacktrace", "client_protocol_version", ""];
+const IGNORED: [&str; 3] = ["quota_key", "stacktrace", ""];
 
 /// The server's level of compression, and the most there is.
 const LEVEL: u32 = 3;
@@ -153,6 +155,7 @@ impl Query {
             }
             "compress" => self.answer_in_blocks = flag(&name, &value)?,
             "decompress" => self.body_in_blocks = flag(&name, &value)?,
+            "client_protocol_version" => self.revision = number(&name, &value)?,
             "session_id" => asked.session_id = Some(value),
             "session_timeout" => asked.session_timeout = Some(value),
             "session_check" => asked.session_check = value == "1",

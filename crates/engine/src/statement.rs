@@ -51,16 +51,31 @@ pub(crate) fn into_file(text: &[u8], path: &str, format: &str) -> Vec<u8> {
     let tokens = tokens(text);
     let (at, clause) = match format_clause(&tokens, text) {
         Some((at, _)) => (at, String::new()),
-        None => {
-            let semicolon = |token: &&Token| token.kind == Kind::Punctuation(b';');
-            let last = tokens.iter().rev().find(|token| !semicolon(token));
-            let end = last.map_or(text.len(), |token| token.range.end);
-            (end, format!("FORMAT {format}"))
-        }
+        None => (end(&tokens), format!("FORMAT {format}")),
     };
     let (before, after) = text.split_at(at.min(text.len()));
     let into = format!(" INTO OUTFILE '{path}' TRUNCATE {clause}");
     [before, into.as_bytes(), after].concat()
+}
+
+/// The statement as it can stand in parentheses: without its `FORMAT` clause and what ends it.
+pub(crate) fn within(text: &[u8]) -> Vec<u8> {
+    let tokens = tokens(text);
+    let slice = |range: Range<usize>| text.get(range).unwrap_or_default();
+    let Some((at, _)) = format_clause(&tokens, text) else {
+        return slice(0..end(&tokens)).to_vec();
+    };
+    let (before, clause) = tokens.split_at(tokens.partition_point(|token| token.range.start < at));
+    let after = clause.get(1).map_or(text.len(), |name| name.range.end);
+    let last = end(&tokens).max(after);
+    [slice(0..end(before)), b" ", slice(after..last)].concat()
+}
+
+/// Where these tokens end, but for semicolons.
+fn end(tokens: &[Token]) -> usize {
+    let semicolon = |token: &&Token| token.kind == Kind::Punctuation(b';');
+    let last = tokens.iter().rev().find(|token| !semicolon(token));
+    last.map_or(0, |token| token.range.end)
 }
 
 /// Where the `FORMAT` clause begins, and the name in it.
@@ -394,6 +409,27 @@ mod tests {
                     early => assert_eq!(early, whole, "cut at {cut} of {text:?}"),
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_stands_in_parentheses_has_no_format_and_no_end() {
+        for (text, expected) in [
+            ("SELECT 1", "SELECT 1"),
+            ("SELECT 1 -- x", "SELECT 1"),
+            ("SELECT 1; ; -- FORMAT x", "SELECT 1"),
+            ("SELECT 'FORMAT y' FORMAT Native", "SELECT 'FORMAT y' "),
+            (
+                "SELECT 1 SETTINGS a = 1 /* x */ format Native -- y",
+                "SELECT 1 SETTINGS a = 1 ",
+            ),
+            (
+                "SELECT 1 FORMAT Native SETTINGS a = 1;",
+                "SELECT 1  SETTINGS a = 1",
+            ),
+        ] {
+            let shown = String::from_utf8(within(text.as_bytes())).unwrap();
+            assert_eq!(shown, expected, "{text:?}");
         }
     }
 

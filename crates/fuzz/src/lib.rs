@@ -23,6 +23,7 @@ mod forms;
 mod frames;
 mod ids;
 mod leads;
+mod native;
 mod postbacks;
 mod quotes;
 mod records;
@@ -55,6 +56,7 @@ targets! {
     frames
     ids
     leads
+    native
     postbacks
     quotes
     records

@@ -22,6 +22,7 @@ mod inserts;
 #[path = "../library/mod.rs"]
 mod library;
 mod lifecycle;
+mod native;
 mod parallel;
 mod queries;
 mod readers;
