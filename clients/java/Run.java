@@ -128,6 +128,31 @@ public class Run {
         check(connection.isValid(5), "the connection after errors");
     }
 
+    static void reads(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement();
+                ResultSet found = statement.executeQuery("SELECT * FROM families")) {
+            check(found.next(), "a reader finds no row");
+            for (String[] family : OTHERS) check(found.getObject(family[0]) != null, family[0] + " is nothing to a reader");
+        }
+        try (PreparedStatement select = connection.prepareStatement("SELECT s FROM many WHERE n = ?")) {
+            select.setLong(1, 77);
+            ResultSet found = select.executeQuery();
+            check(found.next() && found.getString(1).equals("it's row 77"), "a reader's parameter");
+        }
+        for (String bad : new String[] {
+            "INSERT INTO many VALUES (1, 'x')", "CREATE TABLE mine (a UInt8) ENGINE = Memory", "DROP TABLE many",
+            "SELECT * FROM file('/etc/passwd', 'LineAsString')", "SELECT 1 SETTINGS max_threads = 1",
+        }) {
+            try (Statement statement = connection.createStatement()) {
+                statement.execute(bad);
+                check(false, "a reader's " + bad + " went well");
+            } catch (SQLException error) {
+                check(String.valueOf(error.getMessage()).contains("164") || error.getErrorCode() == 164, bad + ": " + error);
+            }
+        }
+        check(connection.isValid(5), "a reader's connection after errors");
+    }
+
     public static void main(String[] arguments) throws SQLException {
         for (String compress : new String[] {"false", "true"}) {
             Properties properties = new Properties();
@@ -139,6 +164,11 @@ public class Run {
                 types(connection);
                 many(connection);
                 errors(connection);
+            }
+            properties.setProperty("user", "reader");
+            properties.setProperty("password", "reads");
+            try (Connection connection = DriverManager.getConnection("jdbc:clickhouse://" + arguments[0] + "/default", properties)) {
+                reads(connection);
             }
             System.out.println("JDBC, compression " + compress + ": well");
         }

@@ -92,6 +92,23 @@ async function errors(client) {
   assert.ok((await client.ping()).success)
 }
 
+async function reads(client) {
+  const families = await client.query({ query: 'SELECT * FROM families', format: 'JSONEachRow' })
+  assert.equal((await families.json())[0].dynamic, 'anything')
+  const given = await client.query({ query: 'SELECT {n:UInt8} AS n', query_params: { n: 7 }, format: 'JSONEachRow' })
+  assert.deepEqual(await given.json(), [{ n: 7 }])
+  let count = 0
+  const select = await client.query({ query: 'SELECT n FROM streams', format: 'JSONCompactEachRow' })
+  for await (const part of select.stream()) count += part.length
+  assert.equal(count, 100_000)
+  const refused = { code: '164', type: 'READONLY' }
+  await assert.rejects(client.insert({ table: 'streams', values: [{ n: 1 }], format: 'JSONEachRow' }), refused)
+  for (const query of ['CREATE TABLE mine (a UInt8) ENGINE = Memory', 'DROP TABLE streams', 'SET readonly = 0']) {
+    await assert.rejects(client.command({ query }), refused)
+  }
+  await assert.rejects(client.query({ query: "SELECT * FROM file('/etc/passwd', 'LineAsString')" }), refused)
+}
+
 for (const compression of [false, true]) {
   const client = createClient({
     url,
@@ -104,5 +121,13 @@ for (const compression of [false, true]) {
   await errors(client)
   if (compression) await abort(client)
   await client.close()
+  const reader = createClient({
+    url,
+    username: 'reader',
+    password: 'reads',
+    compression: { request: compression, response: compression },
+  })
+  await reads(reader)
+  await reader.close()
   console.log(`@clickhouse/client, compression ${compression}: well`)
 }

@@ -124,11 +124,28 @@ def errors(client):
     check("and the next query", client.command("SELECT 1") == 1)
 
 
+def reads(client):
+    row = client.query("SELECT * FROM families").result_rows[0]
+    for (_, sent), found in zip(FAMILIES.values(), row):
+        check(f"a reader: sent {sent!r}, found {found!r}", same(found, sent))
+    check("a reader's frame", len(client.query_df("SELECT n FROM frames LIMIT 1000")) == 1000)
+    check("a reader's parameters", client.query("SELECT {n:UInt8}", parameters={"n": 7}).result_rows == [(7,)])
+    with client.query_row_block_stream("SELECT number FROM numbers(100000)") as stream:
+        check("a reader's stream is whole", sum(len(block) for block in stream) == 100_000)
+    refused("a reader's insert", 164, lambda: client.insert("frames", [[1, "x"]], column_names=["n", "s"]))
+    for statement in ["CREATE TABLE mine (a UInt8) ENGINE = Memory", "DROP TABLE frames", "SET readonly = 0"]:
+        refused(statement, 164, lambda: client.command(statement))
+    refused("a reader's file", 164, lambda: client.query("SELECT * FROM file('/etc/passwd', 'LineAsString')"))
+
+
 for compress in [False, "lz4", "zstd", "gzip"]:
     client = clickhouse_connect.get_client(host=HOST, port=PORT, compress=compress)
     families(client)
     frames(client)
     questions(client)
     errors(client)
+    client.close()
+    client = clickhouse_connect.get_client(host=HOST, port=PORT, compress=compress, username="reader", password="reads")
+    reads(client)
     client.close()
     print(f"clickhouse-connect {clickhouse_connect.__version__}, compression {compress}: well")

@@ -1,8 +1,9 @@
 //! `cargo xtask clients`: tools that others made, unmodified, against the embedded ClickHouse.
 //!
-//! Each client is pinned in `clients/` with its hashes, or by Maven's coordinates, and kept under `target/clients`.
-//! Node comes from PyPI: Debian's is too old. The Rust crate's test is one of `gavel`'s.
+//! Each client is pinned in `clients/` with its hashes and kept under `target/clients`.
+//! Node and Go come from PyPI: Debian's are too old. The Rust crate's test is one of `gavel`'s.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
+use sha2::{Digest as _, Sha256};
 
 use crate::tools::{self, Presence, Tool};
 use crate::workspace::Workspace;
@@ -44,6 +46,8 @@ pub(crate) enum Client {
     Node,
     /// The JDBC driver
     Java,
+    /// clickhouse-go over HTTP
+    Go,
 }
 
 /// Run clients that others made against the embedded ClickHouse: types, streams, errors, compression
@@ -123,17 +127,34 @@ pub(crate) fn drive(workspace: &Workspace, client: Client) -> Result<Presence> {
         }
         Client::Java => {
             let jars = home.join("jars");
+            if jars.exists() {
+                fs::remove_dir_all(&jars)?;
+            }
             let mut maven = process::command(&home, "mvn", ["-q", "-B", "-f"]);
             maven.arg(sources.join("java/pom.xml"));
             maven.arg("dependency:copy-dependencies");
             maven.arg(format!("-DoutputDirectory={}", jars.display()));
             process::run(&mut maven)?;
+            verify(&jars, &sources.join("java/jars.sha256"))?;
             let path = format!("{}/*:{}", jars.display(), home.display());
             let mut javac = process::command(&home, "javac", ["-cp", &path, "-d", "."]);
             process::run(javac.arg(sources.join("java/Run.java")))?;
             let engine = Engine::start(workspace)?;
             let run = ["-cp", &path, "Run", &engine.address];
             process::run(&mut process::command(&home, "java", run))?;
+        }
+        Client::Go => {
+            let venv = venv(&home, &sources.join("python/go.txt"))?;
+            let program = home.join("clickhouse-go");
+            let build = ["build", "-mod=readonly", "-buildvcs=false", "-o"];
+            let mut go = process::command(&sources.join("go"), venv.join("bin/go"), build);
+            // This compiler and no other, and all that it fetches and makes beside it.
+            go.arg(&program).arg(".").env("GOTOOLCHAIN", "local");
+            go.env("GOPATH", home.join("gopath"))
+                .env("GOCACHE", home.join("gocache"));
+            process::run(go.env_remove("GOFLAGS"))?;
+            let engine = Engine::start(workspace)?;
+            process::run(&mut process::command(&home, program, [&engine.address]))?;
         }
     }
     Ok(Presence::Complete)
@@ -156,6 +177,29 @@ fn venv(home: &Path, list: &Path) -> Result<PathBuf> {
     Ok(venv)
 }
 
+/// Every file is listed with its hash, and every listed one is there: Maven's coordinates name no hash.
+fn verify(folder: &Path, list: &Path) -> Result<()> {
+    let listed = fs::read_to_string(list)?;
+    let listed: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let mut found = BTreeSet::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        let hash = Sha256::digest(fs::read(file.path())?);
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        found.insert(format!("{hash}  {}", file.file_name().to_string_lossy()));
+    }
+    let other: Vec<&String> = found.symmetric_difference(&listed).collect();
+    if !other.is_empty() {
+        bail!("{} names other files: {other:?}", list.display());
+    }
+    Ok(())
+}
+
+/// Who asks: one who writes, and one who only reads, whose password is `reads`.
+const USERS: &str = "default none writer
+reader sha256:3566cf23ecb6f832d67d1439e0cb3d05eb7f4ad702c6f478aa96f19812f18e8c readonly max_execution_time=60
+";
+
 /// An engine on an empty folder; dropped, it ends.
 struct Engine {
     child: Child,
@@ -166,10 +210,13 @@ struct Engine {
 impl Engine {
     fn start(workspace: &Workspace) -> Result<Self> {
         let data = tempfile::tempdir()?;
+        let users = data.path().join("users");
+        fs::write(&users, USERS)?;
         let arguments = ["clickhouse", "--listen", "127.0.0.1:0", "--data"];
         let gavel = workspace.debug_binary("gavel");
         let mut command = process::command(workspace.root(), gavel, arguments);
-        command.arg(data.path()).env("GAVEL_LOG", "warn");
+        command.arg(data.path().join("engine"));
+        command.arg("--users").arg(users).env("GAVEL_LOG", "warn");
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
