@@ -2,11 +2,13 @@
 //! other is no cluster.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
 use crate::config::Secret;
 use crate::reader::{Cursor, Table};
+use crate::units;
 
 /// Where the other nodes are met.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Cluster {
     /// The state.
     pub redis: Redis,
 }
+
+const SESSION: Duration = Duration::from_secs(10);
 
 /// Kafka.
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ pub struct Kafka {
     pub partitions: u16,
     /// Copies of every partition, where topics are made by the service.
     pub replicas: u16,
+    /// After how long without a sign of life a node's partitions are given to others.
+    pub session: Duration,
     /// Encryption; none goes in clear.
     pub tls: Option<Tls>,
     /// Who comes in; none says nothing.
@@ -114,6 +120,7 @@ fn kafka(table: &mut Table<'_>, folder: &Path) -> Option<Kafka> {
     let prefix = table.or("prefix", "gavel.".to_owned(), |c| c.with(prefix));
     let partitions = table.or("partitions", 12, |c| c.int(1, 1024));
     let replicas = table.or("replicas", 3, |c| c.int(1, 7));
+    let session = table.or("session", SESSION, |c| c.with(session));
     let encrypted = table.or("tls", false, |c| c.flag());
     let authorities = table.optional("authorities", |c| c.path(folder));
     let user = table.optional("user", |c| text(&c));
@@ -138,6 +145,7 @@ fn kafka(table: &mut Table<'_>, folder: &Path) -> Option<Kafka> {
         prefix: prefix?,
         partitions: u16::try_from(partitions?).ok()?,
         replicas: u16::try_from(replicas?).ok()?,
+        session: session?,
         tls,
         user,
     })
@@ -167,6 +175,15 @@ fn brokers(text: &str) -> Result<String, String> {
     match text.split(',').all(good) {
         true => Ok(text.to_owned()),
         false => Err("expected brokers like \"kafka-1:9092,kafka-2:9092\"".to_owned()),
+    }
+}
+
+/// What brokers take, if they were told to: of themselves they take no less than 6 s.
+fn session(text: &str) -> Result<Duration, String> {
+    let session = units::duration(text)?;
+    match (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&session) {
+        true => Ok(session),
+        false => Err("expected a time from \"1s\" to \"5m\"".to_owned()),
     }
 }
 

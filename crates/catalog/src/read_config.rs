@@ -17,7 +17,7 @@ use crate::tree::{Members, Node, Place, Value};
 use crate::{Overrides, Problem, units};
 
 /// Every scalar of a configuration: what environment and flags may set.
-pub(crate) const KEYS: [&str; 42] = [
+pub(crate) const KEYS: [&str; 43] = [
     "data_dir",
     "fallback_url",
     "listen.public",
@@ -36,6 +36,7 @@ pub(crate) const KEYS: [&str; 42] = [
     "kafka.prefix",
     "kafka.partitions",
     "kafka.replicas",
+    "kafka.session",
     "kafka.tls",
     "kafka.authorities",
     "kafka.user",

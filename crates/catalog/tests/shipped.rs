@@ -64,6 +64,7 @@ fn a_node_of_a_cluster_is_told_of_the_others() {
     let cluster = config.cluster.unwrap();
     assert_eq!(cluster.kafka.brokers.split(',').count(), 3);
     assert_eq!((cluster.kafka.partitions, cluster.kafka.replicas), (12, 3));
+    assert_eq!(cluster.kafka.session, std::time::Duration::from_secs(10));
     assert!(cluster.kafka.tls.is_none() && cluster.kafka.user.is_none());
     assert_eq!(cluster.redis.url.0.as_str(), "redis://redis.internal:6379");
     assert_eq!(cluster.redis.prefix, "gavel");

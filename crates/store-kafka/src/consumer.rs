@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use domain::Clock;
 use store::{Consumer, Delivery, LogError, Topic};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -53,6 +54,7 @@ impl KafkaConsumer {
     pub(crate) fn begin(
         options: Arc<KafkaOptions>,
         watch: Watch,
+        clock: Arc<dyn Clock>,
         topics: &[Topic],
     ) -> std::io::Result<(Self, Member, JoinHandle<()>)> {
         let member = Member {
@@ -66,6 +68,7 @@ impl KafkaConsumer {
             topics: topics.to_vec(),
             options,
             watch,
+            clock,
         };
         let thread = Builder::new()
             .name(format!("kafka-{}", thread.watch.client))

@@ -171,7 +171,7 @@ impl KafkaLog {
         let inner = &self.0;
         let watch = self.watch(group);
         let options = Arc::clone(&inner.options);
-        let (consumer, member, thread) = KafkaConsumer::begin(options, watch, topics)
+        let (consumer, member, thread) = KafkaConsumer::begin(options, watch, self.clock(), topics)
             .map_err(|error| LogError::Unavailable(error.to_string()))?;
         let mut members = inner.members.lock();
         members.retain(|(_, thread)| !thread.is_finished());

@@ -34,6 +34,9 @@ pub struct KafkaOptions {
     pub prefetch_bytes: usize,
     /// After how long without a sign of life a group gives a member's partitions to others.
     pub session: Duration,
+    /// This node's name, the same after a restart: its groups know it again and give it back what it had.
+    /// Without one every process is somebody new.
+    pub node: Option<String>,
     /// How to come in.
     pub security: Security,
 }
@@ -104,6 +107,7 @@ impl Default for KafkaOptions {
             queue_bytes: 128 << 20,
             prefetch_bytes: 8 << 20,
             session: Duration::from_secs(10),
+            node: None,
             security: Security::default(),
         }
     }

@@ -15,6 +15,8 @@ pub struct Shared {
     keys: [String; 4],
     /// None: each node has an engine of its own.
     clickhouse: Option<SocketAddr>,
+    /// Seconds; none: as the service has it.
+    session: Option<u32>,
 }
 
 impl Shared {
@@ -30,6 +32,7 @@ impl Shared {
             keys: [key(), key(), key(), key()],
             name: format!("gavel-{}", dice.token()),
             clickhouse: None,
+            session: None,
         }
     }
 
@@ -37,6 +40,14 @@ impl Shared {
     #[must_use]
     pub fn with_clickhouse(mut self, addr: SocketAddr) -> Self {
         self.clickhouse = Some(addr);
+        self
+    }
+
+    /// A node that gives no sign of life for so many seconds has no partitions any more: for brokers that were told
+    /// to take less than they do of themselves.
+    #[must_use]
+    pub fn with_session(mut self, seconds: u32) -> Self {
+        self.session = Some(seconds);
         self
     }
 
@@ -53,15 +64,18 @@ impl Shared {
             name,
             keys: [sealing, hashing, quotes, tracking],
             clickhouse,
+            session,
         } = self;
         let prefix = self.prefix();
         let clickhouse = clickhouse.map_or_else(String::new, |addr| {
             format!("[clickhouse]\nurl = \"http://{addr}\"\ndatabase = \"{DATABASE}\"\n\n")
         });
         let partitions = Self::PARTITIONS;
+        let session =
+            session.map_or_else(String::new, |seconds| format!("session = \"{seconds}s\"\n"));
         format!(
             "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{prefix}\"\npartitions = {partitions}\n\
-             replicas = 1\n\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
+             replicas = 1\n{session}\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
              sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
              tracking = \"{tracking}\"\n\n{clickhouse}"
         )

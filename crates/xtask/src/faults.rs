@@ -146,6 +146,21 @@ mod tests {
             "-p store-kafka --test real who_leaves_in_mid_batch_leaves_what_it_did_not_commit",
         ),
         (
+            "a member is killed, and is back before its session is over, or is not",
+            "it has its partitions again and no other is disturbed; or others have them",
+            "-p store-kafka --test real who_is_killed_has_its_partitions_again_if_it_comes_back_and_loses_them_if_not",
+        ),
+        (
+            "members come and leave at any moment of a rebalance",
+            "nobody waits for them until a session is over",
+            "-p store-kafka --test real who_leaves_is_not_waited_for_whenever_it_does",
+        ),
+        (
+            "two processes go by one node's name",
+            "each has partitions of its own, and neither takes them from the other again and again",
+            "-p store-kafka --test real two_processes_of_one_name_do_not_take_the_partitions_from_each_other_for_ever",
+        ),
+        (
             "a consumer is slow",
             "it is paused, not forgotten, and misses nothing",
             "-p store-kafka --test real who_reads_slowly_is_paused_and_misses_nothing",
@@ -164,6 +179,11 @@ mod tests {
             "a person is erased at one node",
             "no node gives the key away",
             "-p store-kafka --test real what_one_node_erased_no_node_gives_away",
+        ),
+        (
+            "Kafka compacts the vault and the catalog",
+            "what was erased goes from its disks and nothing else does; who reads from the beginning knows the same",
+            "-p store-kafka --test real compaction_takes_what_was_erased_and_nothing_else",
         ),
         (
             "Redis is killed under load and keeps its files",

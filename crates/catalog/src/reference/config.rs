@@ -23,6 +23,7 @@ pub static CONFIG: &[Member] = members! {
     "kafka.prefix": "text", "gavel.", "what names of topics and groups begin with";
     "kafka.partitions": "whole number, 1 to 1024", "12", "partitions of topics `events` and `leads`, fixed when they are made; the same on every node";
     "kafka.replicas": "whole number, 1 to 7", "3", "copies of each partition, where the service makes the topics";
+    "kafka.session": "time, `1s` to `5m`", "10s", "after how long without a sign of life a node's partitions are given to other workers; one that comes back earlier has its own again; brokers take at least 6 s if they are not told otherwise (`group.min.session.timeout.ms`)";
     "kafka.tls": "true or false", "false", "whether connections are encrypted; takes a build with feature `kafka-tls`";
     "kafka.authorities": "path", "", "the authorities to trust; without it: the system's";
     "kafka.user": "text", "", "the user to come in as";

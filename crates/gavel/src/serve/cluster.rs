@@ -42,7 +42,9 @@ impl Shared {
     /// Connects to both, makes what is missing there, and watches over the state from then on.
     pub(super) async fn open(ground: &Ground<'_>, cluster: &Cluster) -> Result<Self, Failure> {
         let Ground { config, host, .. } = ground;
-        let options = kafka(config, &cluster.kafka);
+        let node = identity::load(&config.data_dir, host.entropy.as_ref());
+        let node = node.map_err(Failure::work)?;
+        let options = kafka(config, &cluster.kafka, &node);
         let partitions = options.partitions;
         let metrics = &host.metrics;
         let kafka = KafkaLog::open(options, Arc::clone(&host.clock), metrics.clone()).await;
@@ -77,8 +79,6 @@ impl Shared {
         let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
         let leads = work.spawn(async move { watched.watch(&over, || quiet.get()).await });
-        let node = identity::load(&config.data_dir, host.entropy.as_ref());
-        let node = node.map_err(Failure::work)?;
         let (told, of, name) = (redis.clone(), log.clone(), node.clone());
         let telling = work.spawn(async move {
             told.tell_of(&name, || of.standing().leads_bytes).await;
@@ -101,7 +101,7 @@ impl Shared {
     }
 }
 
-fn kafka(config: &Config, kafka: &catalog::Kafka) -> KafkaOptions {
+fn kafka(config: &Config, kafka: &catalog::Kafka, node: &str) -> KafkaOptions {
     let sasl = kafka.user.as_ref().map(|user| Sasl {
         mechanism: match user.mechanism {
             catalog::Mechanism::Plain => store_kafka::Mechanism::Plain,
@@ -120,6 +120,8 @@ fn kafka(config: &Config, kafka: &catalog::Kafka) -> KafkaOptions {
         partitions: kafka.partitions,
         replicas: kafka.replicas,
         retention: config.log.retention,
+        session: kafka.session,
+        node: Some(node.to_owned()),
         security: Security { tls, sasl },
         ..KafkaOptions::of(&kafka.brokers)
     }

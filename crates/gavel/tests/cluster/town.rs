@@ -31,6 +31,8 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 /// The head of a campaign of the shipped catalog, and what stands there for those who have little time.
 const TARGETED: &str = "[campaigns.auto-us-targeted]\n";
 const QUICK: &str = "tmax = \"4s\"\ntmax_ceiling = \"5s\"\n";
+/// Seconds after which others have the partitions of a node that was killed: what those tests wait for.
+const SESSION: u32 = 3;
 const ADMIN: &str = "key-of-the-operator-in-tests";
 const PUBLISHER: &str = "demo-publisher-alpha-media";
 
@@ -166,7 +168,9 @@ impl Town {
         fs::write(folder("catalog.toml"), format!("{quick}\n{more}")).unwrap();
         let dice = &mut Dice::new(u64::from(redis.addr().port()));
         let (brokers, url) = (kafka.addr().to_string(), redis.url());
-        let shared = Shared::new(brokers, url, dice).with_clickhouse(clickhouse);
+        let shared = Shared::new(brokers, url, dice)
+            .with_clickhouse(clickhouse)
+            .with_session(SESSION);
         Some(Self {
             vars: vars.collect(),
             shared,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::Clock;
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -30,35 +31,53 @@ const LOOK: Duration = Duration::from_millis(100);
 const HOLD: Duration = Duration::from_millis(500);
 /// Between two sessions.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two signs of life, at most: it is by them that a member hears that others come or go.
+const SIGN: Duration = Duration::from_secs(1);
 
 pub(super) struct Thread {
     pub(super) member: Member,
     pub(super) topics: Vec<Topic>,
     pub(super) options: Arc<KafkaOptions>,
     pub(super) watch: Watch,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Thread {
     /// Until the consumer is dropped.
     pub(super) fn run(self) {
+        let group = self.watch.client;
+        let mut node = self.options.node.as_deref();
         while !self.member.is_stopped() {
-            if let Err(error) = self.session() {
-                let group = self.watch.client;
+            let Err(Broken { error, fenced }) = self.session(node) else {
+                continue;
+            };
+            if let Some(node) = node.take_if(|_| fenced) {
+                // Two that insisted would take the partitions from each other for ever.
+                tracing::error!(
+                    group,
+                    node,
+                    "another process goes by this node's name, as of a copied data directory: this one goes on \
+                     without a name"
+                );
+            } else {
                 tracing::warn!(group, %error, "the consumer begins anew");
-                self.member.inbox.fail(log_error(&error));
-                self.member.inbox.pause(PAUSE);
             }
+            self.member.inbox.fail(log_error(&error));
+            self.member.inbox.pause(PAUSE);
         }
     }
 
-    fn config(&self) -> ClientConfig {
+    fn config(&self, node: Option<&str>) -> ClientConfig {
         let Self { options, watch, .. } = self;
         let mut config = options.client(watch.client);
         config
             .set("group.id", format!("{}{}", options.prefix, watch.client))
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", millis(options.session))
-            .set("heartbeat.interval.ms", millis(options.session / 4))
+            .set(
+                "heartbeat.interval.ms",
+                millis((options.session / 4).min(SIGN)),
+            )
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             // What is gone is said aloud, and the next session begins at what there is.
@@ -69,16 +88,27 @@ impl Thread {
             )
             .set("fetch.queue.backoff.ms", "50")
             .set("fetch.error.backoff.ms", "100");
+        if let Some(node) = node {
+            config.set("group.instance.id", node);
+        }
         config
     }
 
-    fn session(&self) -> KafkaResult<()> {
+    fn session(&self, node: Option<&str>) -> Result<(), Broken> {
         let context = Context {
             watch: self.watch.clone(),
             changes: Mutex::default(),
+            joined: AtomicBool::new(false),
+            out: AtomicBool::new(true),
             ending: AtomicBool::new(false),
         };
-        let client: BaseConsumer<Context> = self.config().create_with_context(context)?;
+        let client: BaseConsumer<Context> = self
+            .config(node)
+            .create_with_context(context)
+            .map_err(|error| Broken {
+                error,
+                fenced: false,
+            })?;
         let client = Arc::new(client);
         let mut session = Session {
             thread: self,
@@ -87,7 +117,14 @@ impl Thread {
         };
         self.member.commits.begin(client);
         let ended = session.begin().and_then(|()| session.run());
-        // From here on nobody else has the client: dropping it leaves the group.
+        let ended = ended.map_err(|error| Broken {
+            error,
+            fenced: session.is_fenced(),
+        });
+        if ended.is_ok() {
+            session.leave();
+        }
+        // From here on nobody else has the client: dropping it closes it.
         for (topic, partition) in self.member.commits.end() {
             self.member.inbox.revoke(topic, partition);
         }
@@ -98,6 +135,13 @@ impl Thread {
             .store(true, Ordering::Release);
         ended
     }
+}
+
+/// Why a session ended before its time.
+struct Broken {
+    error: KafkaError,
+    /// Whether it did because another process has come under this node's name.
+    fenced: bool,
 }
 
 struct Session<'a> {
@@ -118,12 +162,43 @@ impl Session<'_> {
         while !self.thread.member.is_stopped() {
             self.make_room()?;
             self.look()?;
-            let changes = std::mem::take(&mut *self.client.context().changes.lock());
-            for change in changes {
-                self.change(change)?;
-            }
+            self.changes()?;
         }
         Ok(())
+    }
+
+    /// Gives up the place in the group, so that others need not wait for it. Only who has joined has one that it
+    /// can give up: of whoever goes before that the group has heard all the same, and waits for it. It is not left
+    /// to the end of the client: that keeps the place of a member with a name, and in mid-rebalance any.
+    fn leave(&mut self) {
+        let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.thread.clock));
+        let until = clock.mono().plus(self.thread.options.patience);
+        let mut step = |done: &dyn Fn(&Context) -> bool| {
+            while !done(client.context()) && clock.mono() < until {
+                // What is read now is another's to read.
+                drop(client.poll(LOOK));
+                if let Err(error) = self.changes() {
+                    tracing::debug!(%error, "a change of partitions at the end");
+                }
+            }
+        };
+        step(&|context| context.joined.load(Ordering::Acquire));
+        client.context().out.store(false, Ordering::Release);
+        client.unsubscribe();
+        step(&|context| context.out.load(Ordering::Acquire));
+    }
+
+    fn is_fenced(&self) -> bool {
+        let fatal = self.client.client().fatal_error();
+        fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
+    }
+
+    /// What librdkafka told of partitions.
+    fn changes(&mut self) -> KafkaResult<()> {
+        let changes = std::mem::take(&mut *self.client.context().changes.lock());
+        changes
+            .into_iter()
+            .try_for_each(|change| self.change(change))
     }
 
     /// With a full inbox nothing more is read, and the group still hears of us.
@@ -185,7 +260,8 @@ impl Session<'_> {
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::UnknownTopicOrPartition
                 | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed,
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::InvalidSessionTimeout,
             ) => {
                 self.thread.member.inbox.fail(log_error(&error));
                 Ok(())
@@ -316,6 +392,11 @@ enum Change {
 pub(super) struct Context {
     pub(super) watch: Watch,
     changes: Mutex<Vec<Change>>,
+    /// Whether the group has let us in: a rebalance has come of it, and we know who we are there.
+    joined: AtomicBool,
+    /// Whether we are in no group, as was told last.
+    out: AtomicBool,
+    /// Whether the client is closed.
     ending: AtomicBool,
 }
 
@@ -329,6 +410,8 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, said: Statistics) {
+        let out = said.cgrp.as_ref().is_some_and(|it| it.join_state == "init");
+        self.out.store(out, Ordering::Release);
         self.watch.stats(said);
     }
 }
@@ -340,6 +423,7 @@ impl ConsumerContext for Context {
         code: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
+        self.joined.store(true, Ordering::Release);
         let gained = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let partitions = partitions.clone();
         if self.ending.load(Ordering::Acquire) {

@@ -7,7 +7,9 @@
 )]
 
 mod broker;
+mod compaction;
 mod conformance;
 mod erasure;
 mod faults;
+mod members;
 mod shipped;

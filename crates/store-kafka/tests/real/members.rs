@@ -1,0 +1,251 @@
+//! Members of a group that come and go: whose partitions are whose, and after how long.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use store::{Consumer as _, Delivery, EventLog as _, Topic};
+use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions};
+use tokio::task::spawn_blocking;
+
+use crate::broker;
+
+/// No wait in these tests is longer.
+const SOON: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
+/// What a member that is not waited for does not cost: far more than all else that happens here takes.
+const SESSION: Duration = Duration::from_secs(30);
+const GROUP: &str = "members";
+const PARTITIONS: usize = 4;
+
+/// What the child is told.
+const PREFIX: &str = "GAVEL_TEST_MEMBER_PREFIX";
+const BROKER: &str = "GAVEL_TEST_MEMBER_BROKER";
+const NODE: &str = "GAVEL_TEST_MEMBER_NODE";
+const LIVES: &str = "GAVEL_TEST_MEMBER_SESSION";
+
+struct Member {
+    log: KafkaLog,
+    consumer: KafkaConsumer,
+    has: BTreeSet<u16>,
+    /// Partitions that came and went so far.
+    changes: usize,
+}
+
+impl Member {
+    /// As a node of this name, or one without.
+    async fn join(options: &KafkaOptions, node: Option<&str>) -> Self {
+        let log = broker::open(&KafkaOptions {
+            node: node.map(str::to_owned),
+            ..options.clone()
+        })
+        .await;
+        Self {
+            consumer: log.subscribe(GROUP, &[Topic::Leads]).await.unwrap(),
+            log,
+            has: BTreeSet::new(),
+            changes: 0,
+        }
+    }
+
+    /// Takes what comes within this time.
+    async fn look(&mut self, wait: Duration) {
+        // What failed begins anew by itself.
+        match self.consumer.next(wait).await.unwrap_or(None) {
+            Some(Delivery::Assigned { partition, .. }) => {
+                assert!(self.has.insert(partition), "{partition} twice");
+                self.changes += 1;
+            }
+            Some(Delivery::Revoked { partition, .. }) => {
+                assert!(self.has.remove(&partition), "{partition} was not ours");
+                self.changes += 1;
+            }
+            Some(Delivery::Records { .. }) | None => {}
+        }
+    }
+
+    /// Leaves in order.
+    async fn leave(self) {
+        let Self { log, consumer, .. } = self;
+        spawn_blocking(move || log.close()).await.unwrap();
+        drop(consumer);
+    }
+}
+
+/// Waits until they have all partitions among them, each one's own, and everybody has some; how long that took.
+async fn shared(members: &mut [Member]) -> Duration {
+    let began = Instant::now();
+    loop {
+        for member in &mut *members {
+            member.look(LOOK).await;
+        }
+        let all: BTreeSet<u16> = members.iter().flat_map(|it| &it.has).copied().collect();
+        let sum: usize = members.iter().map(|it| it.has.len()).sum();
+        let some = members.iter().all(|it| !it.has.is_empty());
+        if (all.len(), sum, some) == (PARTITIONS, PARTITIONS, true) {
+            return began.elapsed();
+        }
+        assert!(began.elapsed() < SOON, "{all:?}, {sum}");
+    }
+}
+
+/// The other process of these tests; it does nothing unless it is told where. It ends in order with its input.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let Ok(broker) = std::env::var(BROKER) else {
+        return;
+    };
+    let told = |name: &str| std::env::var(name).unwrap();
+    let options = KafkaOptions {
+        session: Duration::from_millis(told(LIVES).parse().unwrap()),
+        ..broker::options(&broker, &told(PREFIX))
+    };
+    let mut member = Member::join(&options, Some(&told(NODE))).await;
+    loop {
+        member.look(SOON).await;
+        let has: Vec<String> = member.has.iter().map(u16::to_string).collect();
+        let line = format!("has {}\n", has.join(" "));
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// A member in a process of its own; killed when dropped.
+struct Other {
+    child: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Other {
+    fn start(options: &KafkaOptions, node: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "members::child", "--nocapture"])
+            .env(BROKER, &options.brokers)
+            .env(PREFIX, &options.prefix)
+            .env(NODE, node)
+            .env(LIVES, options.session.as_millis().to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let says = BufReader::new(child.stdout.take().unwrap());
+        Self { child, says }
+    }
+
+    /// Waits until it has so many partitions.
+    fn has(&mut self, many: usize) -> BTreeSet<u16> {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "it has ended");
+            if let Some(has) = line.strip_prefix("has ") {
+                let has = has.split_whitespace().map(|it| it.parse().unwrap());
+                let has: BTreeSet<u16> = has.collect();
+                if has.len() == many {
+                    return has;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_killed_has_its_partitions_again_if_it_comes_back_and_loses_them_if_not() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let options = KafkaOptions {
+        session: Duration::from_secs(8),
+        ..options
+    };
+    let mut stays = Member::join(&options, Some("stays")).await;
+    while stays.has.len() < PARTITIONS {
+        stays.look(SOON).await;
+    }
+    let mut goes = Other::start(&options, "goes");
+    while stays.has.len() > PARTITIONS / 2 {
+        stays.look(SOON).await;
+    }
+    let has = goes.has(PARTITIONS / 2);
+    let before = stays.changes;
+
+    // It is somebody that the group knows: nobody else hears of it.
+    drop(goes);
+    let mut again = Other::start(&options, "goes");
+    assert_eq!(again.has(PARTITIONS / 2), has);
+    stays.look(LOOK).await;
+    assert_eq!(stays.changes, before);
+
+    drop(again);
+    let began = Instant::now();
+    while stays.has.len() < PARTITIONS {
+        stays.look(SOON).await;
+        assert!(began.elapsed() < SOON, "{:?}", stays.has);
+    }
+    stays.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_is_not_waited_for_whenever_it_does() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let options = KafkaOptions {
+        session: SESSION,
+        ..options
+    };
+    let mut stays = [Member::join(&options, Some("stays")).await];
+    shared(&mut stays).await;
+    // With its partitions, before it has any, and while another comes.
+    for (round, waits) in [2000, 0, 300].into_iter().enumerate() {
+        for node in [Some(format!("guest-{round}")), None] {
+            let guest = Member::join(&options, node.as_deref()).await;
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(waits) {
+                stays[0].look(LOOK).await;
+            }
+            let other = Member::join(&options, Some("other")).await;
+            let left = Instant::now();
+            tokio::join!(guest.leave(), other.leave());
+            let left = left.elapsed();
+            let took = shared(&mut stays).await;
+            println!("{node:?} after {waits} ms: left in {left:?}, shared in {took:?}");
+            assert!(
+                left + took < SESSION / 2,
+                "{node:?} after {waits} ms: {took:?}"
+            );
+        }
+    }
+    let [stays] = stays;
+    stays.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_of_one_name_do_not_take_the_partitions_from_each_other_for_ever() {
+    let Some(options) = broker::topics() else {
+        return;
+    };
+    let options = KafkaOptions {
+        session: SESSION,
+        ..options
+    };
+    let one = Member::join(&options, Some("twin")).await;
+    let mut both = [one];
+    shared(&mut both).await;
+    let [one] = both;
+    let mut both = [one, Member::join(&options, Some("twin")).await];
+    shared(&mut both).await;
+    let before: usize = both.iter().map(|it| it.changes).sum();
+    for member in &mut both {
+        member.look(Duration::from_secs(3)).await;
+    }
+    assert_eq!(both.iter().map(|it| it.changes).sum::<usize>(), before);
+    let [one, other] = both;
+    tokio::join!(one.leave(), other.leave());
+}
