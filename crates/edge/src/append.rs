@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::VisitorId;
-use proto::{EventRecord, Message as _, TouchRecord};
+use proto::{EventRecord, Message as _, RecordError, TouchRecord};
 use store::{Ack, Backend, EventLog as _, LogError, Position, Topic, key};
 
 use crate::Edge;
@@ -16,47 +17,67 @@ const KERNEL_PATIENCE: Duration = Duration::from_secs(1);
 /// A log that takes longer to sync is as good as gone; the sender's retry is the same event.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// An event as the log takes it: its bytes, and what its partition goes by.
+pub(crate) struct Keyed {
+    key: u64,
+    record: Bytes,
+}
+
+impl Keyed {
+    /// Any event, under its own key.
+    pub(crate) fn of(record: &EventRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            key: key::event(record)?,
+            record: record.encode_to_vec().into(),
+        })
+    }
+
+    /// A touch, which is its visitor's.
+    pub(crate) fn touch(visitor: &VisitorId, touch: &TouchRecord<'_>) -> Self {
+        Self {
+            key: u64::from(visitor.shard()),
+            record: touch.encode_to_vec().into(),
+        }
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.record.len()
+    }
+}
+
 /// Appends a touch of a visitor.
 pub(crate) async fn touch<B: Backend>(
     edge: &Edge<B>,
     visitor: &VisitorId,
     touch: &TouchRecord<'_>,
 ) -> Result<(), LogError> {
-    let (key, record) = (u64::from(visitor.shard()), touch.encode_to_vec().into());
-    let log = edge.parts.backend.log();
-    patiently(
-        log.append(Topic::Events, key, record, Ack::Kernel),
-        KERNEL_PATIENCE,
-    )
-    .await
+    let queued = queue(edge, Keyed::touch(visitor, touch), Ack::Kernel);
+    patiently(queued, KERNEL_PATIENCE).await
 }
 
-/// Queues an event under its own key. It is on its way when this returns, so that several share one
-/// sync; who waits has to have [`patience`].
+/// Queues an event. It is on its way when this returns, so that several share one sync; who waits has to
+/// have [`patience`].
 pub(crate) fn queue<'e, B: Backend>(
     edge: &'e Edge<B>,
-    record: &EventRecord,
+    keyed: Keyed,
     ack: Ack,
 ) -> impl Future<Output = Result<Position, LogError>> + Send + use<'e, B> {
-    let queued = key::event(record)
-        .map_err(|error| LogError::Unavailable(error.to_string()))
-        .map(|key| {
-            let bytes = record.encode_to_vec().into();
-            edge.parts
-                .backend
-                .log()
-                .append(Topic::Events, key, bytes, ack)
-        });
-    async move { queued?.await }
+    let Keyed { key, record } = keyed;
+    edge.parts
+        .backend
+        .log()
+        .append(Topic::Events, key, record, ack)
 }
 
-/// As [`queue`], with patience that ends.
+/// Appends an event under its own key, with patience that ends.
 pub(crate) async fn append<B: Backend>(
     edge: &Edge<B>,
     record: &EventRecord,
     ack: Ack,
 ) -> Result<(), LogError> {
-    patiently(queue(edge, record, ack), patience(ack)).await
+    let keyed = Keyed::of(record).map_err(|error| LogError::Unavailable(error.to_string()))?;
+    patiently(queue(edge, keyed, ack), patience(ack)).await
 }
 
 /// How long an append may take.

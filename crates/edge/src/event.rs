@@ -13,11 +13,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use catalog::{Campaign, Link, LinkStatus, Snapshot};
-use domain::{CampaignName, ClickId, Entropy, EventId, PublisherName, VisitorId};
+use domain::{CampaignName, ClickId, Entropy, EventId, PublisherName, Timestamp, VisitorId};
 use httpd::Issue;
-use proto::{Click, EventBody, EventRecord, Identify, Visit};
+use proto::{EventBody, EventRecord, Identify, RecordError, TouchRecord, Visit};
+use store::Sealer;
 
 use crate::agent::Agent;
+use crate::append::Keyed;
 use crate::conversion::{Door, Said};
 use crate::fields::{Fields, Pairs};
 use crate::head::{Desk, Head};
@@ -84,7 +86,10 @@ pub(crate) enum Refused {
 /// An event to be recorded.
 pub(crate) struct Ready {
     pub(crate) id: EventId,
-    pub(crate) record: EventRecord,
+    pub(crate) record: Result<Keyed, RecordError>,
+    /// Whether its sender gave it an id.
+    pub(crate) named: bool,
+    pub(crate) visitor: Option<VisitorId>,
     /// The click it is, for its sender to hand on.
     pub(crate) click: Option<ClickId>,
     /// What it says of a conversion.
@@ -174,8 +179,8 @@ impl Kind {
     }
 }
 
-/// Reads an event.
-pub(crate) fn read(mut members: Members<'_>, context: &Context<'_>) -> Result<Ready, Refused> {
+/// Reads an event; the issues go with it.
+pub(crate) fn read(members: &mut Members<'_>, context: &Context<'_>) -> Result<Ready, Refused> {
     let named = members.pairs.iter().find(|(name, _)| name == "type");
     let kind = named.and_then(|(_, word)| Kind::ALL.into_iter().find(|(own, _)| own == word));
     let Some((_, kind)) = kind else {
@@ -190,14 +195,14 @@ pub(crate) fn read(mut members: Members<'_>, context: &Context<'_>) -> Result<Re
             .into(),
             message: format!("expected one of {words}").into(),
         });
-        return Err(Refused::Invalid(members.issues));
+        return Err(Refused::Invalid(std::mem::take(&mut members.issues)));
     };
     if !kind.may_be_sent_by(context.sender) {
         return Err(Refused::Forbidden("this key does not send such events"));
     }
     members.only(|name| COMMON.contains(&name) || kind.has(name));
     let Members { pairs, issues, .. } = members;
-    let mut fields = Fields::after(&pairs, issues);
+    let mut fields = Fields::after(pairs, std::mem::take(issues));
     let campaign = campaign(&mut fields, context, kind)?;
     let context = &Context {
         desk: Desk {
@@ -207,8 +212,8 @@ pub(crate) fn read(mut members: Members<'_>, context: &Context<'_>) -> Result<Re
         ..*context
     };
     match kind {
-        Kind::Click | Kind::Impression => touch(fields, &pairs, kind, context),
-        Kind::Visit => visit(fields, &pairs, campaign, context),
+        Kind::Click | Kind::Impression => touch(fields, pairs, kind, context),
+        Kind::Visit => visit(fields, pairs, campaign, context),
         Kind::Identify => identify(fields, campaign, context),
         Kind::Conversion => conversion(fields, campaign, Door::Api, context),
         Kind::Reversal => conversion(fields, campaign, Door::Reversal, context),
@@ -260,7 +265,9 @@ fn conversion(
         .unwrap_or_else(|| said.head.id(desk.received, context.entropy));
     Ok(Ready {
         id,
-        record: said.record(id, desk, []),
+        record: Keyed::of(&said.record(id, desk, [])),
+        named: said.head.is_named(),
+        visitor: said.head.visitor,
         click: None,
         said: Some(Box::new(said)),
     })
@@ -310,13 +317,15 @@ fn visit(
         campaign: name_of(campaign),
         page: page.map(seal).unwrap_or_default(),
         referrer: fields.raw("referrer").map(seal).unwrap_or_default(),
-        utm: gathered(pairs, context, TEXT_BYTES, |name| name.strip_prefix("utm/")),
-        ad_ids: ad_ids(pairs, context),
+        utm: owned(gathered(pairs, context, TEXT_BYTES, |name| {
+            name.strip_prefix("utm/")
+        })),
+        ad_ids: owned(gathered(pairs, context, TEXT_BYTES, ad_id)),
+        ip_hash: device.ip_hash().to_vec(),
         ip_prefix: device.ip_prefix,
-        ip_hash: device.ip_hash,
-        device: device.device,
-        os: device.os,
-        flags: device.flags,
+        device: device.agent.device.to_owned(),
+        os: device.agent.os.to_owned(),
+        flags: device.flags.owned(),
         source: context.sender.door().to_owned(),
     });
     ready(fields, head, body, context)
@@ -329,7 +338,7 @@ fn touch(
     context: &Context<'_>,
 ) -> Result<Ready, Refused> {
     let desk = &context.desk;
-    let mut head = Head::read(&mut fields, desk);
+    let head = Head::read(&mut fields, desk);
     let link = link(&mut fields, context)?;
     let device = device(&mut fields, context);
     let referrer = fields.raw("referrer");
@@ -342,39 +351,40 @@ fn touch(
     let visitor = head
         .visitor
         .unwrap_or_else(|| VisitorId::derive(*id.as_bytes(), desk.key));
-    head.visitor = Some(visitor);
-    head.click = (kind == Kind::Click).then(|| ClickId::derive(*id.as_bytes(), &visitor, desk.key));
-    let click = Click {
-        link: link.name.as_str().to_owned(),
-        publisher: link.publisher.as_str().to_owned(),
-        offer: link.offer.as_str().to_owned(),
-        campaign: link.campaign.as_str().to_owned(),
-        sub: gathered(pairs, context, SUB_BYTES, |name| {
+    let click = (kind == Kind::Click).then(|| ClickId::derive(*id.as_bytes(), &visitor, desk.key));
+    let referrer = referrer.map(|url| host_and_path(url, desk.sealer));
+    let record = TouchRecord {
+        id: id.as_bytes(),
+        at_us: desk.received.as_micros(),
+        said_us: head.ts.map(Timestamp::as_micros),
+        visitor: visitor.as_bytes(),
+        click_id: click.as_ref().map_or(&[][..], |click| click.as_bytes()),
+        person: &head.person,
+        skew_us: head.skew_us,
+        named: head.is_named(),
+        link: link.name.as_str(),
+        publisher: link.publisher.as_str(),
+        offer: link.offer.as_str(),
+        campaign: link.campaign.as_str(),
+        sub: &gathered(pairs, context, SUB_BYTES, |name| {
             sub_id(name.strip_prefix("sub/").unwrap_or(name))
         }),
-        ad_ids: ad_ids(pairs, context),
-        landing: String::new(),
-        referrer: referrer
-            .map(|url| host_and_path(url, desk.sealer))
-            .unwrap_or_default(),
-        ip_prefix: device.ip_prefix,
-        ip_hash: device.ip_hash,
-        device: device.device,
-        os: device.os,
-        flags: device.flags,
-        source: context.sender.door().to_owned(),
-    };
-    let record = EventRecord {
-        body: Some(match kind {
-            Kind::Click => EventBody::Click(click),
-            _ => EventBody::Impression(click),
-        }),
-        ..head.record(id, desk.received)
+        ad_ids: &gathered(pairs, context, TEXT_BYTES, ad_id),
+        landing: "",
+        referrer: referrer.as_deref().unwrap_or_default(),
+        ip_prefix: &device.ip_prefix,
+        ip_hash: device.ip_hash(),
+        device: device.agent.device,
+        os: device.agent.os,
+        flags: device.flags.names(),
+        source: context.sender.door(),
     };
     Ok(Ready {
         id,
-        record,
-        click: head.click,
+        record: Ok(Keyed::touch(&visitor, &record)),
+        named: head.is_named(),
+        visitor: Some(visitor),
+        click,
         said: None,
     })
 }
@@ -419,78 +429,100 @@ fn ready(
 ) -> Result<Ready, Refused> {
     fields.finish().map_err(Refused::Invalid)?;
     let id = head.id(context.desk.received, context.entropy);
+    let record = EventRecord {
+        body: Some(body),
+        ..head.record(id, context.desk.received)
+    };
     Ok(Ready {
         id,
-        record: EventRecord {
-            body: Some(body),
-            ..head.record(id, context.desk.received)
-        },
+        record: Keyed::of(&record),
+        named: head.is_named(),
+        visitor: head.visitor,
         click: None,
         said: None,
     })
 }
 
 /// What is kept of a browser.
-#[derive(Default)]
 struct Device {
     ip_prefix: String,
-    ip_hash: Vec<u8>,
-    device: String,
-    os: String,
-    flags: Vec<String>,
+    ip_hash: Option<[u8; 16]>,
+    agent: Agent,
+    flags: Flags,
+}
+
+impl Device {
+    /// Of which nothing is known.
+    const UNKNOWN: Self = Self {
+        ip_prefix: String::new(),
+        ip_hash: None,
+        agent: Agent { device: "", os: "" },
+        flags: Flags::NONE,
+    };
+
+    fn at(ip: IpAddr, sealer: &Sealer) -> Self {
+        Self {
+            ip_prefix: address::prefix(ip),
+            ip_hash: Some(address::hash(ip, sealer)),
+            ..Self::UNKNOWN
+        }
+    }
+
+    fn ip_hash(&self) -> &[u8] {
+        self.ip_hash.as_ref().map_or(&[], |hash| hash)
+    }
 }
 
 fn device(fields: &mut Fields<'_>, context: &Context<'_>) -> Device {
+    let sealer = context.desk.sealer;
     if let Some(browser) = context.browser {
         return Device {
-            ip_prefix: address::prefix(browser.ip),
-            ip_hash: address::hash(browser.ip, context.desk.sealer).to_vec(),
-            device: browser.agent.device.to_owned(),
-            os: browser.agent.os.to_owned(),
-            flags: browser.flags.owned(),
+            agent: browser.agent,
+            flags: browser.flags,
+            ..Device::at(browser.ip, sealer)
         };
     }
-    let mut device = Device::default();
+    let mut device = Device::UNKNOWN;
     if let Some(text) = fields.raw("ip") {
         match text.parse::<IpAddr>() {
-            Ok(ip) => {
-                device.ip_prefix = address::prefix(ip);
-                device.ip_hash = address::hash(ip, context.desk.sealer).to_vec();
-            }
+            Ok(ip) => device = Device::at(ip, sealer),
             Err(_) => fields.issue("ip", "not_an_address", "is no IP address"),
         }
     }
     let agent = fields.raw("user_agent");
     if let Some(text) = agent.filter(|text| text.len() <= URL_BYTES) {
-        let agent = Agent::of(text);
-        device.device = agent.device.to_owned();
-        device.os = agent.os.to_owned();
-        if agent.is_robot() {
-            device.flags.push("bot".to_owned());
-        }
+        device.agent = Agent::of(text);
+        device.flags = Flags::of_agent(device.agent);
     }
     device
 }
 
-fn ad_ids(pairs: &Pairs<'_>, context: &Context<'_>) -> BTreeMap<String, String> {
-    gathered(pairs, context, TEXT_BYTES, |name| {
-        ad_id(name).and(Some(name))
-    })
-}
-
-/// The values under the names that `wanted` gives another name, scrubbed and cut.
-fn gathered(
-    pairs: &Pairs<'_>,
+/// The values under the names that `wanted` gives another name, each once, scrubbed and cut.
+fn gathered<'a, 'n>(
+    pairs: &'a Pairs<'_>,
     context: &Context<'_>,
     most: usize,
-    wanted: impl Fn(&str) -> Option<&str>,
-) -> BTreeMap<String, String> {
-    let found = pairs.iter().filter(|(_, value)| !value.is_empty());
-    found
-        .filter_map(|(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
-            let name = wanted(name)?.to_owned();
-            Some((name, scrub(value, most, context.desk.sealer).into_owned()))
-        })
+    wanted: impl Fn(&'a str) -> Option<&'n str>,
+) -> Vec<(&'n str, Cow<'a, str>)> {
+    let mut gathered: Vec<(&str, Cow<'_, str>)> = Vec::new();
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        let Some(name) = wanted(name) else {
+            continue;
+        };
+        let value = scrub(value, most, context.desk.sealer);
+        // `s1` and `sub/s1` are one: the last holds.
+        match gathered.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, before)) => *before = value,
+            None => gathered.push((name, value)),
+        }
+    }
+    gathered
+}
+
+fn owned(pairs: Vec<(&str, Cow<'_, str>)>) -> BTreeMap<String, String> {
+    let pairs = pairs.into_iter();
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.into_owned()))
         .collect()
 }
 

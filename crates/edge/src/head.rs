@@ -37,7 +37,7 @@ pub(crate) struct Head {
     client: Option<EventId>,
     /// As sent; none: when it was received.
     pub(crate) ts: Option<Timestamp>,
-    skew_us: Option<i64>,
+    pub(crate) skew_us: Option<i64>,
     pub(crate) visitor: Option<VisitorId>,
     /// The click of ours that it names.
     pub(crate) click: Option<ClickId>,

@@ -25,16 +25,18 @@ pub(crate) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    pub(crate) fn read(event: &'a [u8]) -> Result<Self, Malformed> {
-        let mut members = Self::default();
+    /// Those of this event instead: what they took in memory serves again.
+    pub(crate) fn read(&mut self, event: &'a [u8]) -> Result<(), Malformed> {
+        self.pairs.clear();
+        self.issues.clear();
+        self.seen.clear();
         let mut reader = serde_json::Deserializer::from_slice(event);
         let outer = Object {
-            members: &mut members,
+            members: self,
             prefix: "",
         };
         serde::Deserializer::deserialize_map(&mut reader, outer).map_err(|_| Malformed)?;
-        reader.end().map_err(|_| Malformed)?;
-        Ok(members)
+        reader.end().map_err(|_| Malformed)
     }
 
     /// Notes every member that is none of these.
@@ -290,7 +292,9 @@ mod tests {
     type Read = (Vec<(String, String)>, Vec<String>);
 
     fn read(text: &str) -> Result<Read, Malformed> {
-        let members = Members::read(text.as_bytes())?;
+        let mut members = Members::default();
+        members.read(br#"{"type":"another","x":1}"#)?;
+        members.read(text.as_bytes())?;
         let pairs = members.pairs.into_iter();
         let issues = members.issues.iter().map(|issue| issue.pointer.to_string());
         Ok((

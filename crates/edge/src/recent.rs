@@ -3,6 +3,7 @@
 //! A courtesy: it forgets, and other nodes know other ones. The worker decides.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use parking_lot::Mutex;
 
@@ -42,8 +43,30 @@ pub(crate) struct Recent(Mutex<Generations>);
 
 #[derive(Default)]
 struct Generations {
-    young: HashMap<Key, Content>,
-    old: HashMap<Key, Content>,
+    young: Remembered,
+    old: Remembered,
+}
+
+type Remembered = HashMap<Key, Content, BuildHasherDefault<Hashed>>;
+
+/// Keys are keyed hashes of ours: nobody chooses them, and their halves are as good a hash as any.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, key: &[u8]) {
+        let (halves, _) = key.as_chunks();
+        self.0 = halves
+            .iter()
+            .fold(self.0, |sum, half| sum ^ u64::from_be_bytes(*half));
+    }
+
+    /// Their length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Recent {

@@ -22,20 +22,36 @@ const PURPOSES: [HeaderName; 3] = [
 ];
 
 /// Flags of a request: at most one of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flags {
     flags: [&'static str; 3],
     count: usize,
 }
 
 impl Flags {
+    pub(crate) const NONE: Self = Self {
+        flags: [""; 3],
+        count: 0,
+    };
+
+    /// Why this is no touch, as far as the browser's name tells.
+    pub(crate) fn of_agent(agent: Agent) -> Self {
+        match agent.is_robot() {
+            true => Self {
+                flags: ["bot", "", ""],
+                count: 1,
+            },
+            false => Self::NONE,
+        }
+    }
+
     /// Why this is no touch: nobody may have seen the page.
     pub(crate) fn of(request: &Request, agent: Agent) -> Self {
         let prefetch = PURPOSES.iter().any(|name| {
             let purpose = request.header(name);
             purpose.is_some_and(|value| value.starts_with("prefetch"))
         });
-        let mut flags = Self::default();
+        let mut flags = Self::NONE;
         for (holds, flag) in [
             (request.method() == Method::HEAD, "head"),
             (prefetch, "prefetch"),

@@ -1,5 +1,5 @@
 //! The record of a click or an impression, written from parts that somebody else owns: the edge makes
-//! one for every redirect, and no strings for it.
+//! one for every redirect and for most events of a batch, and no strings for it.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,15 @@ pub type Pairs<'a> = &'a [(&'a str, Cow<'a, str>)];
 #[expect(missing_docs, reason = "the members of `EventRecord` and `Click`")]
 pub struct TouchRecord<'a> {
     pub id: &'a [u8],
-    /// Event time, which is when it was received.
+    /// When it was received; event time too, unless its sender says when it happened.
     pub at_us: i64,
+    pub said_us: Option<i64>,
     pub visitor: &'a [u8],
     /// Empty for an impression.
     pub click_id: &'a [u8],
+    pub person: &'a [[u8; 16]],
+    pub skew_us: Option<i64>,
+    pub named: bool,
     pub link: &'a str,
     pub publisher: &'a str,
     pub offer: &'a str,
@@ -39,12 +43,20 @@ impl TouchRecord<'_> {
     pub fn encode_to_vec(&self) -> Vec<u8> {
         let body = self.body_len();
         let tag = if self.click_id.is_empty() { 12 } else { 10 };
-        let mut out = Vec::with_capacity(128 + body);
+        let mut out = Vec::with_capacity(128 + 18 * self.person.len() + body);
         bytes(&mut out, 1, self.id);
-        number(&mut out, 2, self.at_us);
+        number(&mut out, 2, self.said_us.unwrap_or(self.at_us));
         number(&mut out, 3, self.at_us);
         bytes(&mut out, 4, self.visitor);
         bytes(&mut out, 5, self.click_id);
+        for hash in self.person {
+            bytes(&mut out, 6, hash);
+        }
+        if let Some(skew) = self.skew_us {
+            encode_key(7, WireType::Varint, &mut out);
+            encode_varint(skew as u64, &mut out);
+        }
+        number(&mut out, 8, i64::from(self.named));
         encode_key(tag, WireType::LengthDelimited, &mut out);
         encode_varint(body as u64, &mut out);
         self.texts(|tag, text| bytes(&mut out, tag, text));
@@ -133,8 +145,12 @@ mod tests {
         let whole = TouchRecord {
             id: &[1; 16],
             at_us: 1_800_000_000_000_000,
+            said_us: None,
             visitor: &[2; 24],
             click_id: &[3; 24],
+            person: &[],
+            skew_us: None,
+            named: false,
             link: "l",
             publisher: "p",
             offer: "o",
@@ -157,7 +173,18 @@ mod tests {
             sub: &[],
             ..whole
         };
-        for touch in [whole, impression, TouchRecord::default()] {
+        let told = TouchRecord {
+            said_us: Some(1_700_000_000_000_000),
+            person: &[[5; 16], [6; 16]],
+            skew_us: Some(-1),
+            named: true,
+            ..whole
+        };
+        let in_step = TouchRecord {
+            skew_us: Some(0),
+            ..whole
+        };
+        for touch in [whole, impression, told, in_step, TouchRecord::default()] {
             let text = str::to_owned;
             let pairs = |pairs: Pairs<'_>| {
                 let pairs = pairs.iter();
@@ -183,15 +210,17 @@ mod tests {
             };
             let record = EventRecord {
                 id: touch.id.to_vec(),
-                ts_us: touch.at_us,
+                ts_us: touch.said_us.unwrap_or(touch.at_us),
                 received_us: touch.at_us,
                 visitor: touch.visitor.to_vec(),
                 click_id: touch.click_id.to_vec(),
+                person: touch.person.iter().map(|hash| hash.to_vec()).collect(),
+                skew_us: touch.skew_us,
+                named: touch.named,
                 body: Some(match touch.click_id {
                     [] => EventBody::Impression(click),
                     _ => EventBody::Click(click),
                 }),
-                ..EventRecord::default()
             };
             let read = EventRecord::decode(&*touch.encode_to_vec()).unwrap();
             assert_eq!(read, record);

@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, StatusCode};
 use httpd::{Code, Problem, Reply, Request};
 use store::{Ack, Backend};
 
-use super::events::record;
+use super::events::{count, record};
 use crate::agent::Agent;
 use crate::event::{Browser, Context, Sender};
 use crate::head::Desk;
@@ -115,11 +115,7 @@ async fn take<B: Backend>(
         }),
     };
     let outcomes = record(edge, &events, &context, Ack::Kernel).await;
-    for outcome in &outcomes {
-        parts
-            .metrics
-            .count(telemetry::EDGE_EVENTS, ["tag", outcome.code]);
-    }
+    count(&parts.metrics, "tag", &outcomes);
     let visitor: Option<VisitorId> = cookie.or_else(|| {
         let mut visitors = outcomes.iter().filter_map(|outcome| outcome.visitor);
         visitors.next()

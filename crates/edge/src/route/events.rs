@@ -4,7 +4,10 @@
 //! its result and keeps no other from the log. All events of a batch are queued before any is waited
 //! for, so that they share a sync.
 
+use std::fmt::Display;
+use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{Owner, Snapshot};
@@ -12,14 +15,16 @@ use domain::{ClickId, EventId, VisitorId};
 use http::StatusCode;
 use http::header::CONTENT_ENCODING;
 use httpd::{Code, Issue, Problem, Reply, Request};
-use serde::Serialize;
-use store::{Ack, Backend};
+use proto::RecordError;
+use serde::{Serialize, Serializer};
+use store::{Ack, Backend, LogError, Position};
+use telemetry::Metrics;
 
 use super::postback::remembered;
 use crate::Edge;
 use crate::append::{no_answer, patience, queue};
 use crate::conversion::Said;
-use crate::event::{self, Context, Ready, Refused, Sender};
+use crate::event::{self, Context, Refused, Sender};
 use crate::head::Desk;
 use crate::inflate::{Encoding, Unreadable};
 use crate::members::{BadBatch, Members, array, lines};
@@ -48,14 +53,14 @@ pub(super) struct Outcome {
     index: usize,
     /// As if it had come alone.
     status: u16,
-    pub(super) code: &'static str,
+    code: &'static str,
     /// Whether the same event may be taken later.
     retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
+    event_id: Option<Shown<EventId>>,
     /// The click that it is, to be handed on to its landing page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    click_id: Option<String>,
+    click_id: Option<Shown<ClickId>>,
     /// Whose event it is: of one that was accepted.
     #[serde(skip)]
     pub(super) visitor: Option<VisitorId>,
@@ -63,6 +68,15 @@ pub(super) struct Outcome {
     flags: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Issue>,
+}
+
+/// An id that is written into the answer as it is shown, without a text of its own.
+struct Shown<T>(T);
+
+impl<T: Display> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 impl Outcome {
@@ -138,11 +152,7 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &mut Request) -> Result<Vec<O
         browser: None,
     };
     let outcomes = record(edge, &events, &context, Ack::Durable).await;
-    for outcome in &outcomes {
-        parts
-            .metrics
-            .count(telemetry::EDGE_EVENTS, ["api", outcome.code]);
-    }
+    count(&parts.metrics, "api", &outcomes);
     Ok(outcomes)
 }
 
@@ -194,6 +204,15 @@ async fn decoded(body: Bytes, encoding: Encoding) -> Result<Bytes, Problem> {
     }
 }
 
+/// Counts what became of events: most of a batch became the same.
+pub(super) fn count(metrics: &Metrics, door: &'static str, outcomes: &[Outcome]) {
+    for same in outcomes.chunk_by(|one, next| one.code == next.code) {
+        if let Some(Outcome { code, .. }) = same.first() {
+            metrics.add(telemetry::EDGE_EVENTS, [door, code], same.len() as u64);
+        }
+    }
+}
+
 /// Records what can be, and says of each event what became of it.
 pub(super) async fn record<B: Backend>(
     edge: &Edge<B>,
@@ -203,19 +222,28 @@ pub(super) async fn record<B: Backend>(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(events.len());
     let mut queued = Vec::with_capacity(events.len());
+    let mut told = Vec::with_capacity(events.len());
+    let mut members = Members::default();
     for (index, event) in events.iter().enumerate() {
         if index % TURN == TURN - 1 {
             tokio::task::yield_now().await;
         }
-        let ready = match Members::read(event) {
-            Ok(members) => event::read(members, context),
-            Err(_) => {
-                outcomes.push(Outcome::refused(index, 400, "malformed", Vec::new()));
-                continue;
+        if members.read(event).is_err() {
+            outcomes.push(Outcome::refused(index, 400, "malformed", Vec::new()));
+            continue;
+        }
+        match event::read(&mut members, context) {
+            Ok(ready) => {
+                queued.push(ready.record.map(|record| queue(edge, record, ack)));
+                told.push(Told {
+                    index,
+                    id: ready.id,
+                    click: ready.click,
+                    visitor: ready.visitor,
+                    named: ready.named,
+                    said: ready.said,
+                });
             }
-        };
-        match ready {
-            Ok(ready) => queued.push((queue(edge, &ready.record, ack), Told::of(index, ready))),
             Err(Refused::Forbidden(why)) => {
                 let issue = Issue {
                     pointer: "".into(),
@@ -229,24 +257,41 @@ pub(super) async fn record<B: Backend>(
             }
         }
     }
-    // All are under way: waiting for one after the other takes as long as for the last.
-    let mut late = pin!(tokio::time::sleep(patience(ack)));
-    for (append, told) in queued {
-        let appended = tokio::select! {
-            biased;
-            appended = append => appended,
-            () = &mut late => Err(no_answer()),
-        };
-        outcomes.push(match appended {
-            Ok(_) => told.accepted(edge),
-            Err(error) => {
-                tracing::warn!(%error, "an event was not recorded");
-                Outcome::refused(told.index, 503, "unavailable", Vec::new())
-            }
-        });
-    }
+    let fates = fates(queued, patience(ack)).await;
+    outcomes.extend(told.into_iter().zip(fates).map(|(told, fate)| match fate {
+        Ok(()) => told.accepted(edge),
+        Err(error) => {
+            tracing::warn!(%error, "an event was not recorded");
+            Outcome::refused(told.index, 503, "unavailable", Vec::new())
+        }
+    }));
     outcomes.sort_by_key(|outcome| outcome.index);
     outcomes
+}
+/// What becomes of appends that are all under way. The last is waited for first: when its fate is known most
+/// are, and who waits is woken a few times a batch, not for each of them.
+async fn fates<A>(
+    appends: Vec<Result<A, RecordError>>,
+    patience: Duration,
+) -> Vec<Result<(), LogError>>
+where
+    A: Future<Output = Result<Position, LogError>>,
+{
+    let mut late = pin!(tokio::time::sleep(patience));
+    let mut fates = Vec::with_capacity(appends.len());
+    for append in appends.into_iter().rev() {
+        let appended = match append {
+            Ok(append) => tokio::select! {
+                biased;
+                appended = append => appended,
+                () = &mut late => Err(no_answer()),
+            },
+            Err(error) => Err(LogError::Unavailable(error.to_string())),
+        };
+        fates.push(appended.map(drop));
+    }
+    fates.reverse();
+    fates
 }
 
 /// What the sender is told of an event that is on its way: its record is not kept for that.
@@ -260,17 +305,6 @@ struct Told {
 }
 
 impl Told {
-    fn of(index: usize, ready: Ready) -> Self {
-        Self {
-            index,
-            id: ready.id,
-            click: ready.click,
-            visitor: ready.record.visitor_id().unwrap_or_default(),
-            named: ready.record.named,
-            said: ready.said,
-        }
-    }
-
     fn accepted<B: Backend>(self, edge: &Edge<B>) -> Outcome {
         let known = match &self.said {
             Some(said) => remembered(edge, said),
@@ -283,8 +317,8 @@ impl Told {
             status: 200,
             code: known.as_str(),
             retryable: false,
-            event_id: Some(self.id.to_string()),
-            click_id: self.click.map(|click| click.to_string()),
+            event_id: Some(Shown(self.id)),
+            click_id: self.click.map(Shown),
             visitor: self.visitor,
             flags: flags.map(|flag| flag.as_str()).collect(),
             errors: Vec::new(),
