@@ -3,6 +3,8 @@
 //! A message costs one allocation of ours: a slot that librdkafka carries along and fills when it knows
 //! the message's fate, and on which the caller's future waits. No task, no channel.
 
+mod polled;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
 use store::{LogError, Position, Topic};
 use telemetry::{KAFKA_ACK_SECONDS, KAFKA_FAILURES, Times};
@@ -25,6 +27,7 @@ use crate::KafkaOptions;
 use crate::error::log_error;
 use crate::options::millis;
 use crate::watch::Watch;
+use polled::Polled;
 
 /// How often a broker is looked for by a record while none can be reached.
 const PROBE: Duration = Duration::from_secs(1);
@@ -113,7 +116,7 @@ pub(crate) struct Producer {
     config: ClientConfig,
     context: Deliveries,
     clock: Arc<dyn Clock>,
-    client: RwLock<ThreadedProducer<Deliveries>>,
+    client: RwLock<Polled>,
 }
 
 impl Producer {
@@ -134,7 +137,7 @@ impl Producer {
             watch,
             clock: Arc::clone(&clock),
         };
-        let client = config.create_with_context(context.clone())?;
+        let client = Polled::new(&config, context.clone())?;
         Ok(Self {
             traffic,
             probed: AtomicU64::new(0),
@@ -215,7 +218,7 @@ impl Producer {
                 // Somebody else was faster.
                 return;
             }
-            match self.config.create_with_context(self.context.clone()) {
+            match Polled::new(&self.config, self.context.clone()) {
                 Ok(new) => std::mem::replace(&mut *client, new),
                 Err(error) => {
                     tracing::error!(%error, "cannot set up another producer");

@@ -23,6 +23,7 @@ mod vault;
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -46,7 +47,7 @@ use crate::replay::KafkaReplay;
 use crate::vault::KafkaVault;
 use frame::Frame;
 use front::Front;
-use sending::Sent;
+use sending::Journaled;
 use shipper::Shipper;
 
 pub use vault::ShippedVault;
@@ -245,6 +246,14 @@ impl Inner {
     }
 }
 
+/// What an append waits for. What a lead record may need is apart: most appends are a batch's events, of which
+/// many wait side by side and each is as large as the largest.
+enum Way {
+    Kafka(Receipt),
+    Journal(Journaled),
+    Lead(Pin<Box<dyn Future<Output = Result<Position, LogError>> + Send>>),
+}
+
 impl EventLog for ShippedLog {
     type Consumer = KafkaConsumer;
     type Replay = KafkaReplay;
@@ -256,32 +265,29 @@ impl EventLog for ShippedLog {
         record: Bytes,
         ack: Ack,
     ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
-        let inner = Arc::clone(&self.0);
+        let inner = &self.0;
         let too_large = record.len() > names::largest(topic);
-        let (frame, sent) = match (topic, ack) {
-            _ if too_large => (
-                None,
-                Sent::Kafka(Receipt::Known(Some(Err(LogError::TooLarge)))),
-            ),
+        let way = match (topic, ack) {
+            _ if too_large => Way::Kafka(Receipt::Known(Some(Err(LogError::TooLarge)))),
             (Topic::Events, Ack::Kernel) => {
                 let frame = Frame::Events(key, record);
-                let journaled = inner.journaled(topic, &frame, ack, Space::Admit);
-                (None, Sent::Journal(journaled))
+                Way::Journal(inner.journaled(topic, &frame, ack, Space::Admit))
             }
             (Topic::Leads, _) => {
                 let frame = Frame::Leads(key, record.clone());
                 let sent = inner.send(&frame, ack, || inner.kafka.send(topic, key, &record));
-                (Some(frame), sent)
+                let inner = Arc::clone(inner);
+                Way::Lead(Box::pin(async move { inner.sent(frame, sent).await }))
             }
             (Topic::Events, Ack::Durable) | (Topic::Catalog, _) => {
-                (None, Sent::Kafka(inner.kafka.send(topic, key, &record)))
+                Way::Kafka(inner.kafka.send(topic, key, &record))
             }
         };
         async move {
-            match (frame, sent) {
-                (Some(frame), sent) => inner.sent(frame, sent).await,
-                (None, Sent::Journal(journaled)) => journaled.acknowledged().await,
-                (None, Sent::Kafka(receipt)) => receipt.await,
+            match way {
+                Way::Kafka(receipt) => receipt.await,
+                Way::Journal(journaled) => journaled.acknowledged().await,
+                Way::Lead(sent) => sent.await,
             }
         }
     }
