@@ -26,6 +26,8 @@ use crate::watch::Watch;
 
 /// How long one look waits for something to come.
 const LOOK: Duration = Duration::from_millis(100);
+/// Fewer bytes than this may wait in Kafka for others, as long as one look takes.
+const FEW_BYTES: usize = 256 << 10;
 /// How long a full inbox holds the thread until the partitions are paused: what was fetched for a paused
 /// one is fetched again.
 const HOLD: Duration = Duration::from_millis(500);
@@ -90,6 +92,13 @@ impl Thread {
             .set("fetch.error.backoff.ms", "100");
         if let Some(node) = node {
             config.set("group.instance.id", node);
+        }
+        // A lead waits for who reads lead records. Who reads events too makes rows of many at a time: an
+        // answer of Kafka for each few of them costs both sides more than the records do.
+        if self.topics.contains(&Topic::Events) {
+            config
+                .set("fetch.min.bytes", FEW_BYTES.to_string())
+                .set("fetch.wait.max.ms", millis(LOOK));
         }
         config
     }
