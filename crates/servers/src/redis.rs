@@ -20,12 +20,13 @@ pub struct Redis(Server);
 
 impl Redis {
     /// Starts the program with its files in `dir`, which is made if it is not there, and waits until it
-    /// answers. What it is told it keeps in its append-only file, synced once a second.
+    /// answers. What it is told it keeps in its append-only file, synced once a second, and nowhere else.
     ///
     /// # Errors
     /// It cannot be started, or does not answer.
     pub fn start(binary: &Path, dir: &Path, port: Option<u16>) -> io::Result<Self> {
-        Self::start_with(binary, dir, port, &["--appendonly", "yes"])
+        let files = ["--appendonly", "yes", "--save", ""];
+        Self::start_with(binary, dir, port, &files)
     }
 
     /// As [`Redis::start`], with these arguments instead of the append-only file's.
