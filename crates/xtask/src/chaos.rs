@@ -59,7 +59,7 @@ pub(crate) fn drive(
     process::run(driver.args(more))
 }
 
-fn seed_from_clock() -> u64 {
+pub(crate) fn seed_from_clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(1, |age| age.as_secs())

@@ -242,6 +242,11 @@ mod tests {
             "-p store-redis --test lost journeys_that_are_older_than_the_log_are_missed",
         ),
         (
+            "the embedded ClickHouse is killed under a client's inserts, round after round",
+            "every row whose INSERT was acknowledged is there, once, and each INSERT is there whole or not at all",
+            "-p gavel --test engine crash::acknowledged_rows_survive_kill_9",
+        ),
+        (
             "ClickHouse is killed again and again under inserts",
             "every row is there once",
             "-p gavel --test engine worker::everything_is_there_once_although_the_engine_was_killed_again_and_again",

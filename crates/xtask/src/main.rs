@@ -12,6 +12,7 @@ mod clean_room;
 mod clients;
 mod demo;
 mod engine;
+mod engine_kill;
 mod faults;
 mod fuzz;
 mod kafka;
@@ -49,6 +50,7 @@ enum Command {
     Mutants(mutants::Args),
     CleanRoom(clean_room::Args),
     Clients(clients::Args),
+    Engine(engine_kill::Args),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Mutants(args) => mutants::run(&args),
         Command::CleanRoom(args) => clean_room::run(&args),
         Command::Clients(args) => clients::run(&args),
+        Command::Engine(args) => engine_kill::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

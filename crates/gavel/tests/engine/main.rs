@@ -16,6 +16,7 @@
 
 mod clients;
 mod crash;
+mod crowd;
 mod errors;
 mod forms;
 mod inserts;
