@@ -11,6 +11,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -46,13 +47,17 @@ pub(crate) enum QueryClass {
     Unknown,
 }
 
-/// Rows and bytes a statement moved, for `X-ClickHouse-Summary`.
+/// Rows and bytes a statement moved, and for how long, for `X-ClickHouse-Summary`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub read_rows: u64,
     pub read_bytes: u64,
     pub written_rows: u64,
     pub written_bytes: u64,
+    /// Of the result.
+    pub result_rows: u64,
+    pub result_bytes: u64,
+    pub elapsed: Duration,
 }
 
 /// Query parameters for `{name:Type}` placeholders.
@@ -105,6 +110,9 @@ struct Symbols {
     result_error: unsafe extern "C" fn(RawResult) -> *const c_char,
     result_rows_read: unsafe extern "C" fn(RawResult) -> u64,
     result_bytes_read: unsafe extern "C" fn(RawResult) -> u64,
+    result_rows: unsafe extern "C" fn(RawResult) -> u64,
+    result_bytes: unsafe extern "C" fn(RawResult) -> u64,
+    result_elapsed: unsafe extern "C" fn(RawResult) -> f64,
     result_rows_written: unsafe extern "C" fn(RawResult) -> u64,
     result_bytes_written: unsafe extern "C" fn(RawResult) -> u64,
     classify: unsafe extern "C" fn(
@@ -157,6 +165,9 @@ impl Library {
             result_error: symbol!(b"chdb_result_error\0"),
             result_rows_read: symbol!(b"chdb_result_storage_rows_read\0"),
             result_bytes_read: symbol!(b"chdb_result_storage_bytes_read\0"),
+            result_rows: symbol!(b"chdb_result_rows_read\0"),
+            result_bytes: symbol!(b"chdb_result_bytes_read\0"),
+            result_elapsed: symbol!(b"chdb_result_elapsed\0"),
             result_rows_written: symbol!(b"chdb_result_rows_written\0"),
             result_bytes_written: symbol!(b"chdb_result_bytes_written\0"),
             classify: symbol!(b"chdb_classify_query_n\0"),
@@ -378,6 +389,10 @@ impl Chunk {
                 read_bytes: (self.symbols.result_bytes_read)(raw),
                 written_rows: (self.symbols.result_rows_written)(raw),
                 written_bytes: (self.symbols.result_bytes_written)(raw),
+                result_rows: (self.symbols.result_rows)(raw),
+                result_bytes: (self.symbols.result_bytes)(raw),
+                elapsed: Duration::try_from_secs_f64((self.symbols.result_elapsed)(raw))
+                    .unwrap_or_default(),
             }
         }
     }

@@ -1,5 +1,8 @@
 //! One HTTP request: the paths, the checks before a query, and the answer around its result.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,20 +11,25 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::{Answer, State, Stream};
+use crate::backup;
 use crate::body::Body;
+use crate::door::{self, Door};
+use crate::early::Ahead;
 use crate::exception::{Code, Exception};
 use crate::ffi::Stats;
 use crate::format::content_type;
-use crate::host::{Host, Interest, MARK};
+use crate::host::{Host, Interest};
 use crate::job::{self, Job};
 use crate::output::{ExceptionFrame, Output, Replies, Reply, Shape, Spool};
 use crate::profile;
+use crate::progress::Telling;
 use crate::request::Query;
 use crate::roll::{Roll, Turn};
 use crate::server::Limits;
@@ -31,6 +39,8 @@ use crate::users::Known;
 const QUEUE: usize = 4;
 /// What the server says its name is.
 const NAME: &str = "gavel";
+/// Of a path.
+const MOST_PATH: usize = 64 << 10;
 const TEXT: &str = "text/plain; charset=UTF-8";
 const EXCEPTION_CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 
@@ -42,6 +52,7 @@ const UNKNOWN_PATH: &str = "There is no such handle\n\nUse / or /ping for health
 pub(crate) struct Shared {
     pub(crate) host: Host,
     pub(crate) roll: Arc<Roll>,
+    pub(crate) door: Door,
     pub(crate) limits: Limits,
     pub(crate) spool: Spool,
     /// One permit a running query.
@@ -49,12 +60,20 @@ pub(crate) struct Shared {
 }
 
 /// Answers a request; never fails.
-pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Response<Answer> {
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    ahead: &Ahead,
+) -> Response<Answer> {
     let path = request.uri().path();
     let probe = matches!(path, "/ping" | "/replicas_status")
         || (path == "/" && request.method() != Method::POST && request.uri().query().is_none());
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::OK, "Ok.\n");
+    }
+    let key = request.headers().get(door::KEY);
+    if path == door::BACKUP && key.is_some_and(|key| shared.door.opens(key.as_bytes())) {
+        return backup(shared, request.into_body()).await;
     }
     if !matches!(path, "/" | "/query") {
         return plain(StatusCode::NOT_FOUND, UNKNOWN_PATH);
@@ -62,13 +81,44 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and POST\n");
     }
-    match query(&shared, request).await {
+    match query(&shared, request, ahead).await {
         Ok(response) => response,
         Err(exception) => refusal(&shared, &exception),
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Answer> {
+/// Makes a backup for whoever has the key; who leaves ends it.
+async fn backup(shared: Arc<Shared>, body: Incoming) -> Response<Answer> {
+    let path = match Limited::new(body, MOST_PATH).collect().await {
+        Ok(path) => PathBuf::from(OsString::from_vec(path.to_bytes().into())),
+        Err(error) => return plain(StatusCode::BAD_REQUEST, format!("{error}\n")),
+    };
+    // Never closed, so there is always a permit to come.
+    let room = Arc::clone(&shared.queries).acquire_owned().await.ok();
+    let (ticket, _interest) = shared.host.admit();
+    ticket.set_killable();
+    let making = tokio::task::spawn_blocking(move || {
+        let connected = shared.host.connect(&ticket);
+        let made = match (connected, ticket.is_gone()) {
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(_), true) => Err("nobody waits for it".to_owned()),
+            (Ok(mut connection), false) => backup::run(&path, |sql| {
+                connection.query(sql.as_bytes(), "Null", &[]).map(drop)
+            })
+            .map_err(|error| error.to_string()),
+        };
+        ticket.set_done();
+        drop(room);
+        made
+    });
+    let made = making.await;
+    match made.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(()) => plain(StatusCode::OK, "Ok.\n"),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
     let mut response = Response::new(Answer::full(text));
     *response.status_mut() = status;
     response
@@ -99,6 +149,7 @@ fn refused(exception: &Exception, text: Bytes) -> Response<Answer> {
 async fn query(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
+    ahead: &Ahead,
 ) -> Result<Response<Answer>, Exception> {
     let (parts, incoming) = request.into_parts();
     let limits = &shared.limits;
@@ -111,7 +162,14 @@ async fn query(
             return Err(exception);
         }
     };
-    run(shared, admitted, &mut body).await
+    let version = parts.version;
+    let every = admitted.query.progress.every();
+    let progress = every.map(|every| Telling {
+        every,
+        version,
+        ahead,
+    });
+    run(shared, admitted, &mut body, progress).await
 }
 
 /// A query that may run.
@@ -161,6 +219,7 @@ async fn run(
     shared: &Arc<Shared>,
     admitted: Admitted,
     body: &mut Body,
+    progress: Option<Telling<'_>>,
 ) -> Result<Response<Answer>, Exception> {
     let Admitted { query, user, room } = admitted;
     let limits = &shared.limits;
@@ -170,7 +229,7 @@ async fn run(
         Some(id) => id.clone(),
         None => shared.host.query_id(&ticket),
     };
-    let (sender, replies) = channel(QUEUE);
+    let (sender, mut replies) = channel(QUEUE);
     let replies_of_job = Replies {
         sender,
         runtime: Handle::current(),
@@ -198,31 +257,34 @@ async fn run(
         output,
         room,
     };
-    let on_thread = Arc::clone(shared);
-    tokio::task::spawn_blocking(move || job::run(&on_thread, &ticket, job));
+    let (on_thread, of_job) = (Arc::clone(shared), Arc::clone(&ticket));
+    tokio::task::spawn_blocking(move || job::run(&on_thread, &of_job, job));
     body.feed(pieces, limits.drain_bytes).await;
-    respond(shared, shape, &query_id, replies, interest).await
+    let first = match progress {
+        None => replies.recv().await,
+        Some(telling) => telling.until_first(shared, &ticket, &mut replies).await,
+    };
+    respond(shared, shape, &query_id, first, replies, interest)
 }
 
-/// Settings for the engine: without the mark's, and without one that would acknowledge an INSERT
-/// before it is written.
+/// Settings for the engine: without one that would acknowledge an INSERT before it is written.
 fn engine_settings(mut settings: Vec<(String, String)>) -> Vec<(String, String)> {
     settings.retain(|(name, value)| {
-        name != MARK
-            && !(name == "wait_for_async_insert" && matches!(value.as_str(), "0" | "false"))
+        !(name == "wait_for_async_insert" && matches!(value.as_str(), "0" | "false"))
     });
     settings
 }
 
-async fn respond(
+fn respond(
     shared: &Shared,
     shape: Shape,
     query_id: &str,
-    mut replies: Receiver<Reply>,
+    first: Option<Reply>,
+    replies: Receiver<Reply>,
     interest: Interest,
 ) -> Result<Response<Answer>, Exception> {
     let identity = &shared.host.identity;
-    let (head, answer) = match replies.recv().await {
+    let (head, answer) = match first {
         Some(Reply::Whole(head, bytes)) => (head, Answer::full(bytes)),
         Some(Reply::Begun(head)) => {
             let stream = Stream {
@@ -282,14 +344,24 @@ fn tell(response: &mut Response<Answer>, name: &'static str, value: &str) {
     }
 }
 
+/// What is known of a query at its end. How many rows it was to read is not, so that it is left out.
 fn summary(stats: Stats) -> String {
     let Stats {
         read_rows,
         read_bytes,
         written_rows,
         written_bytes,
+        result_rows,
+        result_bytes,
+        elapsed,
     } = stats;
+    // As on the server, the result of an INSERT is what it wrote.
+    let (result_rows, result_bytes) = match written_rows {
+        0 => (result_rows, result_bytes),
+        _ => (written_rows, written_bytes),
+    };
+    let elapsed = elapsed.as_nanos();
     format!(
-        r#"{{"read_rows":"{read_rows}","read_bytes":"{read_bytes}","written_rows":"{written_rows}","written_bytes":"{written_bytes}","total_rows_to_read":"0","result_rows":"0","result_bytes":"0"}}"#
+        r#"{{"read_rows":"{read_rows}","read_bytes":"{read_bytes}","written_rows":"{written_rows}","written_bytes":"{written_bytes}","result_rows":"{result_rows}","result_bytes":"{result_bytes}","elapsed_ns":"{elapsed}"}}"#
     )
 }

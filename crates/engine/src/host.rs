@@ -19,7 +19,8 @@ use crate::ffi::{Connection, EngineError, Library, LoadError};
 use crate::running::Running;
 use crate::sessions::Sessions;
 
-/// Used by the server's HTTP handler alone, so free to carry a connection's number here.
+/// Used by the server's HTTP handler alone, as it is here, so that inside of the engine it is free to carry a
+/// connection's number.
 pub(crate) const MARK: &str = "http_headers_progress_interval_ms";
 /// Far from any value somebody would write in a query.
 const FIRST_MARK: u64 = 1_000_000_000_000;
@@ -117,20 +118,7 @@ impl Host {
         data: &Path,
         most_queries: usize,
     ) -> Result<(Self, JoinHandle<()>), BootError> {
-        let library = Library::open(library)?;
-        // The engine takes a relative path apart and puts parts of it together twice.
-        let data = std::path::absolute(data)?;
-        let arguments = vec![
-            format!("--path={}", data.display()),
-            // An acknowledged INSERT is a written one, unless the client asks for less work.
-            "--async_insert=0".to_owned(),
-            // As on the server: these differ in the embedded build.
-            "--implicit_select=0".to_owned(),
-            "--allow_introspection_functions=0".to_owned(),
-            // The engine shares its machine with the service it belongs to.
-            "--max_server_memory_usage_to_ram_ratio=0.5".to_owned(),
-        ];
-        let mut keeper = library.connect(&arguments)?;
+        let (library, arguments, mut keeper) = boot(library, data)?;
         let identity = identify(&mut keeper)?;
         let (kills, queue) = sync_channel(most_queries.max(1));
         let thread = std::thread::Builder::new()
@@ -182,10 +170,43 @@ impl Host {
     pub(crate) fn connect(&self, ticket: &Ticket) -> Result<Connection, Exception> {
         let mut arguments = self.arguments.clone();
         arguments.push(format!("--{MARK}={}", ticket.mark));
+        self.connect_with(&arguments)
+    }
+
+    /// A connection that is no request's.
+    pub(crate) fn connect_aside(&self) -> Result<Connection, Exception> {
+        self.connect_with(&self.arguments)
+    }
+
+    fn connect_with(&self, arguments: &[String]) -> Result<Connection, Exception> {
         self.library
-            .connect(&arguments)
+            .connect(arguments)
             .map_err(|error| Exception::new(Code::UnknownException, error.to_string()))
     }
+}
+
+/// Loads the library and opens `data`: with what arguments, and the first connection.
+pub(crate) fn boot(
+    library: &Path,
+    data: &Path,
+) -> Result<(Library, Vec<String>, Connection), BootError> {
+    let library = Library::open(library)?;
+    // The engine takes a relative path apart and puts parts of it together twice.
+    let data = std::path::absolute(data)?;
+    let arguments = vec![
+        format!("--path={}", data.display()),
+        // An acknowledged INSERT is a written one, unless the client asks for less work.
+        "--async_insert=0".to_owned(),
+        // As on the server: these differ in the embedded build.
+        "--implicit_select=0".to_owned(),
+        "--allow_introspection_functions=0".to_owned(),
+        // The engine shares its machine with the service it belongs to.
+        "--max_server_memory_usage_to_ram_ratio=0.5".to_owned(),
+        // Who may ask for a backup may say where; clients may not ask (`job`).
+        "--backups.allowed_path=/".to_owned(),
+    ];
+    let first = library.connect(&arguments)?;
+    Ok((library, arguments, first))
 }
 
 fn identify(connection: &mut Connection) -> Result<Identity, BootError> {
@@ -216,13 +237,15 @@ fn kill_left_queries(mut connection: Connection, queue: &Receiver<Arc<Ticket>>) 
             Err(RecvTimeoutError::Disconnected) => return,
         }
         left.retain(|ticket| !ticket.done.load(Ordering::Acquire));
-        for ticket in left
+        let marks: Vec<String> = left
             .iter()
             .filter(|ticket| ticket.killable.load(Ordering::Acquire))
-        {
+            .map(|ticket| format!("'{}'", ticket.mark))
+            .collect();
+        if !marks.is_empty() {
             let kill = format!(
-                "KILL QUERY WHERE Settings['{MARK}'] = '{}' ASYNC",
-                ticket.mark
+                "KILL QUERY WHERE Settings['{MARK}'] IN ({}) ASYNC",
+                marks.join(", ")
             );
             if let Err(error) = connection.query(kill.as_bytes(), "Null", &[]) {
                 tracing::warn!(%error, "a query that nobody waits for could not be killed");

@@ -206,6 +206,17 @@ fn refuse_control(text: &[u8]) -> Result<(), Exception> {
             "INTO OUTFILE is not allowed",
         ));
     }
+    for command in ["BACKUP", "RESTORE"] {
+        if starts_with(text, command) {
+            return Err(Exception::new(
+                Code::SupportIsDisabled,
+                format!(
+                    "{command} is not allowed: `gavel engine {}` does it, for who owns the files",
+                    command.to_ascii_lowercase()
+                ),
+            ));
+        }
+    }
     for stop in ["SHUTDOWN", "KILL"] {
         if has_words(text, &["SYSTEM", stop]) {
             return Err(Exception::new(

@@ -6,10 +6,14 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod answer;
+pub mod backup;
 mod blocks;
 mod body;
 mod codec;
 mod describe;
+pub mod direct;
+mod door;
+mod early;
 mod exception;
 mod external;
 pub mod fetch;
@@ -25,11 +29,13 @@ mod job;
 mod lease;
 mod lexer;
 mod lock;
+mod manifest;
 mod multipart;
 mod native;
 mod output;
 mod pipe;
 mod profile;
+mod progress;
 mod request;
 pub mod roll;
 mod running;
@@ -39,5 +45,8 @@ mod statement;
 mod text;
 pub mod users;
 
-pub use ffi::{exit_at_once, run_when_idle};
+pub use ffi::{EngineError, exit_at_once, run_when_idle};
+pub use host::BootError;
+pub use lock::LockError;
+pub use manifest::{Holds, ManifestError};
 pub use request::Access;

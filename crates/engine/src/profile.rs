@@ -6,7 +6,7 @@ use crate::request::Access;
 use crate::users::Known;
 
 /// Settings of a reader, by how their names begin: limits, the form of results, how to join and group.
-const READERS: [&str; 14] = [
+const READERS: [&str; 12] = [
     "max_",
     "min_",
     "timeout_",
@@ -17,10 +17,8 @@ const READERS: [&str; 14] = [
     "optimize_",
     "async_insert",
     "insert_quorum",
-    "send_progress_in_http_headers",
     // What clickhouse-go says of the blocks it reads.
     "network_",
-    "http_headers_progress_interval_ms",
     "cancel_http_readonly_queries_on_client_close",
 ];
 /// And by how they end.

@@ -6,7 +6,9 @@ use percent_encoding::percent_decode;
 use crate::codec::Encoding;
 use crate::exception::{Code, Exception};
 use crate::external::Shapes;
+use crate::host::MARK;
 use crate::multipart;
+use crate::progress::Wanted;
 
 /// One query as asked for; its text may go on in the body.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) struct Query {
     pub access: Access,
     /// Hold the whole result back until it is known to be good.
     pub wait_end: bool,
+    /// Say how far it is, before its end.
+    pub progress: Wanted,
     /// Hold back at least so many bytes of it.
     pub buffer_size: usize,
     /// How the answer is to be compressed, and how hard.
@@ -145,6 +149,8 @@ impl Query {
                 let bytes = number(&name, &value)?;
                 self.buffer_size = usize::try_from(bytes).unwrap_or(usize::MAX);
             }
+            "send_progress_in_http_headers" => self.progress.told = flag(&name, &value)?,
+            MARK => self.progress.every_ms = Some(number(&name, &value)?),
             "enable_http_compression" => asked.uncompressed = !flag(&name, &value)?,
             "http_zlib_compression_level" => {
                 let level = number(&name, &value)?;
@@ -463,6 +469,19 @@ mod tests {
         let level = |url| parse(url, &[]).map(|query| query.level);
         assert_eq!(level("http_zlib_compression_level=99"), Ok(9));
         assert_eq!(level("http_zlib_compression_level=x"), Err(36));
+    }
+
+    #[test]
+    fn progress_is_the_hosts_business() {
+        let query = parse(
+            "send_progress_in_http_headers=1&http_headers_progress_interval_ms=20",
+            &[],
+        );
+        let query = query.unwrap();
+        let (told, every_ms) = (true, Some(20));
+        assert_eq!(query.progress, Wanted { told, every_ms });
+        assert!(query.settings.is_empty());
+        assert_eq!(parse("http_headers_progress_interval_ms=x", &[]), Err(36));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::door::Door;
+use crate::early::{Ahead, Early};
 use crate::handler::{Shared, answer};
 use crate::host::{BootError, Host};
 use crate::lock::{DataLock, LockError};
@@ -30,6 +32,8 @@ pub struct Options {
     /// `libchdb.so`, as `fetch::locate` found it.
     pub library: PathBuf,
     pub users: Source,
+    /// With it whoever owns the data directory asks for a backup; nobody can guess it.
+    pub key: [u8; 32],
     pub limits: Limits,
 }
 
@@ -115,6 +119,7 @@ pub async fn serve(
         data,
         library,
         users,
+        key,
         limits,
     } = options;
     let reachable = !listen.ip().is_loopback();
@@ -122,7 +127,7 @@ pub async fn serve(
         return Err(ServeError::NotLoopback(listen));
     }
     let roll = Arc::new(Roll::open(users, reachable)?);
-    let _lock = DataLock::take(&data, limits.lock_wait).await?;
+    let mut lock = DataLock::take(&data, limits.lock_wait).await?;
     let spool = Spool {
         directory: data.clone(),
         most: limits.wait_end_bytes,
@@ -139,7 +144,10 @@ pub async fn serve(
         source,
     };
     let listener = TcpListener::bind(listen).await.map_err(listened)?;
-    ready(listener.local_addr().map_err(listened)?);
+    let address = listener.local_addr().map_err(listened)?;
+    let door = Door::new(address, key);
+    lock.publish(&door)?;
+    ready(address);
 
     let queries = Arc::new(Semaphore::new(limits.queries));
     let connections = Arc::new(Semaphore::new(limits.connections));
@@ -147,6 +155,7 @@ pub async fn serve(
     let shared = Arc::new(Shared {
         host,
         roll,
+        door,
         limits,
         spool,
         queries: Arc::clone(&queries),
@@ -218,9 +227,11 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let patience = shared.limits.patience;
+    let ahead = Ahead::default();
+    let stream = Early::new(stream, ahead.clone());
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(shared, request).await) }
+        let (shared, ahead) = (Arc::clone(&shared), ahead.clone());
+        async move { Ok::<_, Infallible>(answer(shared, request, &ahead).await) }
     });
     let mut connection = pin!(
         hyper::server::conn::http1::Builder::new()

@@ -247,6 +247,11 @@ mod tests {
             "-p gavel --test engine crash::acknowledged_rows_survive_kill_9",
         ),
         (
+            "a file of a backup of the tables is bent or missing, or the backup was not finished",
+            "nothing is restored from it, and nothing is left behind",
+            "-p gavel --test engine backups::what_is_damaged_or_in_the_way_is_refused",
+        ),
+        (
             "ClickHouse is killed again and again under inserts",
             "every row is there once",
             "-p gavel --test engine worker::everything_is_there_once_although_the_engine_was_killed_again_and_again",

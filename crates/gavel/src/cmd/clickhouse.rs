@@ -9,12 +9,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::Entropy as _;
 use engine::roll::Source;
 use engine::server::{self, Limits, Options, ServeError, Shutdown};
 use rustix::process::Resource;
 
 use super::Failure;
 use crate::ending::{self, Asked, Stdin};
+use crate::os::OsEntropy;
 
 /// How long running queries get when somebody asked for an end.
 const ASKED: Duration = Duration::from_secs(10);
@@ -43,11 +45,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let library = super::engine::locate()?;
     let users = args.users.map_or(Source::Open, Source::File);
     settle_process(args.exit_with_stdin);
+    let mut key = [0; 32];
+    OsEntropy.fill(&mut key);
     let options = Options {
         listen: args.listen,
         data: args.data,
         library,
         users,
+        key,
         limits: Limits::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -14,11 +14,13 @@
     reason = "a helper of a test fails by panicking"
 )]
 
+mod backups;
 mod clients;
 mod crash;
 mod crowd;
 mod errors;
 mod forms;
+mod gaps;
 mod inserts;
 #[path = "../library/mod.rs"]
 mod library;

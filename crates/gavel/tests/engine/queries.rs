@@ -351,3 +351,89 @@ async fn every_format_is_streamed_as_one_document() {
         assert!(body.ends_with(ends.as_bytes()), "{format}");
     }
 }
+
+#[tokio::test]
+async fn progress_goes_ahead_of_the_answer_and_a_summary_with_it() {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    // It sleeps until it is asked to end, or for long enough that it is told of.
+    let sleeper = |rows: u32| {
+        format!(
+            "SELECT count() FROM numbers({rows}) WHERE sleepEachRow(0.02) = 0 SETTINGS max_block_size = 1, max_threads = 1"
+        )
+    };
+    let target = "/?send_progress_in_http_headers=1&http_headers_progress_interval_ms=20";
+    let stream = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let mut stream = BufReader::new(stream);
+    let endless = sleeper(1_000_000);
+    let request = format!(
+        "POST {target}&query_id=slow HTTP/1.1\r\nhost: engine\r\ncontent-length: {}\r\n\r\n{endless}",
+        endless.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut lines = String::new();
+    let telling = async {
+        while lines.matches("X-ClickHouse-Progress").count() < 3 {
+            stream.read_line(&mut lines).await.unwrap();
+        }
+    };
+    tokio::time::timeout(crate::server::PATIENCE, telling)
+        .await
+        .expect("it tells while it runs");
+    assert!(
+        lines.starts_with("HTTP/1.1 200 OK\r\nX-ClickHouse-Progress: {\"read_rows\":\""),
+        "{lines}"
+    );
+    assert!(
+        lines.contains("\"total_rows_to_read\":\"1000000\""),
+        "{lines}"
+    );
+    // It fails: the status is said, and the other headers still tell.
+    let replaced = server.post("/?query_id=slow&replace_running_query=1", "SELECT 1");
+    assert_eq!(replaced.await.ok(), "1\n");
+    let mut rest = String::new();
+    while !rest.ends_with("\r\n\r\n") {
+        stream.read_line(&mut rest).await.unwrap();
+    }
+    assert!(!rest.contains("HTTP/1.1"), "{rest}");
+    assert!(
+        rest.contains("x-clickhouse-exception-code: 394\r\n"),
+        "{rest}"
+    );
+
+    let answer = server.post(target, sleeper(20)).await;
+    assert_eq!(answer.ok(), "20\n");
+    let told = |name: &str| {
+        answer
+            .headers
+            .iter()
+            .filter(|(have, _)| have == name)
+            .count()
+    };
+    assert!(told("x-clickhouse-progress") >= 2, "{:?}", answer.headers);
+    let summary = answer.header("x-clickhouse-summary").unwrap();
+    for known in [
+        "\"read_rows\":\"20\"",
+        "\"result_rows\":\"1\"",
+        "\"result_bytes\":\"8\"",
+    ] {
+        assert!(summary.contains(known), "{summary}");
+    }
+    let elapsed = summary.split("\"elapsed_ns\":\"").nth(1).unwrap();
+    let elapsed: u64 = elapsed.trim_end_matches("\"}").parse().unwrap();
+    assert!(elapsed >= 400_000_000, "{summary}");
+    // Nobody asked, nothing is told; the connection's next answer has a status again.
+    let answer = server.post("/", sleeper(10)).await;
+    assert_eq!(answer.header("x-clickhouse-progress"), None);
+    server.run("CREATE TABLE t (a UInt8) ENGINE = Memory").await;
+    let answer = server.post("/", "INSERT INTO t VALUES (1), (2)").await;
+    let summary = answer.header("x-clickhouse-summary").unwrap();
+    assert!(summary.contains("\"written_rows\":\"2\""), "{summary}");
+    assert!(summary.contains("\"result_rows\":\"2\""), "{summary}");
+}

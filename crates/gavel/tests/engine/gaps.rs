@@ -1,0 +1,58 @@
+//! What is not as on a server, as `docs/guides/query-with-your-tools.md` lists it: a probe for each line. One that
+//! fails after a new version of the engine is good news, and the guide's line goes.
+
+use crate::server::Server;
+
+#[tokio::test]
+async fn the_guide_says_what_the_engine_cannot() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let said = async |target: &str, sql: &str| server.post(target, sql.to_owned()).await.ok();
+    // It makes its own query ids and keeps no log of them.
+    let own = said("/?query_id=mine", "SELECT queryID()").await;
+    assert_ne!(own, "mine\n");
+    assert_eq!(said("/", "EXISTS system.query_log").await, "0\n");
+    // It has no users.
+    assert_eq!(said("/", "SELECT currentUser()").await, "default\n");
+    // A SELECT is seen with the way its result goes.
+    let own = "SELECT query LIKE '%INTO OUTFILE%' FROM system.processes";
+    assert_eq!(said("/", own).await, "1\n");
+    // Its states have no form for clients of a version.
+    let target = "/?client_protocol_version=54460";
+    let states = server.post(target, "SELECT sumState(1) FORMAT Native");
+    let states = states.await;
+    assert_eq!(states.header("x-clickhouse-exception-code"), Some("48"));
+
+    let refused = async |sql: &str| {
+        let answer = server.post("/", sql.to_owned()).await;
+        let code = answer.header("x-clickhouse-exception-code");
+        code.and_then(|code| code.parse::<u32>().ok())
+    };
+    for (sql, code) in [
+        ("CREATE USER somebody", 497),
+        ("BACKUP ALL TO File('/tmp/x')", 344),
+        ("SYSTEM SHUTDOWN", 344),
+        ("SELECT 1 INTO OUTFILE '/tmp/x'", 358),
+    ] {
+        assert_eq!(refused(sql).await, Some(code), "{sql}");
+    }
+    for encoding in ["xz", "bz2", "snappy"] {
+        let headers = [("content-encoding", encoding)];
+        let answer = server.send(hyper::Method::POST, "/", &headers, "SELECT 1");
+        assert_eq!(answer.await.status, 501, "{encoding}");
+    }
+    // A URL of 64 KiB and no more; a server takes a mebibyte.
+    let long = |bytes: usize| format!("/?query=SELECT+1&log_comment={}", "x".repeat(bytes));
+    assert_eq!(server.get(&long(65_000)).await.ok(), "1\n");
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nhost: engine\r\n\r\n", long(66_000));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 414");
+}
