@@ -239,10 +239,7 @@ fn restated(running: &Running, catalog: &str) {
     let head = format!("GET /c/alpha-search HTTP/1.1\r\n{browser}");
     let answer = request(running.address("public"), &head, "");
     let (_, click) = answer.split_once("ck_").unwrap();
-    let click: String = click
-        .chars()
-        .take_while(char::is_ascii_alphanumeric)
-        .collect();
+    let click = click.split('&').next().unwrap();
     let event = json!([{ "type": "conversion", "goal": "policy_bound", "txid": "restated",
         "click_id": format!("ck_{click}"), "amount": "100.00", "currency": "USD" }]);
     let json = "\r\ncontent-type: application/json";
