@@ -25,6 +25,10 @@ const NEEDS_A_CAUSE: &[(&str, &str)] = &[
     ("gavel_router_refusals_unlogged_total", "a full disk"),
     ("gavel_worker_failures_total", "a ClickHouse that is away"),
     ("gavel_worker_dead_letters_total", "a damaged record"),
+    (
+        "gavel_worker_anew_journeys_total",
+        "rules that have changed",
+    ),
     ("gavel_notifier_failures_total", "a ClickHouse that is away"),
     ("gavel_kafka_brokers_up", "a cluster"),
     ("gavel_kafka_queue_records", "a cluster"),
