@@ -104,16 +104,22 @@ async fn over_the_limit_a_query_is_refused_as_the_server_does() {
     for _ in 0..engine::server::Limits::default().queries {
         let address = server.address;
         sleepers.spawn(async move {
-            let sent = crate::server::send(address, Method::POST, "/", &[], bytes(sleeper));
-            sent.await.map(|answer| answer.status).ok()
+            let send = || crate::server::send(address, Method::POST, "/", &[], bytes(sleeper));
+            // Who is refused because of the looks below comes again.
+            while send().await.is_ok_and(|answer| answer.status == 500) {}
         });
     }
-    let refused = loop {
-        let answer = server.post("/", "SELECT 1").await;
-        if answer.status != 200 {
-            break answer;
+    let refused = async {
+        loop {
+            let answer = server.post("/", "SELECT 1").await;
+            if answer.status != 200 {
+                return answer;
+            }
         }
     };
+    let refused = tokio::time::timeout(crate::server::PATIENCE, refused)
+        .await
+        .expect("no room");
     let got = (
         refused.status,
         refused.header("x-clickhouse-exception-code"),

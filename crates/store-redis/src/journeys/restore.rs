@@ -94,11 +94,12 @@ impl Redis {
                 lost.insert(partition, through(&session, partition).await?);
             }
         }
+        // Before it is read: a first record that comes meanwhile is no log that was cut.
+        let ends = log.ends(Topic::Events);
         let (read, starts) = match lost.is_empty() {
             true => (0, BTreeMap::new()),
             false => self.apply_again(&session, log, &lost, meaning).await?,
         };
-        let ends = log.ends(Topic::Events);
         for (partition, known) in &lost {
             let end = ends.get(usize::from(*partition)).copied().unwrap_or(0);
             // Of a log that was cut to its end nothing is read.
