@@ -9,7 +9,7 @@ use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
 use crate::{engine, kafka, process};
 
-/// Measure the service: `click`, `auction`, `kafka` and `worker` as ratios to bare programs, `soak` over an hour
+/// Measure the service: `click`, `auction`, `kafka`, `worker` and `engine` as ratios to bare programs, `soak` over an hour
 ///
 /// Builds the service and the drivers (`loadtest/`) with the release profile and runs one of them; needs
 /// two cores and a machine that does nothing else. Raw figures go to `loadtest/results/`, named after
@@ -40,6 +40,8 @@ enum Test {
     Kafka,
     /// The worker on Kafka and Redis, which it starts, beside a bare consumer that inserts the same rows
     Worker,
+    /// The embedded ClickHouse over HTTP beside its C interface: a gigabyte in, a gigabyte out
+    Engine,
 }
 
 impl Test {
@@ -55,6 +57,7 @@ impl Test {
             Self::Soak => "soak",
             Self::Kafka => "kafka",
             Self::Worker => "worker",
+            Self::Engine => "engine",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod auction;
 mod click;
+mod embedded;
 mod kafka;
 mod report;
 mod sender;
@@ -47,6 +48,7 @@ enum Test {
     Soak(soak::Args),
     Kafka(kafka::Args),
     Worker(worker::Args),
+    Engine(embedded::Args),
 }
 
 /// What every test is given.
@@ -97,6 +99,7 @@ fn run(args: Args) -> Result<report::Verdict> {
                     Test::Soak(args) => soak::run(args, &setting).await,
                     Test::Kafka(args) => kafka::run(args, &setting).await,
                     Test::Worker(args) => worker::run(args, &setting).await,
+                    Test::Engine(args) => embedded::run(args, &setting).await,
                 }
             } => done,
             interrupted = tokio::signal::ctrl_c() => {

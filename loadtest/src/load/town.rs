@@ -43,11 +43,24 @@ impl Town {
 
     /// A ClickHouse for all nodes.
     pub(crate) async fn engine(&self, gavel: &Path) -> Result<Engine> {
+        Engine::start(gavel, &self.home.path().join("clickhouse")).await
+    }
+}
+
+/// A ClickHouse, as `gavel clickhouse`.
+pub(crate) struct Engine {
+    pub(crate) address: SocketAddr,
+    child: Child,
+}
+
+impl Engine {
+    /// Starts one on its files.
+    pub(crate) async fn start(gavel: &Path, data: &Path) -> Result<Self> {
         let [address, ..] = free_addresses()?;
         let mut command = Command::new(gavel);
         command
             .args(["clickhouse", "--listen", &address.to_string(), "--data"])
-            .arg(self.home.path().join("clickhouse"))
+            .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -57,15 +70,11 @@ impl Town {
         let mut ready = String::new();
         BufReader::new(stdout).read_line(&mut ready).await?;
         ensure!(ready.starts_with("ready"), "ClickHouse said {ready:?}");
-        Ok(Engine {
-            address,
-            _child: child,
-        })
+        Ok(Engine { address, child })
     }
-}
 
-/// A ClickHouse that nodes share.
-pub(crate) struct Engine {
-    pub(crate) address: SocketAddr,
-    _child: Child,
+    /// Its process id.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.child.id().context("the engine has ended by itself")
+    }
 }
