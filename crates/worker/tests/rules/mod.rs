@@ -42,8 +42,8 @@ async fn calm(history: &History, number: u32) -> World {
     world
 }
 
-/// Rules change with deaths, and once more after all has come; then the power goes as well. Gives the number of the
-/// last.
+/// Rules change with deaths, and once more after all has come; then the tables' power goes as well. Gives the number of
+/// the last.
 async fn rough(history: &History) -> (World, u32) {
     let mut world = World::new(start(), history.max_records);
     let mut number = 1;
@@ -58,18 +58,19 @@ async fn rough(history: &History) -> (World, u32) {
         }
         number += u32::from(some % 3 != 0);
         world.rules = rules(number);
-        world = world.restart();
+        // Without that a journey that nothing happens to is met by the walk alone: nothing is read again.
+        if some % 2 == 0 {
+            world = world.restart();
+        }
     }
     world.write(arrivals, [].iter()).await;
     world.tables.plan([]);
     world.until_judged().await;
     number += 1;
     world.rules = rules(number);
-    world = world.restart();
     world.tables.plan([Fate::DieUnsettled]);
     world.until_judged().await;
     world.tables.cut_power();
-    world = world.restart();
     world.tables.plan([]);
     world.until_judged().await;
     (world, number)
