@@ -17,6 +17,7 @@ use crate::ffi::EngineError;
 use crate::host::BootError;
 use crate::lock::{DataLock, LockError};
 use crate::manifest::{self, Holds, ManifestError};
+use crate::statement::literal;
 
 /// The engine's own files in a backup.
 const FILES: &str = "clickhouse";
@@ -196,11 +197,7 @@ fn vacant(path: &Path) -> Result<PathBuf, BackupError> {
 
 fn quoted(path: &Path) -> Result<String, BackupError> {
     let name = || BackupError::Name(path.to_owned());
-    let path = path.to_str().ok_or_else(name)?;
-    Ok(format!(
-        "'{}'",
-        path.replace('\\', "\\\\").replace('\'', "\\'")
-    ))
+    path.to_str().map(literal).ok_or_else(name)
 }
 
 fn at(path: &Path, error: io::Error) -> BackupError {

@@ -11,6 +11,7 @@ use crate::ffi::Connection;
 use crate::host::{Host, MARK, Ticket};
 use crate::request::{Access, Query, Session};
 use crate::sessions::{Kept, Taken};
+use crate::statement::literal;
 use crate::users::Known;
 
 pub(crate) struct Lease<'h> {
@@ -84,7 +85,7 @@ impl<'h> Lease<'h> {
             let settings = query
                 .settings
                 .iter()
-                .map(|(name, value)| format!("{name} = {}", quoted(value)));
+                .map(|(name, value)| format!("{name} = {}", literal(value)));
             let settings = settings.collect::<Vec<_>>().join(", ");
             run(&mut self.connection, &format!("SET {settings}"))?;
         }
@@ -97,7 +98,7 @@ impl<'h> Lease<'h> {
 
     fn remember(&mut self, query: &Query) -> Result<(), Exception> {
         if !query.settings.is_empty() {
-            let names = query.settings.iter().map(|(name, _)| quoted(name));
+            let names = query.settings.iter().map(|(name, _)| literal(name));
             let sql = format!(
                 "SELECT name, changed, value FROM system.settings WHERE name IN ({})",
                 names.collect::<Vec<_>>().join(", ")
@@ -168,8 +169,4 @@ impl<'h> Lease<'h> {
 pub(crate) fn run(connection: &mut Connection, sql: &str) -> Result<(), Exception> {
     connection.query(sql.as_bytes(), "Null", &[])?;
     Ok(())
-}
-
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }

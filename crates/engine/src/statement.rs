@@ -58,6 +58,11 @@ pub(crate) fn into_file(text: &[u8], path: &str, format: &str) -> Vec<u8> {
     [before, into.as_bytes(), after].concat()
 }
 
+/// A text as it stands in a statement.
+pub(crate) fn literal(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// The statement as it can stand in parentheses: without its `FORMAT` clause and what ends it.
 pub(crate) fn within(text: &[u8]) -> Vec<u8> {
     let tokens = tokens(text);

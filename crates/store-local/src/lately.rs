@@ -2,18 +2,17 @@
 //! a process that starts again knows who was failing. A kill loses the last seconds of it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
 use parking_lot::Mutex;
-use prost::Message as _;
 use proto::{DoorNews, LatelyNews, PostsNews};
 use store::{Heard, LEASE, Lately, Member, StoreError, Told};
 
 use crate::clock::StoreClock;
+use crate::framed::{self, Found, Survives};
 
 /// News that are kept for who has not heard them.
 const KEPT: usize = 1000;
@@ -61,11 +60,10 @@ impl LocalLately {
     pub(crate) fn open(clock: StoreClock, file: Option<PathBuf>) -> Self {
         let mut board = Board::default();
         if let Some(file) = &file {
-            let read = fs::read(file).ok();
-            match read.as_deref().map(unframed) {
-                None => {}
-                Some(Some(known)) => board.learn(&known),
-                Some(None) => {
+            match framed::read(file) {
+                Found::Nothing => {}
+                Found::Whole(known) => board.learn(&known),
+                Found::Damaged => {
                     tracing::warn!(file = %file.display(), "what was learnt lately cannot be read: begun anew");
                 }
             }
@@ -83,7 +81,7 @@ impl LocalLately {
             board.is_new = false;
             board.known()
         };
-        if let Err(error) = write(file, &known) {
+        if let Err(error) = framed::write(file, &known, Survives::Kill) {
             tracing::warn!(file = %file.display(), %error, "what was learnt lately is not kept");
         }
     }
@@ -214,24 +212,10 @@ impl Board {
     }
 }
 
-/// The message behind its checksum.
-fn write(file: &Path, known: &LatelyNews) -> std::io::Result<()> {
-    let message = known.encode_to_vec();
-    let mut bytes = crc32fast::hash(&message).to_le_bytes().to_vec();
-    bytes.extend(message);
-    let new = file.with_extension("new");
-    fs::write(&new, bytes)?;
-    fs::rename(&new, file)
-}
-
-fn unframed(bytes: &[u8]) -> Option<LatelyNews> {
-    let (sum, message) = bytes.split_first_chunk::<4>()?;
-    let whole = crc32fast::hash(message).to_le_bytes() == *sum;
-    whole.then(|| LatelyNews::decode(message).ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use testkit::FakeClock;
 
     use super::*;

@@ -25,6 +25,7 @@ mod cold;
 mod ended;
 mod error;
 mod floor;
+mod framed;
 mod journeys;
 mod keeper;
 mod lately;

@@ -20,7 +20,7 @@ use proto::{
 use store::{Backend as _, Caps as _, Claims as _, Topic};
 use telemetry::{WORKER_AUDIT_DIFFERENCE, WORKER_AUDITED, WORKER_LAG};
 use warehouse::Table;
-use world::{Fate, T0, World, start};
+use world::{Fate, T0, World, alike, runtime, start};
 
 const MINUTE: i64 = 60_000_000;
 
@@ -280,11 +280,7 @@ async fn rough(history: &History) -> World {
 
 #[test]
 fn any_order_duplication_split_failure_and_crash_give_the_same_tables() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let mut runner = TestRunner::new(Config {
         cases: 32,
         ..Config::default()
@@ -293,9 +289,7 @@ fn any_order_duplication_split_failure_and_crash_give_the_same_tables() {
         runtime.block_on(async {
             let (calm, rough) = (calm(&history).await, rough(&history).await);
             let (expected, got) = (calm.tables.all(), rough.tables.all());
-            for key in expected.keys().chain(got.keys()) {
-                prop_assert_eq!(got.get(key), expected.get(key), "{:?}", key);
-            }
+            alike(&expected, &got)?;
             let counters = ["c:by1/ct1/total", "c:by2/ct2/total"].map(|name| name.parse().unwrap());
             let used = rough.local.caps().used(&counters).await.unwrap();
             let sold = |contract: &str| {

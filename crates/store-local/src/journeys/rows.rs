@@ -105,7 +105,7 @@ pub(super) fn write(
         }
     }
     let mut nodes: Vec<_> = generation.nodes.iter().collect();
-    nodes.sort_unstable_by_key(|(identity, _)| key(**identity));
+    nodes.sort_by_cached_key(|(identity, _)| key(**identity));
     for (identity, node) in nodes {
         let mut until = Timestamp::from_micros(node.newest_us()).plus(kept);
         if node.has_converted() {

@@ -4,12 +4,12 @@
 //! delivered again and its rows are made again. Without the file, or with half of one, all are walked over once more.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 use store::{Place, StoreError};
+
+use crate::framed::{self, Found, Survives};
 
 const FILE: &str = "walks";
 
@@ -28,7 +28,7 @@ struct Walk {
     next: Place,
 }
 
-/// The file's content, behind its checksum.
+/// The file's content.
 #[derive(Clone, PartialEq, Message)]
 struct Written {
     #[prost(message, repeated, tag = "1")]
@@ -85,12 +85,11 @@ impl Walks {
 
     /// What the file says, where there were journeys or not.
     pub(super) fn read(dir: &Path, before: bool) -> Self {
-        let written = fs::read(path(dir)).ok().and_then(|bytes| {
-            let (sum, message) = bytes.split_first_chunk::<4>()?;
-            let whole = crc32fast::hash(message).to_le_bytes() == *sum;
-            whole.then(|| Written::decode(message).ok()).flatten()
-        });
-        let walks = written.unwrap_or_default().walks.into_iter();
+        let written = match framed::read(&path(dir)) {
+            Found::Whole(written) => written,
+            Found::Nothing | Found::Damaged => Written::default(),
+        };
+        let walks = written.walks.into_iter();
         let walks = walks.filter_map(|walk| {
             let next = match walk.end {
                 true => Place::End,
@@ -116,10 +115,10 @@ impl Walks {
             },
             end: walk.next == Place::End,
         });
-        let message = Written {
+        let written = Written {
             walks: walks.collect(),
         };
-        put(&path(dir), &message.encode_to_vec())
+        framed::write(&path(dir), &written, Survives::PowerCut)
             .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path(dir).display())))
     }
 }
@@ -128,21 +127,10 @@ fn path(dir: &Path) -> PathBuf {
     dir.join(FILE)
 }
 
-fn put(path: &Path, message: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("draft");
-    let mut file = File::create(&draft)?;
-    file.write_all(&crc32fast::hash(message).to_le_bytes())?;
-    file.write_all(message)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

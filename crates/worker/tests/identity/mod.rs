@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestError, TestRunner};
 use proto::{Click, Conversion, EventBody, EventRecord, Identify};
 use serde_json::{Value, json};
 
-use crate::world::{Fate, World};
+use crate::world::{Fate, World, alike, runtime};
 use at_once::at_once;
 
 const T0: i64 = 1_800_000_000_000_000;
@@ -321,11 +321,7 @@ async fn a_report_of_persons_looks_back_on_those_that_it_names_and_on_no_other()
 fn tables_hold_what_all_events_at_once_give(
     event: fn(u16) -> BoxedStrategy<EventRecord>,
 ) -> Result<(), TestError<History>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let mut runner = TestRunner::new(Config {
         cases: 48,
         max_shrink_iters: 128,
@@ -334,10 +330,7 @@ fn tables_hold_what_all_events_at_once_give(
     runner.run(&history(event), |history| {
         runtime.block_on(async {
             let (expected, got) = (at_once(&history.events), in_tables(&rough(&history).await));
-            for id in expected.keys().chain(got.keys()) {
-                prop_assert_eq!(got.get(id), expected.get(id), "{}", id);
-            }
-            Ok(())
+            alike(&expected, &got)
         })
     })
 }

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use domain::{ConversionStatus, Micros};
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use worker::{GoalRules, Pay, Rules, Windows};
 
-use super::world::{Fate, World, start};
+use super::world::{Fate, World, alike, runtime, start};
 use super::{History, click, conversion, history};
 
 /// The `number`th rules: each with windows and a payout of its own.
@@ -78,11 +77,7 @@ async fn rough(history: &History) -> (World, u32) {
 
 #[test]
 fn the_last_rules_judge_everything_whenever_they_change() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let mut runner = TestRunner::new(Config {
         cases: 24,
         ..Config::default()
@@ -90,14 +85,8 @@ fn the_last_rules_judge_everything_whenever_they_change() {
     let result = runner.run(&history(), |history| {
         runtime.block_on(async {
             let (rough, number) = rough(&history).await;
-            let (expected, got) = (
-                calm(&history, number).await.tables.all(),
-                rough.tables.all(),
-            );
-            for key in expected.keys().chain(got.keys()) {
-                prop_assert_eq!(got.get(key), expected.get(key), "{:?}", key);
-            }
-            Ok(())
+            let expected = calm(&history, number).await.tables.all();
+            alike(&expected, &rough.tables.all())
         })
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use warehouse::PostbackRow;
 use worker::Told;
 
-use super::world::{Fate, Tables, World};
+use super::world::{Fate, Tables, World, runtime};
 use super::{History, click, conversion, history, lead, start};
 
 const PUBLISHERS: [&str; 2] = ["p0", "p1"];
@@ -176,11 +176,7 @@ async fn rough(history: &History, deaths: &[Vec<Fate>], servers: &Servers) -> Wo
 
 #[test]
 fn whatever_fails_each_publisher_hears_the_last_state_last() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let fate = prop::sample::select(vec![
         Fate::Succeed,
         Fate::Refuse,

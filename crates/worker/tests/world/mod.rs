@@ -2,6 +2,7 @@
 //! and a clock that stands.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Debug;
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use domain::{Clock, Mono, Timestamp};
 use notifier::{Handoff, Outbox};
+use proptest::prop_assert_eq;
+use proptest::test_runner::TestCaseError;
 use proto::{EventRecord, LeadRecord, Message as _};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,6 +36,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When everything begins.
 pub(crate) fn start() -> Timestamp {
     Timestamp::from_micros(T0)
+}
+
+/// What a law runs on.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// Fails by the first key under which two worlds differ.
+pub(crate) fn alike<K: Ord + Debug, V: PartialEq + Debug>(
+    expected: &BTreeMap<K, V>,
+    got: &BTreeMap<K, V>,
+) -> Result<(), TestCaseError> {
+    for key in expected.keys().chain(got.keys()) {
+        prop_assert_eq!(got.get(key), expected.get(key), "{:?}", key);
+    }
+    Ok(())
 }
 
 /// A clock that moves only when told to.
