@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderName, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
@@ -44,7 +44,7 @@ const MOST_PATH: usize = 64 << 10;
 const TEXT: &str = "text/plain; charset=UTF-8";
 const EXCEPTION_CODE: HeaderName = HeaderName::from_static("x-clickhouse-exception-code");
 
-const UNKNOWN_PATH: &str = "There is no such handle\n\nUse / or /ping for health checks.\n\
+const HANDLES: &str = "Use / or /ping for health checks.\n\
     Or /replicas_status for more sophisticated health checks.\n\n\
     Send queries from your program with POST method or GET /?query=...\n";
 
@@ -65,6 +65,35 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
     ahead: &Ahead,
 ) -> Response<Answer> {
+    let stays = stays(&request);
+    // Half of the time that it has, so that nobody asks while it is being closed.
+    let idle = shared.limits.patience.as_secs() / 2;
+    let mut response = handled(shared, request, ahead).await;
+    if stays {
+        tell(&mut response, "keep-alive", &format!("timeout={idle}"));
+    }
+    response
+}
+
+/// Whether the client wants to ask more on its connection.
+fn stays(request: &Request<Incoming>) -> bool {
+    let connection = request.headers().get(CONNECTION);
+    let says = |word: &str| {
+        let words = connection.and_then(|words| words.to_str().ok());
+        let mut words = words.unwrap_or_default().split(',');
+        words.any(|said| said.trim().eq_ignore_ascii_case(word))
+    };
+    match request.version() {
+        Version::HTTP_11 => !says("close"),
+        _ => says("keep-alive"),
+    }
+}
+
+async fn handled(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+    ahead: &Ahead,
+) -> Response<Answer> {
     let path = request.uri().path();
     let probe = matches!(path, "/ping" | "/replicas_status")
         || (path == "/" && request.method() != Method::POST && request.uri().query().is_none());
@@ -75,11 +104,12 @@ pub(crate) async fn answer(
     if path == door::BACKUP && key.is_some_and(|key| shared.door.opens(key.as_bytes())) {
         return backup(shared, request.into_body()).await;
     }
-    if !matches!(path, "/" | "/query") {
-        return plain(StatusCode::NOT_FOUND, UNKNOWN_PATH);
-    }
     if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET, HEAD and POST\n");
+        return plain(StatusCode::NOT_IMPLEMENTED, "Only GET, HEAD and POST\n");
+    }
+    if !matches!(path, "/" | "/query") {
+        let text = format!("There is no handle {}\n\n{HANDLES}", request.uri());
+        return plain(StatusCode::NOT_FOUND, text);
     }
     match query(&shared, request, ahead).await {
         Ok(response) => response,

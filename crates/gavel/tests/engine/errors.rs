@@ -157,8 +157,24 @@ async fn errors_have_the_servers_status_code_and_text() {
             "{body_text}"
         );
     }
-    assert_eq!(server.get("/nope").await.status, 404);
-    assert_eq!(server.send(Method::PUT, "/", &[], "").await.status, 405);
+    for path in [
+        "/play",
+        "/dashboard",
+        "/nope?x=1",
+        "/queries?query=SELECT+1",
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, 404);
+        let said = answer.text();
+        assert!(
+            said.starts_with(&format!("There is no handle {path}\n")),
+            "{said}"
+        );
+        assert_eq!(server.post(path, "SELECT 1").await.status, 404);
+    }
+    for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+        assert_eq!(server.send(method, "/", &[], "").await.status, 501);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! What is not as on a server, as `docs/guides/query-with-your-tools.md` lists it: a probe for each line. One that
 //! fails after a new version of the engine is good news, and the guide's line goes.
 
+use hyper::Method;
+
 use crate::server::Server;
 
 #[tokio::test]
@@ -40,7 +42,7 @@ async fn the_guide_says_what_the_engine_cannot() {
     }
     for encoding in ["xz", "bz2", "snappy"] {
         let headers = [("content-encoding", encoding)];
-        let answer = server.send(hyper::Method::POST, "/", &headers, "SELECT 1");
+        let answer = server.send(Method::POST, "/", &headers, "SELECT 1");
         assert_eq!(answer.await.status, 501, "{encoding}");
     }
     // A URL of 64 KiB and no more; a server takes a mebibyte.
@@ -55,4 +57,23 @@ async fn the_guide_says_what_the_engine_cannot() {
     let mut start = [0; 12];
     stream.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 414");
+    // A hundred headers, of which a client's own are two.
+    let names: Vec<String> = (0..101).map(|number| format!("x-{number}")).collect();
+    for (more, status) in [(98, 200), (101, 431)] {
+        let headers: Vec<_> = names[..more]
+            .iter()
+            .map(|name| (name.as_str(), "x"))
+            .collect();
+        let answer = server.send(Method::POST, "/", &headers, "SELECT 1");
+        assert_eq!(answer.await.status, status, "{more}");
+    }
+    // No pages, and none that comes from elsewhere may ask.
+    assert_eq!(server.get("/play").await.status, 404);
+    let asks = [("origin", "http://elsewhere.example")];
+    let ahead = server.send(Method::OPTIONS, "/", &asks, "");
+    assert_eq!(ahead.await.status, 501);
+    let answer = server.send(Method::POST, "/?add_http_cors_header=1", &asks, "SELECT 1");
+    let answer = answer.await;
+    assert_eq!(answer.ok(), "1\n");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
 }

@@ -16,6 +16,7 @@
 
 mod backups;
 mod clients;
+mod connections;
 mod crash;
 mod crowd;
 mod errors;

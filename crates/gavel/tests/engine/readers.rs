@@ -1,16 +1,20 @@
 //! Users with few rights: what a reader tries, what limits hold, and a users file that changes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use engine::Access;
 use engine::users::User;
 use hyper::Method;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 use crate::server::{Answer, PATIENCE, Server, bytes, encoded};
 
-/// Statements that write, or reach outside: a file with a secret is at `{file}`.
-const ATTEMPTS: [&str; 68] = [
+/// Statements that write, or reach outside: a file with a secret is at `{file}`, and somebody counts who comes to `{url}`.
+const ATTEMPTS: [&str; 82] = [
     "INSERT INTO t VALUES (2)",
     "INSERT INTO t FORMAT CSV\n2",
     "INSERT INTO t SELECT 2",
@@ -20,7 +24,7 @@ const ATTEMPTS: [&str; 68] = [
     "CREATE TABLE u (a UInt8) ENGINE = Memory",
     "CREATE TABLE u ENGINE = Memory AS SELECT 1",
     "CREATE TABLE u (a String) ENGINE = File(LineAsString, '{file}')",
-    "CREATE TABLE u (a String) ENGINE = URL('http://127.0.0.1:1/', LineAsString)",
+    "CREATE TABLE u (a String) ENGINE = URL('http://{url}/', LineAsString)",
     "CREATE TEMPORARY TABLE u (a UInt8)",
     "CREATE VIEW v AS SELECT 1",
     "CREATE MATERIALIZED VIEW v ENGINE = Memory AS SELECT * FROM t",
@@ -67,18 +71,32 @@ const ATTEMPTS: [&str; 68] = [
     "SELECT 1 IN (SELECT length(line) FROM file('{file}', LineAsString))",
     "DESCRIBE TABLE file('{file}')",
     "SELECT * FROM eval('SELECT file(''{file}'')')",
-    "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
-    "DESCRIBE TABLE url('http://127.0.0.1:1/')",
-    "SELECT * FROM s3('http://127.0.0.1:1/b/k', LineAsString)",
-    "SELECT * FROM remote('127.0.0.1:1', system.one)",
-    "SELECT * FROM mysql('127.0.0.1:1', 'd', 't', 'u', 'p')",
-    "SELECT * FROM postgresql('127.0.0.1:1', 'd', 't', 'u', 'p')",
-    "SELECT * FROM mongodb('127.0.0.1:1', 'd', 't', 'u', 'p', 'a UInt8')",
-    "SELECT * FROM redis('127.0.0.1:1', 'k', 'k String, v String')",
+    "SELECT * FROM url('http://{url}/', LineAsString)",
+    "DESCRIBE TABLE url('http://{url}/')",
+    "SELECT * FROM s3('http://{url}/bucket/k', NOSIGN, LineAsString)",
+    "SELECT * FROM remote('{url}', system.one)",
+    "SELECT * FROM mysql('{url}', 'd', 't', 'u', 'p')",
+    "SELECT * FROM postgresql('{url}', 'd', 't', 'u', 'p')",
+    "SELECT * FROM mongodb('{url}', 'd', 't', 'u', 'p', 'a UInt8')",
+    "SELECT * FROM redis('{url}', 'k', 'k String, v String')",
     "SELECT * FROM sqlite('{file}', 't')",
     "SELECT * FROM executable('cat', LineAsString, 'a String')",
-    "SELECT * FROM hdfs('hdfs://127.0.0.1:1/x', LineAsString, 'a String')",
-    "SELECT * FROM deltaLake('http://127.0.0.1:1/x')",
+    "SELECT * FROM hdfs('hdfs://{url}/x', LineAsString, 'a String')",
+    "SELECT * FROM deltaLake('http://{url}/bucket/x', NOSIGN)",
+    "SELECT * FROM icebergS3('http://{url}/bucket/x', NOSIGN)",
+    "SELECT * FROM urlCluster('default', 'http://{url}/', LineAsString)",
+    "SELECT * FROM azureBlobStorage('http://{url}/', 'c', 'x', 'n', 'k')",
+    "SELECT * FROM remoteSecure('{url}', system.one)",
+    "SELECT * FROM odbc('DSN=x', 'd', 't')",
+    "SELECT * FROM loop(file('{file}', LineAsString))",
+    "SELECT * FROM view(SELECT * FROM file('{file}', LineAsString))",
+    "SELECT * FROM t WHERE a IN (SELECT length(line) FROM url('http://{url}/', LineAsString, 'line String'))",
+    "EXPLAIN SELECT * FROM file('{file}', LineAsString)",
+    "EXPLAIN PIPELINE SELECT * FROM url('http://{url}/', LineAsString)",
+    "DESCRIBE (SELECT * FROM url('http://{url}/', LineAsString))",
+    "SELECT 1 UNION ALL SELECT length(file('{file}'))",
+    "CREATE TABLE u CLONE AS t",
+    "SELECT * FROM filesystem('/')",
 ];
 
 /// Settings that would open a door, or move a limit.
@@ -99,10 +117,8 @@ const SETTINGS: [(&str, &str); 12] = [
 
 const SECRET: &str = "only for the owner";
 
-static SENT: AtomicU32 = AtomicU32::new(0);
-
+/// Asks as the reader.
 async fn reader(server: &Server, target: &str, body: &str) -> Answer {
-    SENT.fetch_add(1, Ordering::Relaxed);
     let named = [
         ("x-clickhouse-user", "reader"),
         ("x-clickhouse-key", "look"),
@@ -116,6 +132,50 @@ async fn reader(server: &Server, target: &str, body: &str) -> Answer {
         answer.text()
     );
     answer
+}
+
+/// A statement with a clause for its settings, where it stands in one of its kind.
+fn with_clause(sql: &str, clause: &str) -> String {
+    let ends = [" VALUES", " FORMAT", " INTO OUTFILE"].map(|word| sql.find(word));
+    let end = match sql.find(" FROM INFILE") {
+        Some(end) => end,
+        None => ends.into_iter().flatten().min().unwrap_or(sql.len()),
+    };
+    let (before, after) = sql.split_at(end);
+    format!("{before} SETTINGS {clause}{after}")
+}
+
+/// Whether this is the code of somebody who may not, and not of somebody who has said it badly.
+fn refuses(code: u32, sql: &str, form: &str) -> bool {
+    match code {
+        // Readonly, and a limit that may only be lowered.
+        164 | 452 => true,
+        // Clients have no files here, and the engine has no clusters.
+        78 => sql.contains("INFILE"),
+        701 => sql.contains("Cluster"),
+        // Some statements have no place for settings.
+        62 => form == "SETTINGS clause" && !sql.contains("SELECT"),
+        _ => false,
+    }
+}
+
+/// An address, and how often somebody has come to it.
+async fn visited() -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let visits = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&visits);
+    tokio::spawn(async move {
+        loop {
+            let (mut visitor, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            let page = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nx\n";
+            // Who hangs up was here too.
+            let _ = visitor.write_all(page).await;
+            let _ = visitor.shutdown().await;
+        }
+    });
+    (address, visits)
 }
 
 fn write_users(file: &Path, reader: &str) {
@@ -149,51 +209,74 @@ async fn a_reader_neither_writes_nor_leaves_the_engine() {
     }
     let secret = data.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
-    let file = secret.to_str().unwrap();
-    let mut failures = Vec::new();
-    for attempt in ATTEMPTS {
-        let text = attempt.replace("{file}", file);
-        let harmless = text.replace("SELECT", "SELECT /* */");
-        for (target, body) in [
-            ("/".to_owned(), text.clone()),
-            ("/?session_id=s".to_owned(), harmless),
-            (format!("/?query={}", encoded(&text)), String::new()),
-            ("/?readonly=0".to_owned(), text.clone()),
-        ] {
-            let answer = reader(&server, &target, &body).await;
-            if answer.status == 200 {
-                failures.push(format!("{target} {body}: {}", answer.text()));
-            }
+    let (url, visits) = visited().await;
+    let here = |text: &str| {
+        text.replace("{file}", secret.to_str().unwrap())
+            .replace("{url}", &url)
+    };
+    let state = async || {
+        let all = "SELECT (SELECT (count(), sum(a)) FROM t), (SELECT count() FROM system.functions), (SELECT \
+            (count(), sum(sipHash64(database, name, create_table_query))) FROM system.tables)";
+        server.post(worker, all).await.ok()
+    };
+    let before = state().await;
+
+    let mut asked = BTreeMap::new();
+    let mut went_well = Vec::new();
+    let mut attempt = async |form: &'static str, target: String, body: String| {
+        let answer = reader(&server, &target, &body).await;
+        *asked.entry(form).or_insert(0) += 1;
+        let code = answer.header("x-clickhouse-exception-code");
+        let code = code.and_then(|code| code.parse().ok());
+        if answer.status == 200
+            || !code.is_some_and(|code| refuses(code, &format!("{target} {body}"), form))
+        {
+            went_well.push(format!("{form}: {target} {body}: {}", answer.text()));
         }
+    };
+    for sql in ATTEMPTS.map(here) {
+        let url = format!("/?query={}", encoded(&sql));
+        attempt("as it is", "/".to_owned(), sql.clone()).await;
+        attempt("in the URL", url, String::new()).await;
+        for readonly in ["0", "2"] {
+            let target = format!("/?readonly={readonly}");
+            attempt("URL setting", target, sql.clone()).await;
+        }
+        let clause = with_clause(&sql, "readonly = 0");
+        attempt("SETTINGS clause", "/".to_owned(), clause).await;
+        let session = || "/?session_id=s".to_owned();
+        attempt("SET", session(), "SET readonly = 0".to_owned()).await;
+        let disguised = sql.replace("SELECT", "SELECT /* */");
+        attempt("after SET", session(), disguised).await;
     }
     for (name, value) in SETTINGS {
-        let value = value.replace("{file}", file);
-        for (target, body) in [
-            (
-                format!("/?{name}={}", encoded(&value)),
-                "INSERT INTO t VALUES (2)".to_owned(),
-            ),
-            (
-                "/".to_owned(),
-                format!("SELECT 1 SETTINGS {name} = '{value}'"),
-            ),
-            (
-                "/".to_owned(),
-                format!("SELECT * FROM (SELECT 1 SETTINGS {name} = '{value}')"),
-            ),
-            (
-                "/?session_id=s".to_owned(),
-                format!("SET {name} = '{value}'"),
-            ),
-        ] {
-            let answer = reader(&server, &target, &body).await;
-            if answer.status == 200 {
-                failures.push(format!("{target} {body}: {}", answer.text()));
-            }
-        }
+        let value = here(value);
+        let url = format!("/?{name}={}", encoded(&value));
+        attempt("URL setting", url, "INSERT INTO t VALUES (2)".to_owned()).await;
+        let clause = format!("SETTINGS {name} = '{value}'");
+        attempt(
+            "SETTINGS clause",
+            "/".to_owned(),
+            format!("SELECT 1 {clause}"),
+        )
+        .await;
+        let inner = format!("SELECT * FROM (SELECT 1 {clause})");
+        attempt("SETTINGS clause", "/".to_owned(), inner).await;
+        let session = "/?session_id=s".to_owned();
+        attempt("SET", session, format!("SET {name} = '{value}'")).await;
     }
-    assert!(failures.is_empty(), "went well:\n{}", failures.join("\n"));
-    assert!(SENT.load(Ordering::Relaxed) >= 300);
+    assert!(went_well.is_empty(), "went well:\n{}", went_well.join("\n"));
+    for form in ["URL setting", "SETTINGS clause", "SET", "after SET"] {
+        assert!(asked.get(form).is_some_and(|asked| *asked >= 40), "{form}");
+    }
+    // Nothing of it had an effect, and nobody came; somebody who may would have.
+    assert_eq!(state().await, before);
+    assert!(!data.path().join("secret.new").exists());
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+    let open = here("SELECT * FROM url('http://{url}/', LineAsString)");
+    assert_eq!(server.post(worker, open).await.ok(), "x\n");
+    assert!(visits.load(Ordering::SeqCst) > 0);
+
     // What it may: read, and say how.
     let answer = reader(
         &server,
@@ -205,7 +288,6 @@ async fn a_reader_neither_writes_nor_leaves_the_engine() {
     let answer = reader(&server, "/?session_id=s", "USE system").await;
     let moved = reader(&server, "/?session_id=s", "SELECT currentDatabase()").await;
     assert_eq!((answer.status, moved.ok().as_str()), (200, "system\n"));
-    assert!(!data.path().join("secret.new").exists());
 }
 
 #[tokio::test]
