@@ -29,7 +29,7 @@ pub trait User {
 pub struct Done {
     /// Answers.
     pub answers: u64,
-    /// From the first request to the last answer.
+    /// The time there was, and what the last answer took beyond it.
     pub took: Duration,
 }
 
@@ -54,8 +54,8 @@ enum Moments {
 }
 
 impl Moments {
-    /// Waits for the next.
-    async fn wait(&mut self, clock: &dyn Clock) -> Result<()> {
+    /// Waits for the next; false, without a wait, where that is no earlier than `end`.
+    async fn wait(&mut self, end: Mono, clock: &dyn Clock) -> Result<bool> {
         let Self::Due {
             alarm,
             rate,
@@ -63,11 +63,14 @@ impl Moments {
             next,
         } = self
         else {
-            return Ok(());
+            return Ok(clock.mono() < end);
         };
+        if *next >= end {
+            return Ok(false);
+        }
         alarm.wait(next.since(clock.mono())).await?;
         *next = next.plus(dice.arrival(*rate));
-        Ok(())
+        Ok(clock.mono() < end)
     }
 }
 
@@ -112,11 +115,7 @@ pub async fn run<U: User + 'static>(
         let mut moments = pace.of_one(all, began)?;
         loops.spawn_local(async move {
             let mut answers = 0;
-            loop {
-                moments.wait(clock.as_ref()).await?;
-                if clock.mono() >= end {
-                    break;
-                }
+            while moments.wait(end, clock.as_ref()).await? {
                 let answer = connection.exchange(&user.next()).await?;
                 user.heard(answer)?;
                 answers += 1;
@@ -128,6 +127,45 @@ pub async fn run<U: User + 'static>(
     while let Some(ended) = loops.join_next().await {
         answers += ended.context("a connection's loop")??;
     }
-    let took = clock.mono().since(began);
+    let took = clock.mono().since(began).max(length);
     Ok(Done { answers, took })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::clock::OsClock;
+
+    struct Silent;
+
+    impl User for Silent {
+        fn next(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn heard(&mut self, _: Message<'_>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_due_after_the_end_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let rate = Pace::Rate(0.000_001, Dice::new(1));
+        let length = Duration::from_millis(20);
+        let clock = Rc::new(OsClock::start());
+        let address = listener.local_addr().unwrap();
+        let local = LocalSet::new();
+        let done = local.run_until(run(address, vec![Silent], rate, length, clock));
+        let done = timeout(Duration::from_secs(10), done).await.unwrap();
+        let expected = Done {
+            answers: 0,
+            took: length,
+        };
+        assert_eq!(done.unwrap(), expected);
+    }
 }
