@@ -1,6 +1,6 @@
 //! What is kept of a visitor's address: its network, and a keyed hash of the whole.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use store::Sealer;
 
@@ -9,7 +9,7 @@ pub(crate) fn prefix(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
-            format!("{}/24", Ipv4Addr::new(a, b, c, 0))
+            format!("{a}.{b}.{c}.0/24")
         }
         IpAddr::V6(ip) => {
             let [a, b, c, ..] = ip.segments();

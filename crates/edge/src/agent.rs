@@ -15,7 +15,7 @@ impl Agent {
     /// Reads the header; an absent one is empty.
     pub(crate) fn of(header: &str) -> Self {
         let (mut os, mut mobile, mut tablet) = ("other", false, false);
-        for word in header.split(|c: char| !c.is_ascii_alphanumeric()) {
+        for word in header.as_bytes().split(|c| !c.is_ascii_alphanumeric()) {
             match word {
                 _ if is_robot(word) => {
                     return Self {
@@ -23,16 +23,16 @@ impl Agent {
                         os: "other",
                     };
                 }
-                "Windows" => os = "windows",
-                "Android" => os = "android",
-                "iPhone" | "iPod" => (os, mobile) = ("ios", true),
-                "iPad" => (os, tablet) = ("ios", true),
-                "CrOS" => os = "chromeos",
-                "Macintosh" => os = "macos",
+                b"Windows" => os = "windows",
+                b"Android" => os = "android",
+                b"iPhone" | b"iPod" => (os, mobile) = ("ios", true),
+                b"iPad" => (os, tablet) = ("ios", true),
+                b"CrOS" => os = "chromeos",
+                b"Macintosh" => os = "macos",
                 // Android says so too.
-                "Linux" if os == "other" => os = "linux",
-                "Mobile" => mobile = true,
-                "Tablet" => tablet = true,
+                b"Linux" if os == "other" => os = "linux",
+                b"Mobile" => mobile = true,
+                b"Tablet" => tablet = true,
                 _ => {}
             }
         }
@@ -53,22 +53,22 @@ impl Agent {
     }
 }
 
-fn is_robot(word: &str) -> bool {
-    let is = |name: &str| word.eq_ignore_ascii_case(name);
-    let ends = |with: &str| {
+fn is_robot(word: &[u8]) -> bool {
+    let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+    let ends = |with: &[u8]| {
         let at = word.len().checked_sub(with.len());
         at.and_then(|at| word.get(at..))
             .is_some_and(|end| end.eq_ignore_ascii_case(with))
     };
     // Most words are told apart by their last letter.
-    match word.as_bytes().last().map(u8::to_ascii_lowercase) {
+    match word.last().map(u8::to_ascii_lowercase) {
         // "Cubot" makes phones.
-        Some(b't') => (ends("bot") && !is("cubot")) || is("facebookexternalhit"),
-        Some(b'r') => ends("crawler") || ends("spider"),
+        Some(b't') => (ends(b"bot") && !is(b"cubot")) || is(b"facebookexternalhit"),
+        Some(b'r') => ends(b"crawler") || ends(b"spider"),
         // Fetchers that declare themselves without such a word.
-        Some(b'p') => is("slurp"),
-        Some(b'e') => is("headlesschrome") || is("lighthouse"),
-        Some(b's') => is("mediapartners"),
+        Some(b'p') => is(b"slurp"),
+        Some(b'e') => is(b"headlesschrome") || is(b"lighthouse"),
+        Some(b's') => is(b"mediapartners"),
         _ => false,
     }
 }

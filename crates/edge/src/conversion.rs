@@ -10,6 +10,7 @@ use store::Sealer;
 
 use crate::fields::Fields;
 use crate::head::{Desk, Head, hash};
+use crate::last::Last;
 use crate::scrub::scrub;
 
 /// Longest order id.
@@ -93,7 +94,7 @@ impl Said {
         door: Door,
         desk: &Desk<'_>,
     ) -> Result<Self, Vec<Issue>> {
-        let mut head = Head::read(&mut fields, desk);
+        let mut head = Head::read(&mut fields, desk, &mut Last::default());
         let goal = goal(&mut fields, campaign);
         let txid = fields.text("txid", TXID_BYTES).unwrap_or_default();
         let parent = fields.text("parent", TXID_BYTES).unwrap_or_default();

@@ -23,6 +23,7 @@ use crate::append::Keyed;
 use crate::conversion::{Door, Said};
 use crate::fields::{Fields, Pairs};
 use crate::head::{Desk, Head};
+use crate::last::Last;
 use crate::members::Members;
 use crate::params::{ad_id, sub_id};
 use crate::scrub::{SUB_BYTES, TEXT_BYTES, host_and_path, scrub};
@@ -31,18 +32,13 @@ use crate::{address, phones};
 
 /// Longest URL and user agent that is read.
 const URL_BYTES: usize = 8192;
-/// Members of every event.
-const COMMON: [&str; 8] = [
-    "type", "id", "ts", "sent_at", "visitor", "email", "phone", "campaign",
-];
-const UTM: [&str; 6] = [
-    "utm/source",
-    "utm/medium",
-    "utm/campaign",
-    "utm/term",
-    "utm/content",
-    "utm/id",
-];
+/// Whether every event has such a member.
+fn is_common(name: &str) -> bool {
+    matches!(
+        name,
+        "type" | "id" | "ts" | "sent_at" | "visitor" | "email" | "phone" | "campaign"
+    )
+}
 
 /// Who sends events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,37 +146,54 @@ impl Kind {
 
     /// Whether it has such a member, beside those of every event.
     fn has(self, name: &str) -> bool {
-        let device = ["ip", "user_agent", "referrer"];
+        let of_device = || matches!(name, "ip" | "user_agent" | "referrer");
         match self {
             Self::Click | Self::Impression => {
                 let sub = name.strip_prefix("sub/").unwrap_or(name);
-                name == "link"
-                    || device.contains(&name)
-                    || ad_id(name).is_some()
-                    || sub_id(sub).is_some()
+                name == "link" || of_device() || sub_id(sub).is_some() || ad_id(name).is_some()
             }
             Self::Visit => {
-                let own = ["page", "click_id"].contains(&name);
-                own || device.contains(&name) || ad_id(name).is_some() || UTM.contains(&name)
+                let own = matches!(name, "page" | "click_id");
+                own || of_device() || ad_id(name).is_some() || is_utm(name)
             }
-            Self::Conversion | Self::Reversal => [
-                "click_id",
-                "goal",
-                "txid",
-                "amount",
-                "currency",
-                "status",
-                "parent",
-                "parent_goal",
-            ]
-            .contains(&name),
+            Self::Conversion | Self::Reversal => matches!(
+                name,
+                "click_id"
+                    | "goal"
+                    | "txid"
+                    | "amount"
+                    | "currency"
+                    | "status"
+                    | "parent"
+                    | "parent_goal"
+            ),
             Self::Identify => name == "click_id",
         }
     }
 }
 
+fn is_utm(name: &str) -> bool {
+    let name = name.strip_prefix("utm/");
+    matches!(
+        name,
+        Some("source" | "medium" | "campaign" | "term" | "content" | "id")
+    )
+}
+
+/// What was made of the visitor and the browser that a batch named last: a visitor's events often follow each
+/// other.
+#[derive(Default)]
+pub(crate) struct Memory {
+    visitor: Last<VisitorId>,
+    agent: Last<Agent>,
+}
+
 /// Reads an event; the issues go with it.
-pub(crate) fn read(members: &mut Members<'_>, context: &Context<'_>) -> Result<Ready, Refused> {
+pub(crate) fn read(
+    members: &mut Members<'_>,
+    context: &Context<'_>,
+    memory: &mut Memory,
+) -> Result<Ready, Refused> {
     let named = members.pairs.iter().find(|(name, _)| name == "type");
     let kind = named.and_then(|(_, word)| Kind::ALL.into_iter().find(|(own, _)| own == word));
     let Some((_, kind)) = kind else {
@@ -200,7 +213,7 @@ pub(crate) fn read(members: &mut Members<'_>, context: &Context<'_>) -> Result<R
     if !kind.may_be_sent_by(context.sender) {
         return Err(Refused::Forbidden("this key does not send such events"));
     }
-    members.only(|name| COMMON.contains(&name) || kind.has(name));
+    members.only(|name| is_common(name) || kind.has(name));
     let Members { pairs, issues, .. } = members;
     let mut fields = Fields::after(pairs, std::mem::take(issues));
     let campaign = campaign(&mut fields, context, kind)?;
@@ -212,9 +225,9 @@ pub(crate) fn read(members: &mut Members<'_>, context: &Context<'_>) -> Result<R
         ..*context
     };
     match kind {
-        Kind::Click | Kind::Impression => touch(fields, pairs, kind, context),
-        Kind::Visit => visit(fields, pairs, campaign, context),
-        Kind::Identify => identify(fields, campaign, context),
+        Kind::Click | Kind::Impression => touch(fields, pairs, kind, context, memory),
+        Kind::Visit => visit(fields, pairs, campaign, context, memory),
+        Kind::Identify => identify(fields, campaign, context, memory),
         Kind::Conversion => conversion(fields, campaign, Door::Api, context),
         Kind::Reversal => conversion(fields, campaign, Door::Reversal, context),
     }
@@ -277,8 +290,9 @@ fn identify(
     mut fields: Fields<'_>,
     campaign: Option<&Campaign>,
     context: &Context<'_>,
+    memory: &mut Memory,
 ) -> Result<Ready, Refused> {
-    let head = Head::read(&mut fields, &context.desk);
+    let head = Head::read(&mut fields, &context.desk, &mut memory.visitor);
     whose(&mut fields, &head, context.sender);
     if head.person.is_empty() {
         fields.issue(
@@ -299,8 +313,9 @@ fn visit(
     pairs: &Pairs<'_>,
     campaign: Option<&Campaign>,
     context: &Context<'_>,
+    memory: &mut Memory,
 ) -> Result<Ready, Refused> {
-    let mut head = Head::read(&mut fields, &context.desk);
+    let mut head = Head::read(&mut fields, &context.desk, &mut memory.visitor);
     // The cookie that clicks set is better than the page's own.
     head.visitor = context
         .browser
@@ -311,7 +326,7 @@ fn visit(
     if page.is_none() {
         fields.required("page");
     }
-    let device = device(&mut fields, context);
+    let device = device(&mut fields, context, &mut memory.agent);
     let seal = |text: &str| host_and_path(text, context.desk.sealer);
     let body = EventBody::Visit(Visit {
         campaign: name_of(campaign),
@@ -336,11 +351,12 @@ fn touch(
     pairs: &Pairs<'_>,
     kind: Kind,
     context: &Context<'_>,
+    memory: &mut Memory,
 ) -> Result<Ready, Refused> {
     let desk = &context.desk;
-    let head = Head::read(&mut fields, desk);
+    let head = Head::read(&mut fields, desk, &mut memory.visitor);
     let link = link(&mut fields, context)?;
-    let device = device(&mut fields, context);
+    let device = device(&mut fields, context, &mut memory.agent);
     let referrer = fields.raw("referrer");
     fields.finish().map_err(Refused::Invalid)?;
     let Some(link) = link else {
@@ -473,7 +489,7 @@ impl Device {
     }
 }
 
-fn device(fields: &mut Fields<'_>, context: &Context<'_>) -> Device {
+fn device(fields: &mut Fields<'_>, context: &Context<'_>, last: &mut Last<Agent>) -> Device {
     let sealer = context.desk.sealer;
     if let Some(browser) = context.browser {
         return Device {
@@ -491,7 +507,7 @@ fn device(fields: &mut Fields<'_>, context: &Context<'_>) -> Device {
     }
     let agent = fields.raw("user_agent");
     if let Some(text) = agent.filter(|text| text.len() <= URL_BYTES) {
-        device.agent = Agent::of(text);
+        device.agent = last.or(text, Agent::of);
         device.flags = Flags::of_agent(device.agent);
     }
     device

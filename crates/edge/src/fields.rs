@@ -68,7 +68,7 @@ impl<'a> Fields<'a> {
         let pairs = self.pairs;
         let mut values = pairs
             .iter()
-            .filter(|(own, _)| own == name)
+            .filter(|(own, _)| is_same(own, name))
             .map(|(_, value)| value.trim());
         let value = values.next()?;
         if values.any(|other| other != value) {
@@ -126,8 +126,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether names are the same: most that are as long begin with something else.
+fn is_same(name: &str, other: &str) -> bool {
+    let (name, other) = (name.as_bytes(), other.as_bytes());
+    name.len() == other.len() && name.first() == other.first() && name == other
+}
+
 /// `{clickid}`, also escaped once more.
 fn is_macro(value: &str) -> bool {
+    // Most values hold none of the signs that a macro needs.
+    if !value.bytes().any(|sign| matches!(sign, b'{' | b'}' | b'%')) {
+        return false;
+    }
     let escaped = |at: usize| {
         let end = value.get(at..at.saturating_add(3));
         end.is_some_and(|text| text.eq_ignore_ascii_case("%7b") || text.eq_ignore_ascii_case("%7d"))

@@ -7,11 +7,11 @@ use domain::{Entropy, Timestamp, TrackKey};
 use store::{Sealer, key};
 
 use crate::conversion::{Door, Said};
-use crate::event::{self, Context, Refused, Sender};
+use crate::event::{self, Context, Memory, Refused, Sender};
 use crate::fields::Fields;
 use crate::head::Desk;
 use crate::inflate::Encoding;
-use crate::members::{Members, array, lines};
+use crate::members::{Events, array, lines};
 use crate::phones;
 
 /// Most events of a batch here.
@@ -50,26 +50,29 @@ impl Bench {
     /// # Panics
     /// A promise is broken.
     pub fn batch(&self, snapshot: &Snapshot, entropy: &dyn Entropy, body: &[u8]) {
-        for split in [array, lines] {
-            let Ok(events) = split(body, EVENTS) else {
-                continue;
-            };
-            assert!(events.len() <= EVENTS, "more events than allowed");
-            for event in events {
-                self.event(snapshot, entropy, event);
-            }
-        }
-    }
-
-    fn event(&self, snapshot: &Snapshot, entropy: &dyn Entropy, event: &[u8]) {
         let publisher = snapshot.publishers.keys().next().map(Sender::Publisher);
         let advertiser = snapshot.campaigns.keys().next().map(Sender::Advertiser);
         let others = [Sender::Operator, Sender::Tag("https://quotes.example")];
         for sender in publisher.into_iter().chain(advertiser).chain(others) {
-            let mut members = Members::default();
-            if members.read(event).is_err() {
-                return;
+            for split in [array, lines] {
+                let Ok(events) = split(body, EVENTS) else {
+                    continue;
+                };
+                assert!(events.len() <= EVENTS, "more events than allowed");
+                self.events(snapshot, entropy, sender, events);
             }
+        }
+    }
+
+    fn events(
+        &self,
+        snapshot: &Snapshot,
+        entropy: &dyn Entropy,
+        sender: Sender<'_>,
+        events: Events<'_>,
+    ) {
+        let mut memory = Memory::default();
+        for mut members in events.into_iter().flatten() {
             let context = Context {
                 snapshot,
                 sender,
@@ -77,7 +80,7 @@ impl Bench {
                 entropy,
                 browser: None,
             };
-            match event::read(&mut members, &context) {
+            match event::read(&mut members, &context, &mut memory) {
                 Ok(ready) => {
                     let length = ready.record.map(|record| record.len());
                     let fits = length.is_ok_and(|length| length < 64 << 10);

@@ -10,6 +10,7 @@ use proto::EventRecord;
 use store::Sealer;
 
 use crate::fields::Fields;
+use crate::last::Last;
 
 /// Longest id that a client gives an event, or a visitor.
 const ID_BYTES: usize = 256;
@@ -48,7 +49,12 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) fn read(fields: &mut Fields<'_>, desk: &Desk<'_>) -> Self {
+    /// Reads it; who was named before may be the same.
+    pub(crate) fn read(
+        fields: &mut Fields<'_>,
+        desk: &Desk<'_>,
+        last: &mut Last<VisitorId>,
+    ) -> Self {
         let ts = fields.time("ts");
         let given = ts.is_some() || fields.raw("ts").is_some();
         if let Some(ts) = ts {
@@ -78,7 +84,7 @@ impl Head {
                 let received = desk.received.as_micros();
                 received.saturating_sub(at.as_micros())
             }),
-            visitor: visitor.map(|text| visitor_of(text, desk)),
+            visitor: visitor.map(|text| last.or(text, |text| visitor_of(text, desk))),
             click,
             unmatched: if click.is_none() { sent } else { "" }.to_owned(),
             person: person(fields, desk),

@@ -17,6 +17,7 @@ mod fields;
 pub mod fuzzing;
 mod head;
 mod inflate;
+mod last;
 mod members;
 mod params;
 mod phones;

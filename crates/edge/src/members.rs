@@ -1,42 +1,70 @@
-//! One JSON event, read once: its members as names and texts, with a nested one's name behind its
-//! object's (`utm/source`), and everything that is not text as an issue.
+//! The JSON events of a batch, read once: of each its members as names and texts, with a nested one's name
+//! behind its object's (`utm/source`), and everything that is not text as an issue.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use httpd::{Code, Issue, Problem};
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 
 /// More members than any event has.
 const MEMBERS: usize = 64;
+/// As many as most have.
+const USUAL: usize = 16;
 
 /// An event that is no JSON object, or names a member twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
 /// The members of an event.
-#[derive(Debug, Default)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Members<'a> {
     pub(crate) pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub(crate) issues: Vec<Issue>,
     /// All names, also of what is no text.
     seen: Vec<Cow<'a, str>>,
+    /// The marks of these.
+    marks: u64,
+}
+
+/// A bit that a name has. Names without the same one differ, so that most need not be compared.
+fn mark(name: &str) -> u64 {
+    let of = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+    let (first, last) = (name.as_bytes().first(), name.as_bytes().last());
+    1 << ((name.len() + 5 * of(first) + 11 * of(last)) % 64)
+}
+
+impl<'a> Deserialize<'a> for Members<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Self {
+            pairs: Vec::with_capacity(USUAL),
+            issues: Vec::new(),
+            seen: Vec::with_capacity(USUAL),
+            marks: 0,
+        };
+        deserializer.deserialize_map(Object {
+            members: &mut members,
+            prefix: "",
+        })?;
+        Ok(members)
+    }
 }
 
 impl<'a> Members<'a> {
-    /// Those of this event instead: what they took in memory serves again.
-    pub(crate) fn read(&mut self, event: &'a [u8]) -> Result<(), Malformed> {
-        self.pairs.clear();
-        self.issues.clear();
-        self.seen.clear();
-        let mut reader = serde_json::Deserializer::from_slice(event);
-        let outer = Object {
-            members: self,
-            prefix: "",
-        };
-        serde::Deserializer::deserialize_map(&mut reader, outer).map_err(|_| Malformed)?;
-        reader.end().map_err(|_| Malformed)
+    /// Those of this event.
+    pub(crate) fn of(event: &'a str) -> Result<Self, Malformed> {
+        serde_json::from_str(event).map_err(|_| Malformed)
+    }
+
+    /// Whether a name has not come before.
+    fn is_new(&mut self, name: &str) -> bool {
+        let mark = mark(name);
+        let before = self.marks & mark != 0 && self.seen.iter().any(|seen| seen == name);
+        self.marks |= mark;
+        !before
     }
 
     /// Notes every member that is none of these.
@@ -73,11 +101,10 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
                 "" => name,
                 prefix => format!("{prefix}/{name}").into(),
             };
-            let seen = &mut self.members.seen;
-            if seen.len() >= MEMBERS || seen.contains(&path) {
+            if self.members.seen.len() >= MEMBERS || !self.members.is_new(&path) {
                 return Err(A::Error::custom("a member twice, or too many"));
             }
-            seen.push(path.clone());
+            self.members.seen.push(path.clone());
             let nested = !self.prefix.is_empty();
             map.next_value_seed(Member {
                 members: self.members,
@@ -229,57 +256,75 @@ impl From<BadBatch> for Problem {
     }
 }
 
-/// The events of a JSON array, each still as it was sent.
-pub(crate) fn array(body: &[u8], most: usize) -> Result<Vec<&[u8]>, BadBatch> {
-    struct Events<'c> {
-        most: usize,
-        too_many: &'c mut bool,
-    }
-    impl<'a> Visitor<'a> for Events<'_> {
-        type Value = Vec<&'a [u8]>;
+/// The events of a batch, or that one cannot be read.
+pub(crate) type Events<'a> = Vec<Result<Members<'a>, Malformed>>;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
+/// The events of a JSON array. Most arrays are as they should be, and one pass is enough. Where anything is not,
+/// the array is taken apart before its events are read: one that cannot be keeps no other from the log.
+pub(crate) fn array(body: &[u8], most: usize) -> Result<Events<'_>, BadBatch> {
+    let text = std::str::from_utf8(body).map_err(|_| BadBatch::Malformed)?;
+    sequence(text, most, Ok)
+        .or_else(|_| sequence(text, most, |event: &RawValue| Members::of(event.get())))
+}
 
-        fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut events = Vec::new();
-            while let Some(event) = list.next_element::<&'a RawValue>()? {
-                if events.len() >= self.most {
-                    *self.too_many = true;
-                    return Err(A::Error::custom("too many"));
-                }
-                events.push(event.get().as_bytes());
-            }
-            Ok(events)
-        }
-    }
+fn sequence<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    most: usize,
+    read: fn(T) -> Result<Members<'a>, Malformed>,
+) -> Result<Events<'a>, BadBatch> {
     let mut too_many = false;
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let visitor = Events {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let list = List {
         most,
+        read,
         too_many: &mut too_many,
     };
-    let read = serde::Deserializer::deserialize_seq(&mut reader, visitor)
-        .and_then(|events| reader.end().map(|()| events));
-    read.map_err(|_| {
-        if too_many {
-            BadBatch::TooMany(most)
-        } else {
-            BadBatch::Malformed
+    let events = reader.deserialize_seq(list);
+    events
+        .and_then(|events| reader.end().map(|()| events))
+        .map_err(|_| match too_many {
+            true => BadBatch::TooMany(most),
+            false => BadBatch::Malformed,
+        })
+}
+
+/// A list of at most so many `T`, each to be read as an event.
+struct List<'a, 'c, T> {
+    most: usize,
+    read: fn(T) -> Result<Members<'a>, Malformed>,
+    too_many: &'c mut bool,
+}
+
+impl<'a, T: Deserialize<'a>> Visitor<'a> for List<'a, '_, T> {
+    type Value = Events<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut events = Vec::new();
+        while let Some(event) = list.next_element()? {
+            if events.len() >= self.most {
+                *self.too_many = true;
+                return Err(A::Error::custom("too many"));
+            }
+            events.push((self.read)(event));
         }
-    })
+        Ok(events)
+    }
 }
 
 /// The events of a body with one JSON object a line.
-pub(crate) fn lines(body: &[u8], most: usize) -> Result<Vec<&[u8]>, BadBatch> {
+pub(crate) fn lines(body: &[u8], most: usize) -> Result<Events<'_>, BadBatch> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let mut events = Vec::new();
     for line in lines.filter(|line| !line.is_empty()) {
         if events.len() >= most {
             return Err(BadBatch::TooMany(most));
         }
-        events.push(line);
+        let line = std::str::from_utf8(line).map_err(|_| Malformed);
+        events.push(line.and_then(Members::of));
     }
     Ok(events)
 }
@@ -292,9 +337,7 @@ mod tests {
     type Read = (Vec<(String, String)>, Vec<String>);
 
     fn read(text: &str) -> Result<Read, Malformed> {
-        let mut members = Members::default();
-        members.read(br#"{"type":"another","x":1}"#)?;
-        members.read(text.as_bytes())?;
+        let members = Members::of(text)?;
         let pairs = members.pairs.into_iter();
         let issues = members.issues.iter().map(|issue| issue.pointer.to_string());
         Ok((
@@ -343,15 +386,56 @@ mod tests {
 
     #[test]
     fn a_batch_comes_apart() {
+        let one = || Members::of(r#"{"a":"1"}"#);
         assert_eq!(
-            array(b"[ {\"a\": 1} , 2, \"x\" ]", 3),
-            Ok(vec![&b"{\"a\": 1}"[..], b"2", b"\"x\""])
+            array(br#"[ {"a": "1"} , {"a":"1"} ]"#, 2),
+            Ok(vec![one(), one()])
         );
+        assert_eq!(array(b"[]", 3), Ok(vec![]));
         assert_eq!(array(b"[1,2,3,4]", 3), Err(BadBatch::TooMany(3)));
-        for bad in [&b""[..], b"{}", b"[1", b"[1] x", b"[\xff]"] {
+        for bad in [
+            &b""[..],
+            b"{}",
+            b"[1",
+            b"[1] x",
+            b"[\xff]",
+            b"[{\"a\":\"\xff\"}]",
+        ] {
             assert_eq!(array(bad, 3), Err(BadBatch::Malformed));
         }
-        assert_eq!(lines(b"1\n\n {}\r\nx", 3), Ok(vec![&b"1"[..], b"{}", b"x"]));
+        assert_eq!(
+            lines(b"{\"a\":\"1\"}\n\n {}\r\nx\n\xff", 4),
+            Ok(vec![
+                one(),
+                Members::of("{}"),
+                Err(Malformed),
+                Err(Malformed)
+            ])
+        );
         assert_eq!(lines(b"1\n2\n3\n4", 3), Err(BadBatch::TooMany(3)));
+    }
+
+    /// What is wrong with an event, and leaves its array one, is the event's own affair.
+    #[test]
+    fn an_event_that_cannot_be_read_keeps_no_other_from_being_read() {
+        let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+        let many: Vec<_> = (0..65).map(|n| format!("\"m{n}\":\"\"")).collect();
+        let many = format!("{{{}}}", many.join(","));
+        for bad in [
+            "1",
+            "\"x\"",
+            "[]",
+            "null",
+            r#"{"a":"1","a":"1"}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":1e999}"#,
+            &deep,
+            &many,
+        ] {
+            let body = format!(r#"[{{"a":"1"}},{bad},{{"a":"1"}}]"#);
+            let one = || Members::of(r#"{"a":"1"}"#);
+            let expected = vec![one(), Err(Malformed), one()];
+            assert_eq!(array(body.as_bytes(), 3), Ok(expected), "{bad:.40}");
+        }
     }
 }

@@ -7,11 +7,6 @@ use httpd::Request;
 /// More parameters than any link has; what comes after is not looked at.
 const MOST: usize = 64;
 
-/// Ad click ids that are recorded.
-const AD_IDS: [&str; 8] = [
-    "gclid", "gbraid", "wbraid", "fbclid", "fbc", "fbp", "ttclid", "msclkid",
-];
-
 /// Sub ids that are recorded.
 pub(crate) const SUB_IDS: [&str; 10] =
     ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10"];
@@ -48,13 +43,27 @@ impl<'a> Params<'a> {
     }
 }
 
-/// The ad click id of this name.
+/// The ad click id of this name, if it is one that is recorded.
 pub(crate) fn ad_id(name: &str) -> Option<&'static str> {
-    AD_IDS.into_iter().find(|known| *known == name)
+    Some(match name {
+        "gclid" => "gclid",
+        "gbraid" => "gbraid",
+        "wbraid" => "wbraid",
+        "fbclid" => "fbclid",
+        "fbc" => "fbc",
+        "fbp" => "fbp",
+        "ttclid" => "ttclid",
+        "msclkid" => "msclkid",
+        _ => return None,
+    })
 }
 
 /// The sub id of this name.
 pub(crate) fn sub_id(name: &str) -> Option<&'static str> {
-    let known = || SUB_IDS.into_iter().find(|known| *known == name);
-    name.starts_with('s').then(known).flatten()
+    let at = match name.as_bytes() {
+        [b's', digit @ b'1'..=b'9'] => usize::from(digit - b'1'),
+        b"s10" => 9,
+        _ => return None,
+    };
+    SUB_IDS.get(at).copied()
 }

@@ -74,7 +74,10 @@ impl Recent {
     pub(crate) fn remember(&self, key: Key, content: Content) -> Known {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION {
-            generations.old = std::mem::take(&mut generations.young);
+            let Generations { young, old } = &mut *generations;
+            std::mem::swap(young, old);
+            // It keeps its place in memory, and need not grow again.
+            young.clear();
         }
         let before = generations.young.insert(key, content);
         match before.or_else(|| generations.old.get(&key).copied()) {

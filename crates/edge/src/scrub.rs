@@ -33,13 +33,18 @@ pub(crate) fn cut(value: &str, most: usize) -> &str {
 
 /// A URL without scheme, user, query and fragment; path segments that look personal hashed.
 pub(crate) fn host_and_path(url: &str, sealer: &Sealer) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let mut colons = url.match_indices(':');
+    let rest = colons.find_map(|(at, _)| url.get(at..)?.strip_prefix("://"));
+    let rest = rest.unwrap_or(url);
+    let end = rest.bytes().position(|sign| matches!(sign, b'?' | b'#'));
+    let rest = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    let mut out = cut(host, URL_BYTES).to_ascii_lowercase();
+    let mut out = String::with_capacity(rest.len());
+    out.push_str(cut(host, URL_BYTES));
+    out.make_ascii_lowercase();
     for segment in path.split('/').filter(|_| !path.is_empty()) {
         out.push('/');
         out.push_str(&scrub(segment, URL_BYTES, sealer));
@@ -132,5 +137,24 @@ mod tests {
     fn a_long_value_is_cut_between_characters() {
         let sealer = Sealer::new([1; 32], [2; 32]);
         assert_eq!(scrub("abcé", 4, &sealer), "abc");
+    }
+
+    #[test]
+    fn of_a_url_host_and_path_are_kept() {
+        let sealer = Sealer::new([1; 32], [2; 32]);
+        for (url, kept) in [
+            (
+                "https://Search.Example/Results?q=1#x",
+                "search.example/Results",
+            ),
+            ("https://jane:pw@a.example", "a.example"),
+            ("a.example:8080/x/#y?z", "a.example:8080/x/"),
+            ("android-app://com.example/", "com.example"),
+            ("mailto:a://b/c", "b/c"),
+            ("://", ""),
+            ("", ""),
+        ] {
+            assert_eq!(host_and_path(url, &sealer), kept, "{url}");
+        }
     }
 }

@@ -114,7 +114,7 @@ async fn take<B: Backend>(
             visitor: cookie,
         }),
     };
-    let outcomes = record(edge, &events, &context, Ack::Kernel).await;
+    let outcomes = record(edge, events, &context, Ack::Kernel).await;
     count(&parts.metrics, "tag", &outcomes);
     let visitor: Option<VisitorId> = cookie.or_else(|| {
         let mut visitors = outcomes.iter().filter_map(|outcome| outcome.visitor);

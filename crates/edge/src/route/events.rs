@@ -24,10 +24,10 @@ use super::postback::remembered;
 use crate::Edge;
 use crate::append::{no_answer, patience, queue};
 use crate::conversion::Said;
-use crate::event::{self, Context, Refused, Sender};
+use crate::event::{self, Context, Memory, Refused, Sender};
 use crate::head::Desk;
 use crate::inflate::{Encoding, Unreadable};
-use crate::members::{BadBatch, Members, array, lines};
+use crate::members::{BadBatch, Events, array, lines};
 use crate::recent::Known;
 
 /// Largest body, as sent.
@@ -151,7 +151,7 @@ async fn take<B: Backend>(edge: &Edge<B>, request: &mut Request) -> Result<Vec<O
         entropy: &*parts.entropy,
         browser: None,
     };
-    let outcomes = record(edge, &events, &context, Ack::Durable).await;
+    let outcomes = record(edge, events, &context, Ack::Durable).await;
     count(&parts.metrics, "api", &outcomes);
     Ok(outcomes)
 }
@@ -171,7 +171,7 @@ fn authenticate<'s>(snapshot: &'s Snapshot, request: &Request) -> Result<Sender<
     }
 }
 
-type Split = fn(&[u8], usize) -> Result<Vec<&[u8]>, BadBatch>;
+type Split = fn(&[u8], usize) -> Result<Events<'_>, BadBatch>;
 
 fn splitter(media_type: Option<&str>) -> Result<Split, Problem> {
     let named = media_type.map(str::to_ascii_lowercase);
@@ -216,23 +216,23 @@ pub(super) fn count(metrics: &Metrics, door: &'static str, outcomes: &[Outcome])
 /// Records what can be, and says of each event what became of it.
 pub(super) async fn record<B: Backend>(
     edge: &Edge<B>,
-    events: &[&[u8]],
+    events: Events<'_>,
     context: &Context<'_>,
     ack: Ack,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(events.len());
     let mut queued = Vec::with_capacity(events.len());
     let mut told = Vec::with_capacity(events.len());
-    let mut members = Members::default();
-    for (index, event) in events.iter().enumerate() {
+    let mut memory = Memory::default();
+    for (index, members) in events.into_iter().enumerate() {
         if index % TURN == TURN - 1 {
             tokio::task::yield_now().await;
         }
-        if members.read(event).is_err() {
+        let Ok(mut members) = members else {
             outcomes.push(Outcome::refused(index, 400, "malformed", Vec::new()));
             continue;
-        }
-        match event::read(&mut members, context) {
+        };
+        match event::read(&mut members, context, &mut memory) {
             Ok(ready) => {
                 queued.push(ready.record.map(|record| queue(edge, record, ack)));
                 told.push(Told {
@@ -268,6 +268,7 @@ pub(super) async fn record<B: Backend>(
     outcomes.sort_by_key(|outcome| outcome.index);
     outcomes
 }
+
 /// What becomes of appends that are all under way. The last is waited for first: when its fate is known most
 /// are, and who waits is woken a few times a batch, not for each of them.
 async fn fates<A>(
