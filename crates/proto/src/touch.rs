@@ -43,7 +43,9 @@ impl TouchRecord<'_> {
     pub fn encode_to_vec(&self) -> Vec<u8> {
         let body = self.body_len();
         let tag = if self.click_id.is_empty() { 12 } else { 10 };
-        let mut out = Vec::with_capacity(128 + 18 * self.person.len() + body);
+        // Exactly as much: who shares it need not move it.
+        let len = self.head_len() + key_len(tag) + encoded_len_varint(body as u64) + body;
+        let mut out = Vec::with_capacity(len);
         bytes(&mut out, 1, self.id);
         number(&mut out, 2, self.said_us.unwrap_or(self.at_us));
         number(&mut out, 3, self.at_us);
@@ -57,18 +59,31 @@ impl TouchRecord<'_> {
             encode_varint(skew as u64, &mut out);
         }
         number(&mut out, 8, i64::from(self.named));
-        encode_key(tag, WireType::LengthDelimited, &mut out);
-        encode_varint(body as u64, &mut out);
+        begin(&mut out, tag, body);
         self.texts(|tag, text| bytes(&mut out, tag, text));
         for (tag, pairs) in self.maps() {
             for (name, value) in pairs {
-                encode_key(tag, WireType::LengthDelimited, &mut out);
-                encode_varint(pair_len(name, value) as u64, &mut out);
+                begin(&mut out, tag, pair_len(name, value));
                 bytes(&mut out, 1, name.as_bytes());
                 bytes(&mut out, 2, value.as_bytes());
             }
         }
         out
+    }
+
+    fn head_len(&self) -> usize {
+        let ids = [(1, self.id), (4, self.visitor), (5, self.click_id)];
+        let persons = self.person.iter().map(|hash| field_len(6, hash));
+        ids.map(|(tag, id)| field_len(tag, id))
+            .into_iter()
+            .chain(persons)
+            .sum::<usize>()
+            + number_len(2, self.said_us.unwrap_or(self.at_us))
+            + number_len(3, self.at_us)
+            + self
+                .skew_us
+                .map_or(0, |skew| key_len(7) + encoded_len_varint(skew as u64))
+            + number_len(8, i64::from(self.named))
     }
 
     /// What a `Click` is made of, but for its maps.
@@ -118,11 +133,31 @@ fn field_len(tag: u32, text: &[u8]) -> usize {
     }
 }
 
+/// Key and length of what follows: most often a byte each.
+fn begin(out: &mut Vec<u8>, tag: u32, len: usize) {
+    match (u8::try_from(tag), u8::try_from(len)) {
+        (Ok(tag @ ..16), Ok(len @ ..0x80)) => {
+            out.extend_from_slice(&[tag << 3 | WireType::LengthDelimited as u8, len]);
+        }
+        _ => {
+            encode_key(tag, WireType::LengthDelimited, out);
+            encode_varint(len as u64, out);
+        }
+    }
+}
+
 fn bytes(out: &mut Vec<u8>, tag: u32, text: &[u8]) {
     if !text.is_empty() {
-        encode_key(tag, WireType::LengthDelimited, out);
-        encode_varint(text.len() as u64, out);
+        begin(out, tag, text.len());
         out.extend_from_slice(text);
+    }
+}
+
+/// Zero is left out.
+fn number_len(tag: u32, number: i64) -> usize {
+    match number {
+        0 => 0,
+        number => key_len(tag) + encoded_len_varint(number as u64),
     }
 }
 
@@ -224,7 +259,9 @@ mod tests {
             };
             let read = EventRecord::decode(&*touch.encode_to_vec()).unwrap();
             assert_eq!(read, record);
-            assert_eq!(touch.encode_to_vec().len(), record.encoded_len());
+            let encoded = touch.encode_to_vec();
+            assert_eq!(encoded.len(), record.encoded_len());
+            assert_eq!(encoded.capacity(), encoded.len(), "as much as it takes");
         }
     }
 }
