@@ -25,7 +25,7 @@ use day::Day;
 const QUEUE: usize = 16_384;
 /// Jobs that share one sync.
 const BATCH: usize = 4096;
-/// Days whose index is kept in memory.
+/// Days that are kept open.
 const OPEN_DAYS: usize = 8;
 
 /// The vault of one machine.

@@ -22,7 +22,7 @@ use proto::{
 };
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, EventLog,
-    Identity, JourneyUpdate, Journeys, News, Topic, key,
+    Identity, JourneyUpdate, Journeys, News, Topic, Vault, WrappedKey, key,
 };
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -57,6 +57,8 @@ const MOST: usize = 1800;
 const SOME: usize = 4000;
 /// Bytes of a lead that is on disk alone.
 const MOST_OF_THE_ARCHIVE: usize = 100;
+/// Bytes of a key in the vault, which is on disk as well: two times for many of them.
+const MOST_OF_A_KEY: usize = 1;
 /// Bytes of a visitor with five clicks.
 const MOST_OF_A_VISITOR: usize = 1100;
 const CLICKS: usize = 5;
@@ -222,6 +224,34 @@ async fn a_lead_that_ended_minutes_ago_takes_no_memory() {
     let each = after.saturating_sub(before) / (3 * SOME);
     println!("{each} bytes for each lead of the archive");
     assert!(each <= MOST_OF_THE_ARCHIVE, "{each} bytes for each lead");
+}
+
+#[tokio::test]
+async fn a_key_in_the_vault_takes_no_memory() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let store = Local::open(LocalOptions::in_dir(dir.path()), clock.port()).unwrap();
+    let entropy = SeededEntropy::new(5);
+    let fill = async |keys: usize| {
+        let mut stored = Vec::with_capacity(keys);
+        for _ in 0..keys {
+            clock.advance(Duration::from_millis(1));
+            let lead = LeadId::mint(clock.wall(), &entropy);
+            stored.push(store.vault().put(lead, WrappedKey([7; WrappedKey::LEN])));
+        }
+        for stored in stored {
+            stored.await.unwrap();
+        }
+        LIVE.load(Ordering::Relaxed)
+    };
+    let before = fill(2 * SOME).await;
+    for _ in 0..4 {
+        fill(2 * SOME).await;
+    }
+    let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / (8 * SOME);
+    println!("{each} bytes for each key");
+    assert!(each <= MOST_OF_A_KEY, "{each} bytes for each key");
 }
 
 /// So that little of what is on disk is in memory beside.
