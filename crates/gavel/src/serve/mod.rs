@@ -92,8 +92,7 @@ pub(crate) fn run(
         return Err(Failure::Usage(anyhow::anyhow!(why)));
     }
     let runtimes = Runtimes::start().map_err(Failure::Work)?;
-    let front = runtimes.front.handle().clone();
-    let served = front.block_on(open(
+    let served = runtimes.front.block_on(open(
         (config_file, config),
         Arc::new(snapshot),
         roles,

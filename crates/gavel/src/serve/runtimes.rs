@@ -12,7 +12,8 @@ const NICE: i32 = 10;
 
 /// The runtimes of a process.
 pub(super) struct Runtimes {
-    /// Connections, clicks, postbacks.
+    /// Connections, clicks, postbacks. Where one thread has to do, it is the one that blocks on this: it has
+    /// nobody to share its tasks with.
     pub(super) front: Runtime,
     /// Auctions.
     pub(super) leads: Runtime,
@@ -25,9 +26,12 @@ impl Runtimes {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let half = cores.div_ceil(2);
         Ok(Self {
-            front: build("front", half, || {})?,
-            leads: build("leads", half, || {})?,
-            work: build("work", half.min(2), lower_priority)?,
+            front: match half {
+                1 => build("front", &mut Builder::new_current_thread(), || {})?,
+                threads => build("front", &mut pool(threads), || {})?,
+            },
+            leads: build("leads", &mut pool(half), || {})?,
+            work: build("work", &mut pool(half.min(2)), lower_priority)?,
         })
     }
 
@@ -40,13 +44,18 @@ impl Runtimes {
     }
 }
 
+fn pool(threads: usize) -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads);
+    builder
+}
+
 fn build(
     name: &'static str,
-    threads: usize,
+    builder: &mut Builder,
     on_start: impl Fn() + Send + Sync + 'static,
 ) -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread()
-        .worker_threads(threads)
+    builder
         .thread_name(name)
         .on_thread_start(on_start)
         .enable_all()
