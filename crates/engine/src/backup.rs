@@ -22,6 +22,9 @@ use crate::statement::literal;
 /// The engine's own files in a backup.
 const FILES: &str = "clickhouse";
 const LIST: &str = "files.sha256";
+/// Stands in a directory that was made of a backup, until whoever fills its tables has seen it: what came in after the
+/// backup is not there.
+pub const RESTORED: &str = "gavel.restored";
 /// Between two looks at who has the directory.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -165,6 +168,7 @@ pub fn restore(library: &Path, from: &Path, data: &Path) -> Result<Holds, Backup
         .map_err(BackupError::Restore)?;
     drop(engine);
     let moved = || {
+        File::create(stage.path().join(RESTORED))?;
         rustix::fs::syncfs(File::open(stage.path())?)?;
         fs::rename(stage.path(), &data)?;
         File::open(parent)?.sync_all()

@@ -8,6 +8,7 @@
 //! memory is asked (`Glance`). A lead that is in the archive alone has ended for everybody: nobody works
 //! on it, nobody waits for it, and a record that comes late brings it back to memory for a while.
 
+mod again;
 mod consumers;
 mod entry;
 mod expiry;
@@ -39,6 +40,7 @@ use crate::floor::Floor;
 use crate::past::{Ended, Past};
 use crate::shadow::Kept;
 use crate::sharded::Sharded;
+use again::Again;
 use consumers::Consumers;
 use entry::{Entry, Fold, Found, Keyed, Phase, Target};
 use expiry::{Leads, Quotes};
@@ -64,6 +66,7 @@ struct Inner {
     floor: Arc<Floor>,
     past: Past,
     archive: Archive,
+    again: Mutex<Again>,
 }
 
 /// What the fence says, before the lead that stands in the way is looked at.
@@ -103,6 +106,7 @@ impl LocalClaims {
             floor,
             past: kept.past,
             archive: kept.archive,
+            again: Mutex::default(),
         }))
     }
 

@@ -175,6 +175,16 @@ impl Local {
         }
     }
 
+    /// Sets consumer groups back to where the log begins: what they made of it is gone. Nobody may be a member of one.
+    ///
+    /// # Errors
+    /// The disk does not take it, or a group has a member.
+    pub fn read_again(&self, groups: &[&str]) -> Result<(), StoreError> {
+        let restart = |group: &&str| self.0.log.0.groups.restart(group);
+        let restarted = groups.iter().try_for_each(restart);
+        restarted.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
     /// Takes no more, syncs what it took, writes snapshots and ends its threads.
     pub async fn close(&self) {
         let inner = Arc::clone(&self.0);

@@ -36,7 +36,7 @@ pub use attribution::{GoalRules, Pay, Rules, Views, Windows};
 pub use events::journey_updates;
 pub use notice::Told;
 pub use options::{Options, Policy};
-pub use progress::Progress;
+pub use progress::{Progress, READ_AGAIN};
 pub use rows::event::row as event_row;
 pub use sink::Sink;
 pub use worker::Worker;

@@ -18,6 +18,10 @@ pub(crate) enum Reader {
     Audit,
 }
 
+/// The consumer groups that have to read the log again when rows are gone from the tables: who writes them, and who
+/// looks whether they are there.
+pub const READ_AGAIN: [&str; 2] = [Reader::Tables.group(), Reader::Audit.group()];
+
 impl Reader {
     /// Its consumer group.
     pub(crate) const fn group(self) -> &'static str {

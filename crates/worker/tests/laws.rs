@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers")]
 
 mod identity;
+mod restored;
 mod rules;
 mod telling;
 mod world;

@@ -15,6 +15,7 @@ mod generations;
 mod identity;
 mod pulse;
 mod reread;
+mod restored;
 mod roles;
 mod rules;
 mod runtimes;
@@ -189,9 +190,16 @@ async fn open(
     match ground.config.cluster.clone() {
         None => {
             let stores = stores::local(&ground)?;
+            restored::read_again(&ground.config, &stores).map_err(Failure::Work)?;
             serve(ground, stores, asked).await
         }
         Some(cluster) => {
+            if let Some(mark) = restored::mark(&ground.config) {
+                tracing::warn!(
+                    mark = %mark.display(),
+                    "the tables were restored from a backup: have Kafka's groups forgotten as the runbook says, and remove the mark"
+                );
+            }
             let stores = Shared::open(&ground, &cluster).await?;
             serve(ground, stores, asked).await
         }

@@ -10,5 +10,6 @@ mod catalog;
 mod library;
 mod magic;
 mod numbers;
+mod restored;
 #[path = "../running/mod.rs"]
 mod running;

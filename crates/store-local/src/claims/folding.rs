@@ -39,9 +39,9 @@ impl Inner {
         let forgotten = !known && past.is_none();
         if (forgotten || cut_off) && self.floor.was_folded(partition, offset) {
             // Ended long ago and forgotten since: nothing of it counts again.
-            let (state, _) = store::fold::apply(None, offset, record)?;
+            let state = self.again.lock().fold(lead, offset, record)?;
             return Ok(Folded {
-                state: Arc::new(state),
+                state,
                 changes: Vec::new(),
             });
         }

@@ -97,6 +97,21 @@ impl Groups {
         }
     }
 
+    /// Sets a group back to the beginning. When this returns, it survives a power cut.
+    pub(crate) fn restart(&self, name: &str) -> Result<(), GroupError> {
+        let mut groups = self.groups.lock();
+        let Some(group) = groups.get_mut(name) else {
+            return Ok(());
+        };
+        if group.joined {
+            return Err(GroupError::Joined(name.to_owned()));
+        }
+        group.offsets.values_mut().for_each(|offset| *offset = 0);
+        group.write().map_err(io_error(name))?;
+        let synced = group.file.as_ref().map_or(Ok(()), File::sync_all);
+        synced.map_err(io_error(name))
+    }
+
     /// Makes the caller the group's member; its offsets of a topic are then for [`Self::committed`].
     pub(crate) fn join(&self, name: &str, topics: &[(Topic, usize)]) -> Result<(), GroupError> {
         let mut groups = self.groups.lock();

@@ -141,6 +141,19 @@ impl Tables {
         inner.rows = inner.settled.clone();
     }
 
+    /// Only these rows are there, as they were.
+    pub(crate) fn put_back(&self, kept: &BTreeMap<(String, String), Value>) {
+        let mut inner = self.0.lock().unwrap();
+        inner.rows.retain(|key, _| kept.contains_key(key));
+        for (key, (version, row)) in &mut inner.rows {
+            if *row != kept[key] {
+                row.clone_from(&kept[key]);
+                *version = 0;
+            }
+        }
+        inner.settled = inner.rows.clone();
+    }
+
     pub(crate) fn mute(&self, mute: bool) {
         self.0.lock().unwrap().mute = mute;
     }

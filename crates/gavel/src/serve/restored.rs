@@ -1,0 +1,46 @@
+//! Tables that were restored from a backup: what came after it is in the log, and is read again from there.
+//!
+//! All that the log has is read again, not only what came after the backup: rows that are there are written once more in
+//! the version that they have, which changes none.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use catalog::Config;
+use engine::backup::RESTORED;
+use store_local::Local;
+
+use super::ENGINE_DIR;
+
+/// What says that the tables were restored; none if they were not, or are not ours.
+pub(super) fn mark(config: &Config) -> Option<PathBuf> {
+    if config.clickhouse.is_some() {
+        return None;
+    }
+    let mark = config.data_dir.join(ENGINE_DIR).join(RESTORED);
+    mark.exists().then_some(mark)
+}
+
+/// Has the log read again if the tables were restored. Before anybody reads it.
+pub(super) fn read_again(config: &Config, local: &Local) -> anyhow::Result<()> {
+    let Some(mark) = mark(config) else {
+        return Ok(());
+    };
+    local
+        .read_again(&worker::READ_AGAIN)
+        .context("cannot have the log read again")?;
+    remove(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
+    tracing::warn!("the tables were restored from a backup: the log is read again");
+    Ok(())
+}
+
+/// For ever: a power cut does not bring it back.
+fn remove(mark: &PathBuf) -> io::Result<()> {
+    fs::remove_file(mark)?;
+    match mark.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
