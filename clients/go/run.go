@@ -48,7 +48,15 @@ func families() []family {
 	few := "few"
 	return []family{
 		{"i8", "Int8", int8(-128)},
+		{"i16", "Int16", int16(-1 << 15)},
+		{"i32", "Int32", int32(-1 << 31)},
+		{"i64", "Int64", int64(-1 << 63)},
+		{"i256", "Int256", new(big.Int).Neg(power(255, 0))},
+		{"u8", "UInt8", uint8(255)},
+		{"u16", "UInt16", uint16(1<<16 - 1)},
+		{"u32", "UInt32", uint32(1<<32 - 1)},
 		{"u64", "UInt64", uint64(1<<64 - 1)},
+		{"u128", "UInt128", power(128, 1)},
 		{"i128", "Int128", new(big.Int).Neg(power(127, 0))},
 		{"u256", "UInt256", power(256, 1)},
 		{"f32", "Float32", float32(1.5)},
@@ -334,7 +342,7 @@ func reads(ctx context.Context, options *clickhouse.Options) {
 		`DESCRIBE TABLE "default"."many"`:                                                                                                           7,
 		"SELECT toStartOfInterval(toDateTime(n), INTERVAL 3600 second) AS time, count() AS c FROM many WHERE n < 86400 GROUP BY time ORDER BY time": 2,
 		"SELECT DISTINCT s FROM many LIMIT 10":                                                                                                      1,
-		"SELECT * FROM families":                                                                                                                    37,
+		"SELECT * FROM families":                                                                                                                    45,
 	} {
 		rows, err := db.QueryContext(ctx, question)
 		must(err, question)

@@ -16,7 +16,18 @@ public class Run {
     // One column a family of types: its name, its type, a literal, and how the driver shows it as text.
     static final String[][] FAMILIES = {
         {"i8", "Int8", "-128", "-128"},
+        {"i16", "Int16", "-32768", "-32768"},
+        {"i32", "Int32", "-2147483648", "-2147483648"},
+        {"i64", "Int64", "-9223372036854775808", "-9223372036854775808"},
+        {"u8", "UInt8", "255", "255"},
+        {"u16", "UInt16", "65535", "65535"},
+        {"u32", "UInt32", "4294967295", "4294967295"},
         {"u64", "UInt64", "18446744073709551615", "18446744073709551615"},
+        {"u128", "UInt128", "'340282366920938463463374607431768211455'", "340282366920938463463374607431768211455"},
+        {"i256", "Int256",
+            "'-57896044618658097711785492504343953926634992332820282019728792003956564819968'",
+            "-57896044618658097711785492504343953926634992332820282019728792003956564819968"},
+        {"f32", "Float32", "1.5", "1.5"},
         {"i128", "Int128", "'-170141183460469231731687303715884105728'", "-170141183460469231731687303715884105728"},
         {"u256", "UInt256",
             "'115792089237316195423570985008687907853269984665640564039457584007913129639935'",
@@ -72,7 +83,7 @@ public class Run {
                 }
                 for (String[] family : OTHERS) check(found.getObject(family[0]) != null, family[0] + " is nothing");
                 check(found.getObject("u256") instanceof BigInteger, "u256 is no number");
-                check(found.getBigDecimal("d256").equals(new BigDecimal(FAMILIES[7][3])), "d256 is another number");
+                check(found.getBigDecimal("d256").equals(new BigDecimal("123456789012345678901234567890.0123456789")), "d256 is another number");
             }
         }
     }

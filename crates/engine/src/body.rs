@@ -74,3 +74,52 @@ impl Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Says how the body came.
+    async fn told(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+        let (pieces, mut came) = channel(4);
+        let patience = Duration::from_millis(20);
+        Body::new(request.into_body(), patience)
+            .feed(pieces, 0)
+            .await;
+        let mut told = String::new();
+        while let Some(piece) = came.recv().await {
+            told += &match piece {
+                Piece::Data(data) => format!("{} bytes, ", data.len()),
+                Piece::End => "all".to_owned(),
+                Piece::Failed(exception) => format!("error {}", exception.code()),
+            };
+        }
+        Ok(Response::new(told))
+    }
+
+    #[tokio::test]
+    async fn who_sends_nothing_more_is_not_waited_for() {
+        for (sent, expected) in [("whole", "5 bytes, all"), ("half", "4 bytes, error 209")] {
+            let (near, mut far) = duplex(1 << 10);
+            let request =
+                format!("POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: 5\r\n\r\n{sent}");
+            far.write_all(request.as_bytes()).await.unwrap();
+            let serving =
+                http1::Builder::new().serve_connection(TokioIo::new(near), service_fn(told));
+            let mut answer = String::new();
+            let (_, read) = tokio::join!(serving, far.read_to_string(&mut answer));
+            read.unwrap();
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body, expected);
+        }
+    }
+}

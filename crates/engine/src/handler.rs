@@ -23,13 +23,12 @@ use crate::body::Body;
 use crate::door::{self, Door};
 use crate::early::Ahead;
 use crate::exception::{Code, Exception};
-use crate::ffi::Stats;
 use crate::format::content_type;
 use crate::host::{Host, Interest};
 use crate::job::{self, Job};
-use crate::output::{ExceptionFrame, Output, Replies, Reply, Shape, Spool};
+use crate::output::{ExceptionFrame, Head, Output, Replies, Reply, Shape, Spool};
 use crate::profile;
-use crate::progress::Telling;
+use crate::progress::{self, Telling};
 use crate::request::Query;
 use crate::roll::{Roll, Turn};
 use crate::server::Limits;
@@ -294,7 +293,12 @@ async fn run(
         None => replies.recv().await,
         Some(telling) => telling.until_first(shared, &ticket, &mut replies).await,
     };
-    respond(shared, shape, &query_id, first, replies, interest)
+    let so_far = match &first {
+        Some(Reply::Begun(Head { stats: None, .. })) => progress::so_far(shared, &ticket).await,
+        _ => None,
+    };
+    let waiting = (replies, interest);
+    respond(shared, shape, &query_id, first, so_far, waiting)
 }
 
 /// Settings for the engine: without one that would acknowledge an INSERT before it is written.
@@ -310,8 +314,8 @@ fn respond(
     shape: Shape,
     query_id: &str,
     first: Option<Reply>,
-    replies: Receiver<Reply>,
-    interest: Interest,
+    so_far: Option<String>,
+    (replies, interest): (Receiver<Reply>, Interest),
 ) -> Result<Response<Answer>, Exception> {
     let identity = &shared.host.identity;
     let (head, answer) = match first {
@@ -338,6 +342,7 @@ fn respond(
             ));
         }
     };
+    let summary = head.stats.map(progress::summary).or(so_far);
     let mut response = Response::new(answer);
     tell(&mut response, "content-type", content_type(&head.format));
     tell_encoding(&mut response, shape);
@@ -347,10 +352,7 @@ fn respond(
         ("x-clickhouse-format", &head.format),
         ("x-clickhouse-timezone", &identity.timezone),
         ("x-clickhouse-exception-tag", &identity.exception_tag),
-        (
-            "x-clickhouse-summary",
-            &head.stats.map(summary).unwrap_or_default(),
-        ),
+        ("x-clickhouse-summary", &summary.unwrap_or_default()),
     ] {
         tell(&mut response, name, value);
     }
@@ -372,26 +374,4 @@ fn tell(response: &mut Response<Answer>, name: &'static str, value: &str) {
             .headers_mut()
             .insert(HeaderName::from_static(name), value);
     }
-}
-
-/// What is known of a query at its end. How many rows it was to read is not, so that it is left out.
-fn summary(stats: Stats) -> String {
-    let Stats {
-        read_rows,
-        read_bytes,
-        written_rows,
-        written_bytes,
-        result_rows,
-        result_bytes,
-        elapsed,
-    } = stats;
-    // As on the server, the result of an INSERT is what it wrote.
-    let (result_rows, result_bytes) = match written_rows {
-        0 => (result_rows, result_bytes),
-        _ => (written_rows, written_bytes),
-    };
-    let elapsed = elapsed.as_nanos();
-    format!(
-        r#"{{"read_rows":"{read_rows}","read_bytes":"{read_bytes}","written_rows":"{written_rows}","written_bytes":"{written_bytes}","result_rows":"{result_rows}","result_bytes":"{result_bytes}","elapsed_ns":"{elapsed}"}}"#
-    )
 }

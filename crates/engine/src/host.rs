@@ -6,16 +6,16 @@
 //! running query is found in `system.processes` and killed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::exception::{Code, Exception};
-use crate::ffi::{Connection, EngineError, Library, LoadError};
+use crate::ffi::{Connection, EngineError, Library, LoadError, Stats};
 use crate::running::Running;
 use crate::sessions::Sessions;
 
@@ -69,6 +69,8 @@ pub(crate) struct Ticket {
     gone: AtomicBool,
     killable: AtomicBool,
     done: AtomicBool,
+    /// How the query ended in the engine; its result may still be on its way.
+    stats: OnceLock<Stats>,
 }
 
 impl Ticket {
@@ -80,6 +82,15 @@ impl Ticket {
     /// The query only reads, so that ending it loses nothing.
     pub(crate) fn set_killable(&self) {
         self.killable.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_stats(&self, stats: Stats) {
+        // A query ends once.
+        let _ = self.stats.set(stats);
+    }
+
+    pub(crate) fn stats(&self) -> Option<Stats> {
+        self.stats.get().copied()
     }
 
     pub(crate) fn set_done(&self) {
@@ -146,6 +157,7 @@ impl Host {
             gone: AtomicBool::new(false),
             killable: AtomicBool::new(false),
             done: AtomicBool::new(false),
+            stats: OnceLock::new(),
         });
         (
             Arc::clone(&ticket),
@@ -251,5 +263,38 @@ fn kill_left_queries(mut connection: Connection, queue: &Receiver<Arc<Ticket>>) 
                 tracing::warn!(%error, "a query that nobody waits for could not be killed");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_ended_when_nobody_waits_for_it_any_more_unless_it_has_ended() {
+        let (kills, queue) = sync_channel(4);
+        let asked_for = |mark: u64| {
+            let ticket = Arc::new(Ticket {
+                mark,
+                gone: AtomicBool::new(false),
+                killable: AtomicBool::new(false),
+                done: AtomicBool::new(false),
+                stats: OnceLock::new(),
+            });
+            let interest = Interest {
+                ticket: Arc::clone(&ticket),
+                kills: kills.clone(),
+            };
+            (ticket, interest)
+        };
+        let (ended, interest) = asked_for(1);
+        ended.set_done();
+        drop(interest);
+        let (left, interest) = asked_for(2);
+        assert!(!left.is_gone());
+        drop(interest);
+        assert!(left.is_gone() && !ended.is_gone());
+        let killed: Vec<u64> = queue.try_iter().map(|ticket| ticket.mark).collect();
+        assert_eq!(killed, [2]);
     }
 }

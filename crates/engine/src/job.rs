@@ -169,17 +169,21 @@ fn run_statement(
         output.reframe(Native::new(query.revision, described.unwrap_or_default())?);
     }
     if selects {
-        let stop = || shared.host.stop(ticket);
+        let watch = pipe::Watch {
+            stop: &|| shared.host.stop(ticket),
+            ended: &|stats| ticket.set_stats(stats),
+        };
         return pipe::select(
             connection,
             text,
             default_format,
             &query.params,
             output,
-            &stop,
+            watch,
         );
     }
     let result = connection.query(text, default_format, &query.params)?;
+    ticket.set_stats(result.stats());
     output.write(result.bytes())?;
     Ok(result.stats())
 }

@@ -21,6 +21,14 @@ use crate::statement::into_file;
 const PIPE: usize = 1 << 20;
 const PIECE: usize = 256 << 10;
 
+/// Who looks on while a query runs.
+pub(crate) struct Watch<'w> {
+    /// Ends it, for nobody takes its result.
+    pub(crate) stop: &'w (dyn Fn() + Sync),
+    /// Hears that it has ended, while its result is on its way.
+    pub(crate) ended: &'w dyn Fn(Stats),
+}
+
 /// Runs `text`, a SELECT, and passes its result on. `stop` is called when nobody takes it any more.
 pub(crate) fn select(
     connection: &mut Connection,
@@ -28,8 +36,9 @@ pub(crate) fn select(
     format: &str,
     params: &Params,
     output: &mut Output,
-    stop: &(dyn Fn() + Sync),
+    watch: Watch<'_>,
 ) -> Result<Stats, Stop> {
+    let Watch { stop, ended } = watch;
     let failed = |error: std::io::Error| {
         let text = format!("Cannot make room for a result: {error}");
         Exception::new(Code::UnknownException, text)
@@ -53,6 +62,9 @@ pub(crate) fn select(
             })
             .map_err(failed)?;
         let result = connection.query(&directed, format, params);
+        if let Ok(result) = &result {
+            ended(result.stats());
+        }
         // The last writer: now the reader comes to the end.
         drop(writer);
         match reading.join() {

@@ -1,5 +1,5 @@
-//! How far a running query is, for whoever asked to be told in headers: looked up in `system.processes`, by the
-//! query's mark, from another connection.
+//! How far a running query is, for whoever asked to be told in headers, and for the summary of an answer that begins
+//! before its query has ended: looked up in `system.processes`, by the query's mark, from another connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::early::Ahead;
 use crate::exception::Exception;
-use crate::ffi::Connection;
+use crate::ffi::{Connection, Stats};
 use crate::handler::Shared;
 use crate::host::{Host, MARK, Ticket};
 use crate::output::Reply;
@@ -77,6 +77,30 @@ impl Telling<'_> {
     }
 }
 
+/// Between two looks after a query that is no longer among those that run and has not said its end yet.
+const ENDING: Duration = Duration::from_millis(1);
+/// So often it is looked for.
+const LOOKS: u32 = 20;
+
+/// The summary of an answer that begins now: how far its query is, as on the server, or how it ended meanwhile.
+pub(crate) async fn so_far(shared: &Arc<Shared>, ticket: &Arc<Ticket>) -> Option<String> {
+    let (shared, ticket) = (Arc::clone(shared), Arc::clone(ticket));
+    let looking = tokio::task::spawn_blocking(move || {
+        let mut look = Look::open(&shared.host, &ticket).ok()?;
+        for _ in 0..LOOKS {
+            if let Some(stats) = ticket.stats() {
+                return Some(summary(stats));
+            }
+            if let Some(told) = look.tell() {
+                return Some(told);
+            }
+            std::thread::sleep(ENDING);
+        }
+        None
+    });
+    looking.await.ok().flatten()
+}
+
 /// Looks after one query.
 struct Look {
     connection: Connection,
@@ -99,6 +123,7 @@ impl Look {
             "SELECT toString(read_rows) AS read_rows, toString(read_bytes) AS read_bytes, \
              toString(written_rows) AS written_rows, toString(written_bytes) AS written_bytes, \
              toString(total_rows_approx) AS total_rows_to_read, \
+             '0' AS result_rows, '0' AS result_bytes, \
              toString(toUInt64(elapsed * 1e9)) AS elapsed_ns, \
              toString(greatest(memory_usage, 0)) AS memory_usage \
              FROM system.processes WHERE Settings['{MARK}'] = '{}' LIMIT 1",
@@ -111,6 +136,28 @@ impl Look {
         let line = String::from_utf8_lossy(answer.bytes()).trim().to_owned();
         (!line.is_empty()).then_some(line)
     }
+}
+
+/// What is known of a query at its end. How many rows it was to read is not, so that it is left out.
+pub(crate) fn summary(stats: Stats) -> String {
+    let Stats {
+        read_rows,
+        read_bytes,
+        written_rows,
+        written_bytes,
+        result_rows,
+        result_bytes,
+        elapsed,
+    } = stats;
+    // As on the server, the result of an INSERT is what it wrote.
+    let (result_rows, result_bytes) = match written_rows {
+        0 => (result_rows, result_bytes),
+        _ => (written_rows, written_bytes),
+    };
+    let elapsed = elapsed.as_nanos();
+    format!(
+        r#"{{"read_rows":"{read_rows}","read_bytes":"{read_bytes}","written_rows":"{written_rows}","written_bytes":"{written_bytes}","result_rows":"{result_rows}","result_bytes":"{result_bytes}","elapsed_ns":"{elapsed}"}}"#
+    )
 }
 
 #[cfg(test)]

@@ -148,3 +148,44 @@ fn read(source: &Source, reachable: bool) -> Result<Users, RollError> {
     }
     Ok(users)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Credentials;
+
+    #[test]
+    fn a_turn_is_given_back_and_is_no_other_users() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("users");
+        let line = |name: &str, most: u32| {
+            format!("{name} none writer max_concurrent_queries_for_user={most}\n")
+        };
+        std::fs::write(&file, [line("two", 2), line("one", 1)].concat()).unwrap();
+        let roll = Arc::new(Roll::open(Source::File(file), false).unwrap());
+        let enter = |name: &str| {
+            let credentials = Credentials {
+                user: name.to_owned(),
+                password: String::new(),
+            };
+            let known = roll.users().check(Some(&credentials)).unwrap();
+            roll.enter(&known).map_err(|error| error.code())
+        };
+        let both = [enter("two"), enter("two")];
+        assert_eq!(enter("two").err(), Some(202));
+        let other = enter("one");
+        assert!(other.is_ok());
+        for _ in 0..3 {
+            assert_eq!(enter("one").err(), Some(202));
+        }
+        drop(other);
+        assert!(enter("one").is_ok());
+        let [first, second] = both;
+        drop(first);
+        let third = enter("two");
+        assert!(third.is_ok());
+        assert_eq!(enter("two").err(), Some(202));
+        drop((second, third));
+        assert!(roll.running().is_empty());
+    }
+}

@@ -247,6 +247,16 @@ mod tests {
             "-p gavel --test engine crash::acknowledged_rows_survive_kill_9",
         ),
         (
+            "the tables are lost, and come back from a backup of before",
+            "the service sees that, reads its log again, and they hold what they held; nothing of it counts again",
+            "-p gavel --test operation restored::a_service_goes_on_from_restored_tables_and_reads_the_rest_from_its_log",
+        ),
+        (
+            "tables come back from a backup of before days later, when leads of since then are forgotten",
+            "their rows are what they were once the log is read again",
+            "-p worker --test laws restored::tables_that_lost_rows_long_ago_are_what_they_were_once_the_log_is_read_again",
+        ),
+        (
             "a file of a backup of the tables is bent or missing, or the backup was not finished",
             "nothing is restored from it, and nothing is left behind",
             "-p gavel --test engine backups::what_is_damaged_or_in_the_way_is_refused",

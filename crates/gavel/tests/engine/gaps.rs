@@ -21,6 +21,10 @@ async fn the_guide_says_what_the_engine_cannot() {
     // A SELECT is seen with the way its result goes.
     let own = "SELECT query LIKE '%INTO OUTFILE%' FROM system.processes";
     assert_eq!(said("/", own).await, "1\n");
+    // It does not say what it was to read.
+    let one = server.post("/", "SELECT count() FROM numbers(10)").await;
+    let summary = one.header("x-clickhouse-summary").unwrap();
+    assert!(!summary.contains("total_rows_to_read"), "{summary}");
     // Its states have no form for clients of a version.
     let target = "/?client_protocol_version=54460";
     let states = server.post(target, "SELECT sumState(1) FORMAT Native");

@@ -23,6 +23,11 @@ async fn the_query_stands_in_the_url_in_the_body_or_in_both() {
     assert_eq!(answer.ok(), "5\n");
     assert_eq!(answer.header("x-clickhouse-query-id"), Some("mine"));
     assert_eq!(answer.header("x-clickhouse-format"), Some("CSV"));
+    let name = answer.header("x-clickhouse-server-display-name");
+    assert_eq!(name, Some("gavel"));
+    let zone = server.run("SELECT serverTimezone()").await;
+    let told = answer.header("x-clickhouse-timezone");
+    assert_eq!(told, Some(zone.trim_end()));
     assert_eq!(
         answer.header("content-type"),
         Some("text/csv; charset=UTF-8; header=absent")
@@ -313,7 +318,12 @@ async fn what_is_held_back_whole_has_its_length_and_its_summary() {
     };
     let select = "SELECT number FROM numbers(1000000) FORMAT JSONEachRow";
     let streamed = server.post("/", select).await;
-    assert_eq!(streamed.header("x-clickhouse-summary"), None);
+    // Of one that streams it says how far it was when the answer began, or what it was if it had ended by then.
+    let so_far = streamed.header("x-clickhouse-summary").unwrap_or_default();
+    let read = so_far.split("\"read_rows\":\"").nth(1).unwrap_or_default();
+    let read: u64 = read.split('"').next().unwrap_or_default().parse().unwrap();
+    assert!(read > 0 && read <= 1_000_000, "{so_far}");
+    assert!(so_far.contains("\"elapsed_ns\":\""), "{so_far}");
     for target in ["/?wait_end_of_query=1", "/?buffer_size=50000000"] {
         let before = server.peak_memory();
         let held = server.post(target, select).await;
