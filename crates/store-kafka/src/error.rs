@@ -20,6 +20,9 @@ pub enum OpenError {
         /// What Kafka said.
         source: KafkaError,
     },
+    /// It was not heard in time.
+    #[error("kafka is not heard: {0}")]
+    Silent(String),
     /// A file of this node cannot be read or written.
     #[error("{}: {source}", file.display())]
     File {

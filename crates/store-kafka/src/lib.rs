@@ -8,6 +8,7 @@
 mod consumer;
 mod ends;
 mod error;
+mod hearing;
 mod log;
 mod names;
 mod options;

@@ -8,23 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::{Clock, LeadId};
 use parking_lot::Mutex;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 use sha2::{Digest as _, Sha256};
 use store::{Ack, EventLog, LogError, Position, Topic, key};
 use telemetry::Metrics;
-use tokio::runtime::Handle;
 
 use crate::consumer::{KafkaConsumer, Member};
 use crate::ends::Ends;
-use crate::error::{OpenError, during};
+use crate::error::{OpenError, Problems, during};
+use crate::hearing::Hearing;
+use crate::names;
 use crate::options::KafkaOptions;
 use crate::producer::{Outgoing, Producer, Receipt, Traffic};
 use crate::replay::KafkaReplay;
 use crate::watch::Watch;
-use crate::{names, scan, topics};
 
-/// How long one question about a partition may take while the log opens.
+/// How long who opens it waits until Kafka is heard.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The log of a cluster. Cloning shares it.
@@ -35,12 +34,49 @@ struct Inner {
     clock: Arc<dyn Clock>,
     options: Arc<KafkaOptions>,
     watch: Watch,
+    hearing: Arc<Hearing>,
     leads: Producer,
     events: Producer,
     members: Mutex<Vec<(Member, JoinHandle<()>)>>,
 }
 
 impl KafkaLog {
+    /// Begins to ask for Kafka, and waits for nothing: until it is [heard](Self::heard) nothing is appended
+    /// and nothing read. Within a runtime.
+    ///
+    /// # Errors
+    /// The options are not as they have to be, or the machine refuses a thread.
+    pub fn begin(
+        options: KafkaOptions,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, OpenError> {
+        let problems = options.problems();
+        if !problems.is_empty() {
+            return Err(OpenError::Problems(Problems(problems)));
+        }
+        let watch = Watch {
+            client: "admin",
+            ends: Arc::new(Ends::new(&options)),
+            metrics,
+        };
+        let options = Arc::new(options);
+        let producer = |traffic| {
+            let made = Producer::new(traffic, &options, &watch, Arc::clone(&clock));
+            made.map_err(during("set up a producer"))
+        };
+        let inner = Inner {
+            leads: producer(Traffic::Leads)?,
+            events: producer(Traffic::Events)?,
+            hearing: Arc::new(Hearing::begin(Arc::clone(&options), watch.clone())?),
+            options,
+            clock,
+            watch,
+            members: Mutex::default(),
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+
     /// Makes the topics that are missing, checks those that are there, and asks how far they go.
     ///
     /// # Errors
@@ -50,34 +86,31 @@ impl KafkaLog {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<Self, OpenError> {
-        let ends = Arc::new(Ends::new(&options));
-        let watch = Watch {
-            client: "admin",
-            ends,
-            metrics,
-        };
-        let runtime = Handle::current();
-        let opened = tokio::task::spawn_blocking(move || {
-            runtime.block_on(topics::prepare(&options, watch.clone()))?;
-            find_ends(&options, &watch)?;
-            let producer = |traffic| Producer::new(traffic, &options, &watch, Arc::clone(&clock));
-            let inner = Inner {
-                leads: producer(Traffic::Leads).map_err(during("set up a producer"))?,
-                events: producer(Traffic::Events).map_err(during("set up a producer"))?,
-                options: Arc::new(options),
-                clock,
-                watch,
-                members: Mutex::default(),
-            };
-            Ok(Self(Arc::new(inner)))
-        });
-        let opened = opened.await;
-        opened.map_err(|error| OpenError::Thread(std::io::Error::other(error)))?
+        let log = Self::begin(options, clock, metrics)?;
+        match tokio::time::timeout(PATIENCE, log.heard()).await {
+            Ok(Ok(())) => Ok(log),
+            Ok(Err(problems)) => Err(OpenError::Problems(problems)),
+            Err(_) => Err(OpenError::Silent(log.why_not_heard().unwrap_or_default())),
+        }
+    }
+
+    /// Waits until Kafka was heard and the topics are as they have to be.
+    ///
+    /// # Errors
+    /// All that is not as it has to be there; it is not asked again.
+    pub async fn heard(&self) -> Result<(), Problems> {
+        self.0.hearing.heard().await
+    }
+
+    /// Why Kafka was not heard yet, if it was not.
+    pub fn why_not_heard(&self) -> Option<String> {
+        self.0.hearing.why_not()
     }
 
     /// Waits until what is queued is acknowledged or refused, and until the consumers have left their
     /// groups, so that others need not wait for them. Blocks.
     pub fn close(&self) {
+        self.0.hearing.end();
         let members = std::mem::take(&mut *self.0.members.lock());
         members.iter().for_each(|(member, _)| member.stop());
         self.0.leads.flush(self.0.options.patience);
@@ -90,6 +123,11 @@ impl KafkaLog {
 
     pub(crate) fn options(&self) -> Arc<KafkaOptions> {
         Arc::clone(&self.0.options)
+    }
+
+    /// Whether Kafka was heard.
+    pub(crate) fn hearing(&self) -> Arc<Hearing> {
+        Arc::clone(&self.0.hearing)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -147,6 +185,9 @@ impl KafkaLog {
         if record.len() > names::largest(topic) {
             return Receipt::Known(Some(Err(LogError::TooLarge)));
         }
+        if let Err(not_yet) = self.0.hearing.check() {
+            return Receipt::Known(Some(Err(not_yet)));
+        }
         // Compaction keeps the last record of a key: what is the same is kept once.
         let digest = (topic == Topic::Catalog).then(|| Sha256::digest(record));
         let outgoing = Outgoing {
@@ -167,8 +208,9 @@ impl KafkaLog {
         &self.0.leads
     }
 
-    fn begin(&self, group: &'static str, topics: &[Topic]) -> Result<KafkaConsumer, LogError> {
+    fn join(&self, group: &'static str, topics: &[Topic]) -> Result<KafkaConsumer, LogError> {
         let inner = &self.0;
+        inner.hearing.check()?;
         let watch = self.watch(group);
         let options = Arc::clone(&inner.options);
         let (consumer, member, thread) = KafkaConsumer::begin(options, watch, self.clock(), topics)
@@ -178,22 +220,6 @@ impl KafkaLog {
         members.push((member, thread));
         Ok(consumer)
     }
-}
-
-/// Asks how far every partition goes.
-fn find_ends(options: &KafkaOptions, watch: &Watch) -> Result<(), OpenError> {
-    let config = options.client("ends");
-    let asking: BaseConsumer<Watch> = config
-        .create_with_context(watch.clone())
-        .map_err(during("set up a client"))?;
-    for (topic, name, partitions) in watch.ends.topics() {
-        for partition in 0..partitions {
-            let reached = scan::reach(&asking, name, partition, PATIENCE);
-            let (_, end) = reached.map_err(during("ask how far a partition goes"))?;
-            watch.ends.reach(topic, partition, end);
-        }
-    }
-    Ok(())
 }
 
 impl EventLog for KafkaLog {
@@ -215,10 +241,11 @@ impl EventLog for KafkaLog {
         group: &'static str,
         topics: &[Topic],
     ) -> Result<KafkaConsumer, LogError> {
-        self.begin(group, topics)
+        self.join(group, topics)
     }
 
     async fn replay(&self, topic: Topic) -> Result<KafkaReplay, LogError> {
+        self.0.hearing.check()?;
         KafkaReplay::begin(self.options(), self.watch("replay"), topic).await
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -43,8 +43,8 @@ struct Place {
 }
 
 /// The oldest and the next offset of a partition.
-pub(crate) fn ask(
-    client: &BaseConsumer<Watch>,
+pub(crate) fn ask<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
     name: &str,
     partition: u16,
     patience: Duration,
@@ -55,8 +55,8 @@ pub(crate) fn ask(
 }
 
 /// The same of a partition that may have been made just now, and has no leader for a moment.
-pub(crate) fn reach(
-    client: &BaseConsumer<Watch>,
+pub(crate) fn reach<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
     name: &str,
     partition: u16,
     patience: Duration,

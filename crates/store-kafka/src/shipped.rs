@@ -8,6 +8,8 @@
 //! catalog                Kafka                                refused while it is away
 //! ```
 //!
+//! A node may start while Kafka is away: nothing is shipped until it was heard and its topics are checked.
+//!
 //! Kafka is away for lead records from the first that it does not acknowledge in time, or from the moment
 //! at which no broker can be reached, until the journal is empty again: in between all of them go through
 //! the journal, so that their order holds. A record that Kafka was late to acknowledge may be there twice,
@@ -39,7 +41,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::consumer::KafkaConsumer;
-use crate::error::{OpenError, during};
+use crate::error::{OpenError, Problems, during};
 use crate::log::KafkaLog;
 use crate::names;
 use crate::producer::{Producer, Receipt, Traffic};
@@ -151,7 +153,7 @@ impl ShippedLog {
             made.map_err(during("set up a producer"))
         };
         let leads = front(Topic::Leads)?;
-        let away = leads.shipped() < leads.next();
+        let away = leads.shipped() < leads.next() || kafka.why_not_heard().is_some();
         let inner = Arc::new(Inner {
             leads,
             events: front(Topic::Events)?,
@@ -197,6 +199,19 @@ impl ShippedLog {
             events_bytes: events.bytes(),
             full: leads.is_full() || events.is_full(),
         }
+    }
+
+    /// Waits until Kafka was heard and the topics are as they have to be.
+    ///
+    /// # Errors
+    /// All that is not as it has to be there; it is not asked again.
+    pub async fn heard(&self) -> Result<(), Problems> {
+        self.0.kafka.heard().await
+    }
+
+    /// Why Kafka was not heard since the start, if it was not.
+    pub fn why_not_heard(&self) -> Option<String> {
+        self.0.kafka.why_not_heard()
     }
 
     /// Ends the shippers, closes the journals and the log on Kafka. What was not shipped is when they are

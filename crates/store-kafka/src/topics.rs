@@ -23,10 +23,6 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Makes what is missing and checks the rest. Blocks now and then.
 pub(crate) async fn prepare(options: &KafkaOptions, watch: Watch) -> Result<(), OpenError> {
-    let problems = options.problems();
-    if !problems.is_empty() {
-        return Err(OpenError::Problems(Problems(problems)));
-    }
     let patience = options.patience.max(PATIENCE);
     let asked = AdminOptions::new()
         .request_timeout(Some(patience))

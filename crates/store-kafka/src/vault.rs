@@ -110,6 +110,7 @@ impl KafkaVault {
             files: files.clone(),
             places,
             filled: Arc::clone(&filled),
+            hearing: log.hearing(),
         };
         let thread = Builder::new()
             .name("kafka-vault".to_owned())
@@ -138,6 +139,9 @@ impl KafkaVault {
 
     /// Queues what a lead's key is from now on.
     pub(crate) fn queue(&self, lead: LeadId, key: Option<&WrappedKey>) -> Receipt {
+        if let Err(not_yet) = self.0.log.hearing().check() {
+            return Receipt::Known(Some(Err(not_yet)));
+        }
         let (name, partition) = self.0.log.vault_place(lead);
         self.0.log.leads().send(&Outgoing {
             name: &name,

@@ -62,6 +62,14 @@ mod tests {
             "-p gavel --test cluster faults::kafka_away_under_load_is_waited_for_in_the_journal",
         ),
         (
+            "nodes start while Kafka is away, are killed and start again; Kafka comes, or comes with topics that are \
+             not as they have to be",
+            "clicks and pixels are taken from the start, by the catalog that was in force last, and are in ClickHouse \
+             later; leads and postbacks get 503; `/readyz` says it; what is wrong with the topics ends the node, all of \
+             it named",
+            "-p gavel --test cluster dark::a_node_starts_while_kafka_is_away_and_what_it_took_is_there_later",
+        ),
+        (
             "Redis is killed under load and comes back",
             "claims and caps fail closed (503) until they are made again; clients, buyers and ClickHouse \
              agree",

@@ -1,12 +1,14 @@
 //! What a node shares with others: Kafka's log and vault, Redis's claims, caps and journeys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::{Cluster, Config};
 use httpd::{Readiness, Standing};
 use store::Backend;
 use store_kafka::{
-    FrontOptions, KafkaLog, KafkaOptions, KafkaVault, Sasl, Security, ShippedLog, ShippedVault,
+    FrontOptions, KafkaLog, KafkaOptions, KafkaVault, OpenError, Sasl, Security, ShippedLog,
+    ShippedVault,
 };
 use store_local::OnFailure;
 use store_redis::{
@@ -39,7 +41,7 @@ struct Inner {
 }
 
 impl Shared {
-    /// Connects to both, makes what is missing there, and watches over the state from then on.
+    /// Begins to ask for Kafka, connects to Redis, and watches over the state from then on.
     pub(super) async fn open(ground: &Ground<'_>, cluster: &Cluster) -> Result<Self, Failure> {
         let Ground { config, host, .. } = ground;
         let node = identity::load(&config.data_dir, host.entropy.as_ref());
@@ -47,7 +49,7 @@ impl Shared {
         let options = kafka(config, &cluster.kafka, &node);
         let partitions = options.partitions;
         let metrics = &host.metrics;
-        let kafka = KafkaLog::open(options, Arc::clone(&host.clock), metrics.clone()).await;
+        let kafka = KafkaLog::begin(options, Arc::clone(&host.clock), metrics.clone());
         let kafka = kafka.map_err(Failure::work)?;
         let vault = config.data_dir.join("vault");
         let keys = KafkaVault::open(&kafka, vault, OnFailure::Abort).await;
@@ -78,7 +80,12 @@ impl Shared {
         let quiet = ground.spans.quiet.clone();
         let (watched, over) = (redis.clone(), log.clone());
         let work = &ground.runtimes.work;
-        let leads = work.spawn(async move { watched.watch(&over, || quiet.get()).await });
+        // What is lost is made again from the log: not before that can be read.
+        let leads = work.spawn(async move {
+            if over.heard().await.is_ok() {
+                watched.watch(&over, || quiet.get()).await;
+            }
+        });
         let (told, of, name) = (redis.clone(), log.clone(), node.clone());
         let telling = work.spawn(async move {
             told.tell_of(&name, || of.standing().leads_bytes).await;
@@ -86,7 +93,9 @@ impl Shared {
         let (watched, over) = (batches.clone(), log.clone());
         let journeys = work.spawn(async move {
             let meaning = worker::journey_updates;
-            watched.watch_journeys(&over, meaning).await;
+            if over.heard().await.is_ok() {
+                watched.watch_journeys(&over, meaning).await;
+            }
         });
         Ok(Self(Arc::new(Inner {
             vault: log.vault(keys.clone()),
@@ -128,12 +137,28 @@ fn kafka(config: &Config, kafka: &catalog::Kafka, node: &str) -> KafkaOptions {
 }
 
 impl Stores for Shared {
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    async fn heard(&self) -> Result<(), Failure> {
+        let wrong = |problems| Failure::work(OpenError::Problems(problems));
+        self.0.log.heard().await.map_err(wrong)
+    }
+
     fn tell(&self, readiness: &Readiness) {
-        let log = self.0.log.clone();
+        let (log, waits) = (self.0.log.clone(), self.0.needs_redis);
         readiness.register("kafka", move || {
             let standing = log.standing();
             match standing.away {
                 _ if standing.full => Standing::missing("the journal in front of it is full"),
+                Some(since) if let Some(why) = log.why_not_heard() => match waits {
+                    true => {
+                        Standing::missing(format!("not heard since the start at {since}: {why}"))
+                    }
+                    false => Standing::Away {
+                        what: format!("not heard since the start: {why}"),
+                        since,
+                    },
+                },
                 Some(since) => Standing::Away {
                     what: "records of leads are kept in this node's journal".to_owned(),
                     since,

@@ -11,6 +11,7 @@
 
 mod course;
 mod import;
+mod kept;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,9 +32,11 @@ use telemetry::{CATALOG_GENERATION, Metrics};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::rules;
+use super::{Ground, rules};
 use course::{Course, Place};
 use import::{Import, Note};
+
+pub(super) use kept::last;
 
 /// How often the log is looked at for what others have put.
 const LOOK: Duration = Duration::from_millis(250);
@@ -65,6 +68,21 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) metrics: Metrics,
+}
+
+impl Desk {
+    /// This node's.
+    pub(super) fn of(ground: &Ground<'_>) -> Self {
+        let Ground { config, host, .. } = ground;
+        Self {
+            source: config.catalog.clone(),
+            admin_keys: config.admin_keys.clone(),
+            data_dir: config.data_dir.clone(),
+            clock: Arc::clone(&host.clock),
+            entropy: Arc::clone(&host.entropy),
+            metrics: host.metrics.clone(),
+        }
+    }
 }
 
 /// The generations. Cloning shares them.
@@ -154,6 +172,7 @@ impl<B: Backend> Known<B> {
             held: Mutex::default(),
         }));
         known.tell();
+        known.keep(course.canonical());
         known.0.place.send_replace(course.place());
         Ok((known, course))
     }
@@ -265,6 +284,7 @@ impl<B: Backend> Known<B> {
                 .map_err(|error| format!("{error:#}"))?;
             known.0.current.store(Arc::new(current));
             obey.into_iter().for_each(|obey| obey());
+            known.keep(&canonical);
             Ok(())
         });
         let compiled = compiled.await;
@@ -275,6 +295,12 @@ impl<B: Backend> Known<B> {
     fn prepare(&self, current: &Current) -> anyhow::Result<Vec<Box<dyn FnOnce() + Send>>> {
         let followers = self.0.followers.lock();
         followers.iter().map(|follower| follower(current)).collect()
+    }
+
+    fn keep(&self, canonical: &[u8]) {
+        if let Err(error) = kept::keep(&self.0.desk.data_dir, canonical) {
+            tracing::warn!(%error, "cannot keep the catalog for a start without the log");
+        }
     }
 
     fn tell(&self) {

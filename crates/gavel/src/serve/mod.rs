@@ -11,8 +11,10 @@ mod disk;
 mod doubt;
 mod engine;
 mod finder;
+mod front;
 mod generations;
 mod identity;
+mod later;
 mod pulse;
 mod reread;
 mod restored;
@@ -23,22 +25,21 @@ mod secrets;
 mod stores;
 mod tables;
 mod whole;
+mod works;
 
 use std::fs;
 use std::future::Future;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use catalog::{Config, Snapshot};
-use domain::{Entropy, TrackKey};
-use edge::Edge;
-use httpd::{Fork, Host, Operator, Readiness, Server, Standing};
-use router::{Keys, Parts, QuoteKey, Router, RouterService};
+use domain::Entropy;
+use httpd::{Host, Operator, Readiness, Server, Standing};
 use serde::Serialize;
 use store::fold::LAPSE_GRACE;
 use store::{Sealer, Span};
@@ -51,13 +52,13 @@ use warehouse::{Address, Warehouse};
 use crate::cmd::Failure;
 use crate::ending::{self, Asked, Stdin};
 use crate::os::{OsClock, OsEntropy};
-use behind::Behind;
 use cluster::Shared;
 use engine::{Order, Supervisor};
-use finder::Leads;
-use generations::{Desk, Known};
+use front::Front;
+use generations::Known;
 use runtimes::Runtimes;
 use stores::Stores;
+use works::Works;
 
 pub(crate) use roles::{Role, Roles};
 
@@ -213,34 +214,26 @@ async fn serve<S: Stores>(
 ) -> Result<(), Failure> {
     let Ground {
         config,
-        file,
-        roles,
         runtimes,
         host,
-        spans,
         ..
     } = &ground;
     let readiness = Readiness::default();
     stores.tell(&readiness);
-    let desk = Desk {
-        source: config.catalog.clone(),
-        admin_keys: config.admin_keys.clone(),
-        data_dir: config.data_dir.clone(),
-        clock: Arc::clone(&host.clock),
-        entropy: Arc::clone(&host.entropy),
-        metrics: host.metrics.clone(),
-    };
-    let opened = Known::open(stores.clone(), desk, Arc::clone(file)).await;
-    let (known, course) = opened.map_err(Failure::Work)?;
-    known.register(&readiness);
-    spans.obey(&known, config.log.retention);
-
+    let hangups = reread::hear().map_err(Failure::Work)?;
     let end_work = CancellationToken::new();
-    let behind = match roles.has(Role::Worker) {
-        true => Some(Behind::start(
-            &ground, &stores, &known, &readiness, &end_work,
-        )?),
-        false => None,
+    let front = Front::new(&ground, &stores);
+    let begun = Works::begin(&ground, &stores, &front, &readiness, &end_work);
+    let begun = match tokio::time::timeout(S::PATIENCE, begun).await {
+        Ok(begun) => Some(begun?),
+        Err(_) => {
+            tracing::error!(
+                "the log cannot be read: clicks and pixels are taken, all else waits for it"
+            );
+            front.go_ahead(&ground);
+            unread(&ground, &readiness);
+            None
+        }
     };
     let pulse = pulse(&ground, &readiness, end_work.clone());
     let disk = runtimes.work.spawn(disk::watch(
@@ -249,21 +242,6 @@ async fn serve<S: Stores>(
         host.metrics.clone(),
         end_work.clone(),
     ));
-    let router = match roles.has(Role::Router) {
-        true => Some(router(&ground, &stores, &known)?),
-        false => None,
-    };
-    let sharing = router.clone().map(|router| {
-        let share = async move { router.share().await };
-        runtimes.leads.spawn(share)
-    });
-    let edge = roles
-        .has(Role::Edge)
-        .then(|| edge(&ground, &stores, &known));
-    let work = &runtimes.work;
-    let following = work.spawn(known.clone().follow(course, end_work.clone()));
-    let rereading = reread::watch(known, ground.config_file.clone(), end_work.clone());
-    let rereading = work.spawn(rereading.map_err(Failure::Work)?);
 
     let limits = httpd::Limits {
         body_bytes: config.limits.body_bytes,
@@ -290,37 +268,46 @@ async fn serve<S: Stores>(
     };
     let end_public = CancellationToken::new();
     let end_operator = CancellationToken::new();
-    let routes = router.clone().map(RouterService);
-    let service = Fork::new(edge::claims, edge, routes);
     let public = runtimes
         .front
-        .spawn(public.serve(service, end_public.clone()));
+        .spawn(public.serve(front.service(), end_public.clone()));
     let health = Operator::new(host.metrics.clone(), readiness.clone());
     let operator = runtimes
         .front
         .spawn(operator.serve(health, end_operator.clone()));
     announce(&ready);
 
-    asked.await;
-    tracing::info!("asked to end: draining");
+    let mut asked = pin!(asked);
+    let begun = match begun {
+        Some(begun) => Ok(Some(begun)),
+        None => tokio::select! {
+            _ = &mut asked => Ok(None),
+            begun = Works::begin_at_last(&ground, &stores, &front, &readiness, &end_work) => begun.map(Some),
+        },
+    };
+    let (works, ended) = match begun {
+        Ok(works) => (works, Ok(())),
+        Err(failure) => (None, Err(failure)),
+    };
+    let rereading = works.as_ref().map(|works| {
+        let file = ground.config_file.clone();
+        let rereading = reread::watch(hangups, works.known(), file, end_work.clone());
+        runtimes.work.spawn(rereading)
+    });
+    if works.is_some() {
+        asked.await;
+        tracing::info!("asked to end: draining");
+    }
     readiness.drain();
     end_public.cancel();
     joined("listener", public.await);
-    if let Some(router) = router {
-        let left = router.drain(config.limits.drain_timeout).await;
-        if left > 0 {
-            tracing::warn!(left, "leads in progress were left: their records end them");
-        }
-    }
-    if let Some(sharing) = sharing {
-        joined("sharing", sharing.await);
+    if let Some(works) = works {
+        works.ended(config.limits.drain_timeout, &end_work).await;
     }
     end_work.cancel();
-    if let Some(behind) = behind {
-        behind.ended().await;
+    if let Some(rereading) = rereading {
+        joined("catalog file", rereading.await);
     }
-    joined("catalog", following.await);
-    joined("catalog file", rereading.await);
     joined("pulse", pulse.await);
     joined("disk", disk.await);
     end_operator.cancel();
@@ -334,7 +321,20 @@ async fn serve<S: Stores>(
         engine.stopped().await;
     }
     tracing::info!("ended");
-    Ok(())
+    ended
+}
+
+/// Says that the log was not read. To who needs no more than the catalog it is no reason to stay away.
+fn unread(ground: &Ground<'_>, readiness: &Readiness) {
+    let waits = ground.roles.has(Role::Router) || ground.roles.has(Role::Worker);
+    let since = ground.host.clock.wall();
+    readiness.register("catalog", move || match waits {
+        true => Standing::missing(format!("the log was not read since the start at {since}")),
+        false => Standing::Away {
+            what: "the log was not read: what was in force here last is obeyed".to_owned(),
+            since,
+        },
+    });
 }
 
 /// Asks ClickHouse every now and then how it is.
@@ -344,67 +344,6 @@ fn pulse(ground: &Ground<'_>, readiness: &Readiness, end: CancellationToken) -> 
     readiness.register("clickhouse", move || stands.borrow().clone());
     let watched = pulse::watch(ground.warehouse.clone(), clock, standing, end);
     ground.runtimes.work.spawn(watched)
-}
-
-fn router<S: Stores>(
-    ground: &Ground<'_>,
-    stores: &S,
-    known: &Known<S>,
-) -> Result<Arc<Router<S>>, Failure> {
-    let Ground {
-        secrets,
-        host,
-        config,
-        ..
-    } = ground;
-    let router = Router::new(Parts {
-        backend: stores.clone(),
-        snapshot: Arc::clone(&known.current().snapshot),
-        catalogs: Arc::new(known.clone()),
-        keys: Keys {
-            sealer: Arc::clone(&ground.sealer),
-            quotes: QuoteKey::new(secrets.quotes.0, secrets.key_id),
-            tracking: TrackKey::new(secrets.tracking.0),
-        },
-        clock: Arc::clone(&host.clock),
-        entropy: Arc::clone(&host.entropy),
-        finder: Arc::new(Leads(ground.warehouse.clone())),
-        metrics: host.metrics.clone(),
-        instance: ground.instance,
-        runtime: ground.runtimes.leads.handle().clone(),
-        leads: config.limits.requests,
-    })
-    .map_err(Failure::usage)?;
-    let obeying = Arc::clone(&router);
-    known.obeyed_by(move |current| {
-        let change = obeying.prepare(Arc::clone(&current.snapshot))?;
-        let obeying = Arc::clone(&obeying);
-        Ok(Box::new(move || obeying.change(change)))
-    });
-    Ok(router)
-}
-
-fn edge<S: Stores>(ground: &Ground<'_>, stores: &S, known: &Known<S>) -> Arc<Edge<S>> {
-    let Ground { host, config, .. } = ground;
-    let snapshot = Arc::clone(&known.current().snapshot);
-    let snapshot = Arc::new(ArcSwap::new(snapshot));
-    let obeying = Arc::clone(&snapshot);
-    known.obeyed_by(move |current| {
-        let next = Arc::clone(&current.snapshot);
-        let obeying = Arc::clone(&obeying);
-        Ok(Box::new(move || obeying.store(next)))
-    });
-    Edge::new(edge::Parts {
-        backend: stores.clone(),
-        snapshot,
-        tracking: TrackKey::new(ground.secrets.tracking.0),
-        sealer: Arc::clone(&ground.sealer),
-        clock: Arc::clone(&host.clock),
-        entropy: Arc::clone(&host.entropy),
-        metrics: host.metrics.clone(),
-        fallback_url: config.fallback_url.clone(),
-        country_header: None,
-    })
 }
 
 /// ClickHouse: the configured server, or the embedded engine, started and watched.

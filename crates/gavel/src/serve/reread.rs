@@ -6,28 +6,31 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use router::{Put, PutError};
 use store::Backend;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::generations::Known;
 use crate::cmd::check;
 
-/// Hears the signal from now on.
-pub(super) fn watch<B: Backend>(
+/// Hears the signal from now on, which would end the process else.
+pub(super) fn hear() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("cannot hear signals")
+}
+
+/// Obeys the signal until the end, from the last one that was heard before.
+pub(super) async fn watch<B: Backend>(
+    mut hangups: Signal,
     known: Known<B>,
     config: PathBuf,
     end: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let mut hangup = signal(SignalKind::hangup()).context("cannot hear signals")?;
-    Ok(async move {
-        loop {
-            tokio::select! {
-                () = end.cancelled() => return,
-                heard = hangup.recv() => if heard.is_none() { return },
-            }
-            reread(&known, config.clone()).await;
+) {
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            heard = hangups.recv() => if heard.is_none() { return },
         }
-    })
+        reread(&known, config.clone()).await;
+    }
 }
 
 async fn reread<B: Backend>(known: &Known<B>, config: PathBuf) {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use httpd::Readiness;
 use store::Backend;
@@ -12,6 +13,15 @@ use crate::cmd::Failure;
 
 /// A backend that a process opens and closes.
 pub(super) trait Stores: Backend {
+    /// How long a start waits for the log before clicks and pixels are taken without it.
+    const PATIENCE: Duration;
+
+    /// Waits until the log can be read.
+    ///
+    /// # Errors
+    /// It never will be as it is.
+    fn heard(&self) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// Says what is wrong with it.
     fn tell(&self, readiness: &Readiness);
 
@@ -32,6 +42,13 @@ pub(super) fn local(ground: &Ground<'_>) -> Result<Local, Failure> {
 }
 
 impl Stores for Local {
+    /// It is read as fast as the disk is.
+    const PATIENCE: Duration = Duration::MAX;
+
+    async fn heard(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn tell(&self, _: &Readiness) {
         // A disk that fails ends the process, and one that is full refuses what comes.
     }

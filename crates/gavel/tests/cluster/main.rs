@@ -9,6 +9,7 @@
 )]
 
 mod catalog;
+mod dark;
 mod faults;
 mod gone;
 #[path = "../library/mod.rs"]

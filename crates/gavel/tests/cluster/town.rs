@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{Clock, Mono, SaleId, Timestamp};
 use http::HeaderName;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -197,6 +197,17 @@ impl Town {
         name: &str,
         roles: &'static [&'static str],
     ) -> Node {
+        let node = self.plan_by(clickhouse, name, roles);
+        node.start().await;
+        node
+    }
+
+    /// A node that is not started yet.
+    pub(crate) fn plan(&self, name: &str, roles: &'static [&'static str]) -> Node {
+        self.plan_by(self.clickhouse, name, roles)
+    }
+
+    fn plan_by(&self, clickhouse: SocketAddr, name: &str, roles: &'static [&'static str]) -> Node {
         let [public, operator, _] = free_addresses().unwrap();
         let plan = Plan {
             gavel: GAVEL.into(),
@@ -211,15 +222,13 @@ impl Town {
             roles,
         };
         let clock = Arc::clone(&self.clock);
-        let node = Node {
+        Node {
             service: Mutex::new(None),
             public: Pool::new(public, 64, PATIENCE, Arc::clone(&clock)),
             operator: plan.operator_pool(Arc::clone(&clock)),
             plan,
             clock,
-        };
-        node.start().await;
-        node
+        }
     }
 
     /// The file of the catalog that every node starts with.
@@ -250,6 +259,15 @@ impl Town {
         for group in forgotten.unwrap() {
             group.unwrap();
         }
+    }
+
+    /// Somebody gives a topic more partitions than it was made with.
+    pub(crate) async fn more_partitions(&self, topic: &str, partitions: usize) {
+        let topic = format!("{}{topic}", self.shared.prefix());
+        let admin: AdminClient<DefaultClientContext> = self.kafka_client("");
+        let more = NewPartitions::new(&topic, partitions);
+        let made = admin.create_partitions([&more], &AdminOptions::new()).await;
+        made.unwrap().pop().unwrap().unwrap();
     }
 
     /// Waits until a group has read and committed all there is.
@@ -333,12 +351,47 @@ impl Town {
 impl Node {
     /// Starts it, as it was when it ended.
     pub(crate) async fn start(&self) {
-        let mut service = self.plan.start().unwrap();
+        *self.service.lock().await = Some(self.plan.start().unwrap());
+        self.ready().await;
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        let mut service = self.service.lock().await;
+        let service = service.as_mut().unwrap();
         let ready = service.ready(&self.operator, PATIENCE, self.clock.as_ref());
         if let Err(error) = ready.await {
             panic!("{error}\n{}", self.log());
         }
-        *self.service.lock().await = Some(service);
+    }
+
+    /// Starts it, and waits until it answers.
+    pub(crate) async fn begin(&self) {
+        *self.service.lock().await = Some(self.plan.start().unwrap());
+        let began = Instant::now();
+        while self.readiness().await.is_none() {
+            assert!(began.elapsed() < PATIENCE, "no answer\n{}", self.log());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// What it says of itself; nothing if it does not answer.
+    pub(crate) async fn readiness(&self) -> Option<(u16, Value)> {
+        let answered = self.operator.call(Call::get("/readyz")).await.ok()?;
+        Some((answered.status.as_u16(), answered.json()?))
+    }
+
+    /// Kills it.
+    pub(crate) async fn kill(&self) {
+        let mut service = self.service.lock().await.take().unwrap();
+        service.kill().await.unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&self) -> ExitStatus {
+        let mut service = self.service.lock().await.take().unwrap();
+        let ended = tokio::time::timeout(PATIENCE, service.ended()).await;
+        ended.unwrap().unwrap()
     }
 
     /// Ends it in order, and starts it again with the same addresses and files.

@@ -51,6 +51,11 @@ impl Shipper {
     pub(super) async fn run(self) {
         let inner = Arc::clone(&self.inner);
         let shipping = async {
+            if inner.kafka.heard().await.is_err() {
+                // What waits here is not for topics like these.
+                return;
+            }
+            self.begin();
             loop {
                 match self.ship().await {
                     Ok(()) => return,
@@ -64,6 +69,15 @@ impl Shipper {
         tokio::select! {
             () = shipping => {}
             () = inner.stop.cancelled() => {}
+        }
+    }
+
+    /// Kafka was heard. If it was away at the start and nothing waits for it, lead records need not wait either.
+    fn begin(&self) {
+        let front = &self.inner.leads;
+        let _alone = self.inner.turning.write();
+        if self.topic == Topic::Leads && front.shipped() == front.next() {
+            self.inner.turn_back();
         }
     }
 

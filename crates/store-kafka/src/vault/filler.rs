@@ -14,6 +14,7 @@ use super::Filled;
 use super::places::Places;
 use crate::KafkaOptions;
 use crate::error::OpenError;
+use crate::hearing::Hearing;
 use crate::scan::{Scan, Scanned};
 use crate::watch::Watch;
 
@@ -33,6 +34,7 @@ pub(super) struct Filler {
     pub(super) files: LocalVault,
     pub(super) places: Places,
     pub(super) filled: Arc<Filled>,
+    pub(super) hearing: Arc<Hearing>,
 }
 
 /// Why the files are not filled.
@@ -49,7 +51,9 @@ enum Failed {
 impl Filler {
     pub(super) fn run(mut self) {
         while !self.is_stopped() {
-            if let Err(error) = self.fill() {
+            if !self.hearing.is_well() {
+                std::thread::sleep(LOOK);
+            } else if let Err(error) = self.fill() {
                 tracing::warn!(%error, "the vault's files are not filled");
                 std::thread::sleep(PAUSE);
             }

@@ -88,8 +88,11 @@ async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
     for round in 0..2 {
         let stop = Arc::new(AtomicBool::new(false));
         let load = tokio::spawn(load(log.clone(), round, Arc::clone(&stop)));
-        let text = format!("up {round}");
-        acknowledged.insert(taken(&log, &text).await, text);
+        // However slow the machine is, so many are acknowledged.
+        for number in 0..60 {
+            let text = format!("up {round} {number}");
+            acknowledged.insert(taken(&log, &text).await, text);
+        }
         kafka = blocking(move || {
             kafka.kill().unwrap();
             kafka
