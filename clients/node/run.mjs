@@ -89,7 +89,7 @@ async function abort(client) {
   while ((await running()) > 0) assert.ok(Date.now() < limit, 'an aborted query goes on')
 }
 
-async function errors(client) {
+async function errors(client, compression) {
   await assert.rejects(client.query({ query: 'SELECT nope' }), { code: '47', type: 'UNKNOWN_IDENTIFIER' })
   await assert.rejects(client.insert({ table: 'nowhere', values: [{ a: 1 }], format: 'JSONEachRow' }), { code: '60' })
   const late = async () => {
@@ -97,7 +97,8 @@ async function errors(client) {
     const select = await client.query({ query, format: 'JSONEachRow' })
     for await (const _ of select.stream()) ;
   }
-  await assert.rejects(late, /throwIf|aborted|395/)
+  // Of a compressed result it may have given up what was left to decompress when the connection was cut.
+  await assert.rejects(late, compression ? /throwIf|aborted/ : { code: '395' })
   assert.ok((await client.ping()).success)
 }
 
@@ -127,7 +128,7 @@ for (const compression of [false, true]) {
   })
   await types(client)
   await streams(client)
-  await errors(client)
+  await errors(client, compression)
   if (compression) await abort(client)
   await client.close()
   const reader = createClient({
