@@ -1,7 +1,11 @@
 //! TLS and a password, which take OpenSSL: `cargo test -p store-kafka --features kafka-tls --test tls`
-//! (Debian: libssl-dev pkg-config).
+//! (Debian: libssl-dev pkg-config), with the folder of a broker's jars in `GAVEL_TEST_KAFKA`.
 #![cfg(feature = "kafka-tls")]
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails where it stands"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,10 +14,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use servers::{KAFKA, Kafka, free_port};
-use store::{Ack, EventLog as _, Replay as _, Topic};
+use store::{Ack, Consumer as _, Delivery, EventLog as _, Replay as _, Topic};
 use store_kafka::{KafkaLog, KafkaOptions, Mechanism, OpenError, Sasl, Security, Tls};
 use telemetry::{Metrics, Redacted};
 use testkit::FakeClock;
+
+/// How long a record may take to its group.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A key of the broker's, and a certificate that is its own authority, as `server.pem`.
 fn certificate(dir: &Path) {
@@ -88,6 +95,7 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.secu
     let kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), None, &settings).unwrap();
     let options = |mechanism, password: &str, authorities: Option<&Path>| KafkaOptions {
         replicas: 1,
+        node: Some("secure".to_owned()),
         patience: Duration::from_secs(5),
         security: Security {
             tls: Some(Tls {
@@ -124,13 +132,37 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.secu
         let (_, records) = replay.next().await.unwrap().unwrap();
         assert_eq!(records.len(), written);
         assert!(records.iter().all(|record| &record.payload[..] == b"lead"));
+        // The node is known to its group by its name, and goes on where it was.
+        let mut consumer = log.subscribe("secure", &[Topic::Leads]).await.unwrap();
+        let read = loop {
+            match consumer.next(PATIENCE).await.unwrap().unwrap() {
+                Delivery::Records {
+                    topic,
+                    partition,
+                    records,
+                } => {
+                    let next = records.last().unwrap().offset + 1;
+                    consumer.commit(&[(topic, partition, next)]).await.unwrap();
+                    break records.len();
+                }
+                Delivery::Assigned { .. } | Delivery::Revoked { .. } => {}
+            }
+        };
+        assert_eq!(read, 1);
+        drop(consumer);
         log.close();
-        for wrong in [
-            options(mechanism, "wrong", Some(&trusted)),
-            options(mechanism, "right", None),
-        ] {
-            let refused = open(wrong).await;
-            assert!(matches!(refused, Err(OpenError::Kafka { .. })));
+        // Who is not let in is told so, and does not wait.
+        match open(options(mechanism, "wrong", Some(&trusted))).await {
+            Err(OpenError::Problems(refused)) => {
+                let why = refused.to_string();
+                assert!(why.contains("it does not let us in"), "{why}");
+            }
+            other => panic!("{:?}", other.err()),
         }
+    }
+    // Whom we do not trust may be somebody else by and by.
+    match open(options(Mechanism::Plain, "right", None)).await {
+        Err(OpenError::Silent(why)) => assert!(why.contains("certificate"), "{why}"),
+        other => panic!("{:?}", other.err()),
     }
 }
