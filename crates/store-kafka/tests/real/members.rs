@@ -161,7 +161,7 @@ async fn who_is_killed_has_its_partitions_again_if_it_comes_back_and_loses_them_
         return;
     };
     let options = KafkaOptions {
-        session: Duration::from_secs(8),
+        session: Duration::from_secs(12),
         ..options
     };
     let mut stays = Member::join(&options, Some("stays")).await;
@@ -175,10 +175,13 @@ async fn who_is_killed_has_its_partitions_again_if_it_comes_back_and_loses_them_
     let has = goes.has(PARTITIONS / 2);
     let before = stays.changes;
 
-    // It is somebody that the group knows: nobody else hears of it.
+    // It is somebody that the group knows: it does not wait until it is taken for dead, and nobody else hears of it.
     drop(goes);
+    let killed = Instant::now();
     let mut again = Other::start(&options, "goes");
     assert_eq!(again.has(PARTITIONS / 2), has);
+    let took = killed.elapsed();
+    assert!(took < options.session * 3 / 4, "{took:?}");
     stays.look(LOOK).await;
     assert_eq!(stays.changes, before);
 
