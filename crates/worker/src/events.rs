@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use proto::{EventBody, EventRecord, Message as _, RecordError};
 use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic, key};
 use telemetry::Metrics;
@@ -20,8 +21,8 @@ const SLICE: usize = 256;
 /// Records on their way into the log at most, before their acknowledgements are waited for.
 const UNDER_WAY: usize = 4096;
 
-/// Applies the records of one partition and adds their rows to `batch`. What is to be told is in the
-/// log when this returns: only then may the records be committed. Returns the conversions that it
+/// Applies the records of one partition and adds their rows to `batch`, which other partitions add theirs to
+/// meanwhile. What is to be told is in the log when this returns: only then may the records be committed. Returns the conversions that it
 /// made rows of, as publishers see them.
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
@@ -29,20 +30,14 @@ pub(crate) async fn apply<B: Backend>(
     by: By<'_>,
     partition: u16,
     records: &[Record],
-    batch: &mut Batch,
+    batch: &Mutex<&mut Batch>,
 ) -> Result<Vec<Standing>, StoreError> {
     // Of one that several slices touch, the last.
     let mut standings = BTreeMap::new();
     // Slices do not wait for what those before them tell.
     let mut under_way = Vec::new();
     for slice in records.chunks(SLICE) {
-        let mut all = Meaning::default();
-        for record in slice {
-            if let Err(error) = read(record, batch, &mut all) {
-                let letter = letter::dead(metrics, Topic::Events, partition, record, &error);
-                batch.dead_letters.push(letter);
-            }
-        }
+        let all = meaning(metrics, partition, slice, &mut batch.lock());
         let next = slice.last().map(|last| last.offset.saturating_add(1));
         let through = (partition, next.unwrap_or(0));
         let rules = by.rules.version();
@@ -56,6 +51,7 @@ pub(crate) async fn apply<B: Backend>(
         }
         for journey in applied.journeys {
             let made = rows::conversion::rows(&journey, by)?;
+            let mut batch = batch.lock();
             batch.conversions.extend(made.rows);
             batch.credits.extend(made.credits);
             let conversions = made.standings.into_iter();
@@ -73,6 +69,18 @@ pub fn journey_updates(record: &Record) -> Vec<JourneyUpdate> {
     let event = EventRecord::decode(record.payload.clone()).map_err(RecordError::from);
     let meaning = event.and_then(|event| journey::meaning(&event));
     meaning.map_or_else(|_| Vec::new(), |meaning| meaning.updates)
+}
+
+/// Adds the rows that these records have by themselves; gives what they mean.
+fn meaning(metrics: &Metrics, partition: u16, records: &[Record], batch: &mut Batch) -> Meaning {
+    let mut all = Meaning::default();
+    for record in records {
+        if let Err(error) = read(record, batch, &mut all) {
+            let letter = letter::dead(metrics, Topic::Events, partition, record, &error);
+            batch.dead_letters.push(letter);
+        }
+    }
+    all
 }
 
 /// Adds the row that a record has by itself, if it has one, and what it means.

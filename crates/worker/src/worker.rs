@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{Clock, Mono, Timestamp};
-use store::{Backend, Consumer, Topic};
+use futures_util::stream::{self, StreamExt as _};
+use parking_lot::Mutex;
+use store::{Backend, Consumer, Record, StoreError, Topic};
 use telemetry::{
     Metrics, WORKER_BATCH_SECONDS, WORKER_FAILURES, WORKER_FRESHNESS, WORKER_LAG, WORKER_RECORDS,
     WORKER_ROWS,
@@ -23,6 +25,10 @@ use crate::reading::{Failure, Patience, Reading, Stopped};
 use crate::rows::conversion::By;
 use crate::walk::{Turned, Walks};
 use crate::{Options, Progress, Sink, Told, events};
+
+/// Partitions whose records are worked off beside each other: while a store elsewhere answers one, another is
+/// worked on.
+const ABREAST: usize = 8;
 
 /// The worker of one process.
 pub struct Worker<B, S> {
@@ -277,18 +283,15 @@ impl<B: Backend, S: Sink> Worker<B, S> {
             rules: &policy.rules,
             told: &policy.told,
         };
-        for ((topic, partition), records) in &gathered.records {
-            let partition = *partition;
-            match topic {
-                Topic::Leads => {
-                    tables::add(backend, metrics, partition, records, batch).await?;
-                }
-                Topic::Events => {
-                    let applied = events::apply(backend, metrics, by, partition, records, batch);
-                    standings.extend(applied.await?);
-                }
-                Topic::Catalog => {}
-            }
+        let rows = Mutex::new(&mut *batch);
+        let mut partitions = Vec::with_capacity(gathered.records.len());
+        for (place, records) in &gathered.records {
+            partitions.push(self.of_partition(*place, records, by, &rows));
+        }
+        // All are heard to their end: none is left in the middle because of another one.
+        let made: Vec<_> = stream::iter(partitions).buffered(ABREAST).collect().await;
+        for made in made {
+            standings.extend(made?);
         }
         let partitions = self.progress.events();
         let walk = walks.turn(backend, metrics, by, &partitions, options.walk);
@@ -301,6 +304,27 @@ impl<B: Backend, S: Sink> Worker<B, S> {
         }
         batch.postbacks = self.notices(standings, &policy.told).await?;
         Ok(turned)
+    }
+
+    /// Adds the rows of a partition's records; gives the conversions that it made rows of.
+    async fn of_partition(
+        &self,
+        (topic, partition): (Topic, u16),
+        records: &[Record],
+        by: By<'_>,
+        rows: &Mutex<&mut Batch>,
+    ) -> Result<Vec<Standing>, StoreError> {
+        let Self {
+            backend, metrics, ..
+        } = self;
+        match topic {
+            Topic::Leads => {
+                tables::add(backend, metrics, partition, records, rows).await?;
+                Ok(Vec::new())
+            }
+            Topic::Events => events::apply(backend, metrics, by, partition, records, rows).await,
+            Topic::Catalog => Ok(Vec::new()),
+        }
     }
 
     /// What publishers are to be told now. In the same batch as the conversions: what is committed is

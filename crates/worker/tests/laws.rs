@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers")]
 
+mod abreast;
 mod identity;
 mod restored;
 mod rules;

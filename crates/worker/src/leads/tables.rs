@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::LeadId;
+use parking_lot::Mutex;
 use proto::{LeadBody, LeadRecord, LeadState, RecordError};
 use store::{Backend, Record, StoreError, Topic};
 use telemetry::Metrics;
@@ -22,29 +23,35 @@ struct Touched<'a> {
     outcome: Option<(u64, LeadRecord)>,
 }
 
-/// Adds the rows of these records of one partition to `batch`. What cannot be read becomes a dead
+/// Adds the rows of these records of one partition to `batch`, which other partitions add theirs to meanwhile.
+/// What cannot be read becomes a dead
 /// letter; an error means that a store could not answer, and that nothing is lost by trying again.
 pub(crate) async fn add<B: Backend>(
     backend: &B,
     metrics: &Metrics,
     partition: u16,
     records: &[Record],
-    batch: &mut Batch,
+    batch: &Mutex<&mut Batch>,
 ) -> Result<(), StoreError> {
     let dead = |record, error: &str| letter::dead(metrics, Topic::Leads, partition, record, &error);
     let mut touched = BTreeMap::new();
     for record in records {
         let folded = fold(backend, record).await;
-        match folded.and_then(|folded| Ok(note(folded, record, batch, &mut touched)?)) {
-            Err(StoreError::Corrupt(error)) => batch.dead_letters.push(dead(record, &error)),
+        let noted =
+            folded.and_then(|folded| Ok(note(folded, record, &mut batch.lock(), &mut touched)?));
+        match noted {
+            Err(StoreError::Corrupt(error)) => {
+                batch.lock().dead_letters.push(dead(record, &error));
+            }
             other => other?,
         }
         step_aside().await;
     }
     for lead in touched.values() {
-        if let Err(error) = lead.add_rows(batch) {
+        let added = lead.add_rows(&mut batch.lock());
+        if let Err(error) = added {
             let letter = dead(lead.last, &error.to_string());
-            batch.dead_letters.push(letter);
+            batch.lock().dead_letters.push(letter);
         }
         step_aside().await;
     }

@@ -17,7 +17,7 @@ use proptest::test_runner::TestCaseError;
 use proto::{EventRecord, LeadRecord, Message as _};
 use serde::Serialize;
 use serde_json::Value;
-use store::{Ack, Backend as _, EventLog as _, Journeys as _, Limits, Topic, key};
+use store::{Ack, Backend, EventLog as _, Journeys as _, Limits, Topic, key};
 use store_local::{Local, LocalOptions};
 use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -468,7 +468,7 @@ impl World {
             .unwrap();
     }
 
-    fn worker(&self) -> Worker<Local, Tables> {
+    fn worker<B: Backend>(&self, backend: B) -> Worker<B, Tables> {
         let options = Options {
             max_records: self.max_records,
             batch_every: Duration::from_millis(1),
@@ -485,13 +485,17 @@ impl World {
             ..Options::new(self.instance.fetch_add(1, Ordering::SeqCst).into())
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let (backend, sink) = (self.local.clone(), self.tables.clone());
+        let sink = self.tables.clone();
         Worker::new(backend, sink, clock, self.metrics.clone(), options)
     }
 
     /// Runs a worker until `done` holds or the tables say that the process dies.
     async fn run(&self, done: impl AsyncFn(&Progress) -> bool) {
-        let worker = self.worker();
+        self.run_on(self.local.clone(), done).await;
+    }
+
+    async fn run_on<B: Backend>(&self, backend: B, done: impl AsyncFn(&Progress) -> bool) {
+        let worker = self.worker(backend);
         let progress = worker.progress();
         let waiting = async {
             while !done(&progress).await {
@@ -508,8 +512,15 @@ impl World {
 
     /// Works until everything in the log is in the tables.
     pub(crate) async fn catch_up(&self) {
-        self.run(async |progress| progress.lag(self.local.log()) == Some(0))
-            .await;
+        self.catch_up_on(self.local.clone()).await;
+    }
+
+    /// Likewise, with its stores behind others.
+    pub(crate) async fn catch_up_on<B: Backend>(&self, backend: B) {
+        self.run_on(backend, async |progress| {
+            progress.lag(self.local.log()) == Some(0)
+        })
+        .await;
     }
 
     /// Works until everything is in the tables, and judged by the rules there are.
