@@ -43,9 +43,10 @@ impl Behind {
             up: engine.up.clone(),
             dir: config.data_dir.join(ENGINE_DIR),
         });
-        let settle_every = match &own {
-            Some(_) => tables::SETTLE_EVERY,
-            None => Duration::ZERO,
+        let usual = worker::Options::new(ground.instance);
+        let (settle_every, batch_every) = match &own {
+            Some(_) => (tables::SETTLE_EVERY, usual.batch_every),
+            None => (Duration::ZERO, tables::BATCH_EVERY),
         };
         let (handoff, inbox) = notifier::handoff();
         let tables = Tables::new(ground.warehouse.clone(), own, config.keep, handoff);
@@ -64,7 +65,8 @@ impl Behind {
             worker::Options {
                 policy,
                 settle_every,
-                ..worker::Options::new(ground.instance)
+                batch_every,
+                ..usual
             },
         );
         let progress = worker.progress();
