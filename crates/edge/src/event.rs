@@ -214,8 +214,13 @@ pub(crate) fn read(
         return Err(Refused::Forbidden("this key does not send such events"));
     }
     members.only(|name| is_common(name) || kind.has(name));
-    let Members { pairs, issues, .. } = members;
-    let mut fields = Fields::after(pairs, std::mem::take(issues));
+    let Members {
+        pairs,
+        issues,
+        marks,
+        ..
+    } = members;
+    let mut fields = Fields::after(pairs, *marks, std::mem::take(issues));
     let campaign = campaign(&mut fields, context, kind)?;
     let context = &Context {
         desk: Desk {

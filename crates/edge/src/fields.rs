@@ -10,22 +10,51 @@ use httpd::Issue;
 /// Names and values in order, decoded.
 pub(crate) type Pairs<'a> = [(Cow<'a, str>, Cow<'a, str>)];
 
+/// What names have in common with others, a bit each: two without the same one differ, so that most need not be
+/// compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u64);
+
+impl Marks {
+    fn of(name: &str) -> u64 {
+        let sign = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
+        let (first, last) = (name.as_bytes().first(), name.as_bytes().last());
+        1 << ((name.len() + 5 * sign(first) + 11 * sign(last)) % 64)
+    }
+
+    /// Adds a name's.
+    pub(crate) fn add(&mut self, name: &str) {
+        self.0 |= Self::of(name);
+    }
+
+    /// Whether the name may be among those that were added; surely not if not.
+    pub(crate) fn may_have(self, name: &str) -> bool {
+        self.0 & Self::of(name) != 0
+    }
+}
+
 /// The pairs, and the issues found so far.
 pub(crate) struct Fields<'a> {
     pairs: &'a Pairs<'a>,
+    marks: Marks,
     unexpanded: bool,
     issues: Vec<Issue>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn of(pairs: &'a Pairs<'a>) -> Self {
-        Self::after(pairs, Vec::new())
+        let mut marks = Marks::default();
+        for (name, _) in pairs {
+            marks.add(name);
+        }
+        Self::after(pairs, marks, Vec::new())
     }
 
     /// As [`Self::of`], where something has been found already.
-    pub(crate) fn after(pairs: &'a Pairs<'a>, issues: Vec<Issue>) -> Self {
+    pub(crate) fn after(pairs: &'a Pairs<'a>, marks: Marks, issues: Vec<Issue>) -> Self {
         Self {
             pairs,
+            marks,
             unexpanded: false,
             issues,
         }
@@ -65,6 +94,9 @@ impl<'a> Fields<'a> {
 
     /// A parameter's one value, trimmed. An empty one is none.
     pub(crate) fn raw(&mut self, name: &str) -> Option<&'a str> {
+        if !self.marks.may_have(name) {
+            return None;
+        }
         let pairs = self.pairs;
         let mut values = pairs
             .iter()

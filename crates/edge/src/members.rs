@@ -10,6 +10,8 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
+use crate::fields::Marks;
+
 /// More members than any event has.
 const MEMBERS: usize = 64;
 /// As many as most have.
@@ -24,17 +26,10 @@ pub(crate) struct Malformed;
 pub(crate) struct Members<'a> {
     pub(crate) pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub(crate) issues: Vec<Issue>,
-    /// All names, also of what is no text.
-    seen: Vec<Cow<'a, str>>,
-    /// The marks of these.
-    marks: u64,
-}
-
-/// A bit that a name has. Names without the same one differ, so that most need not be compared.
-fn mark(name: &str) -> u64 {
-    let of = |byte: Option<&u8>| byte.copied().map_or(0, usize::from);
-    let (first, last) = (name.as_bytes().first(), name.as_bytes().last());
-    1 << ((name.len() + 5 * of(first) + 11 * of(last)) % 64)
+    /// Names of what is no text.
+    others: Vec<Cow<'a, str>>,
+    /// The marks of all names.
+    pub(crate) marks: Marks,
 }
 
 impl<'a> Deserialize<'a> for Members<'a> {
@@ -42,8 +37,8 @@ impl<'a> Deserialize<'a> for Members<'a> {
         let mut members = Self {
             pairs: Vec::with_capacity(USUAL),
             issues: Vec::new(),
-            seen: Vec::with_capacity(USUAL),
-            marks: 0,
+            others: Vec::new(),
+            marks: Marks::default(),
         };
         deserializer.deserialize_map(Object {
             members: &mut members,
@@ -59,17 +54,20 @@ impl<'a> Members<'a> {
         serde_json::from_str(event).map_err(|_| Malformed)
     }
 
-    /// Whether a name has not come before.
+    fn names(&self) -> impl Iterator<Item = &Cow<'a, str>> {
+        self.pairs.iter().map(|(name, _)| name).chain(&self.others)
+    }
+
+    /// Whether a name has not come before, and one more may come.
     fn is_new(&mut self, name: &str) -> bool {
-        let mark = mark(name);
-        let before = self.marks & mark != 0 && self.seen.iter().any(|seen| seen == name);
-        self.marks |= mark;
-        !before
+        let before = self.marks.may_have(name) && self.names().any(|own| own == name);
+        self.marks.add(name);
+        !before && self.pairs.len() + self.others.len() < MEMBERS
     }
 
     /// Notes every member that is none of these.
     pub(crate) fn only(&mut self, known: impl Fn(&str) -> bool) {
-        let unknown = self.seen.iter().filter(|name| !known(name));
+        let unknown = self.names().filter(|name| !known(name)).cloned();
         let mut unknown: Vec<_> = unknown.collect();
         unknown.sort();
         for name in unknown {
@@ -101,10 +99,9 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
                 "" => name,
                 prefix => format!("{prefix}/{name}").into(),
             };
-            if self.members.seen.len() >= MEMBERS || !self.members.is_new(&path) {
+            if !self.members.is_new(&path) {
                 return Err(A::Error::custom("a member twice, or too many"));
             }
-            self.members.seen.push(path.clone());
             let nested = !self.prefix.is_empty();
             map.next_value_seed(Member {
                 members: self.members,
@@ -160,6 +157,7 @@ impl Member<'_, '_> {
             code: "wrong_type".into(),
             message: "expected text".into(),
         });
+        self.members.others.push(self.path);
     }
 }
 
@@ -191,6 +189,7 @@ impl<'a> Visitor<'a> for Member<'_, 'a> {
 
     /// As if it were not there.
     fn visit_unit<E>(self) -> Result<(), E> {
+        self.members.others.push(self.path);
         Ok(())
     }
 
@@ -227,7 +226,6 @@ impl<'a> Visitor<'a> for Member<'_, 'a> {
             return Ok(());
         }
         // What it holds says whether it may be there.
-        self.members.seen.retain(|name| *name != self.path);
         Object {
             members: self.members,
             prefix: &self.path,
