@@ -9,6 +9,7 @@ use store_local::{
 };
 use tokio::sync::Barrier;
 use tokio::time::timeout;
+use worker::Progress;
 
 use crate::click;
 use crate::world::{World, runtime, start};
@@ -106,7 +107,8 @@ fn partitions_are_worked_on_beside_each_other() {
                 two: Barrier::new(2),
             }),
         };
-        let caught_up = timeout(PATIENCE, world.catch_up_on(slow)).await;
+        let all_read = async |progress: &Progress| progress.lag(world.local.log()) == Some(0);
+        let caught_up = timeout(PATIENCE, world.run_on(slow, all_read)).await;
         assert!(caught_up.is_ok(), "one waits for the other");
     });
 }

@@ -1,16 +1,18 @@
 //! A small world for the worker's laws: records, a table in memory that fails and crashes on cue,
 //! and a clock that stands.
 
+mod clock;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::ops::{Range, RangeInclusive};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use domain::{Clock, Mono, Timestamp};
+use domain::{Clock, Timestamp};
 use notifier::{Handoff, Outbox};
 use proptest::prop_assert_eq;
 use proptest::test_runner::TestCaseError;
@@ -23,6 +25,8 @@ use telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use warehouse::{Batch, PostbackRow, Sought, WarehouseError};
 use worker::{Options, Policy, Progress, Rules, Sink, Told, Worker};
+
+pub(crate) use clock::Standing;
 
 /// A person of more visitors links none.
 pub(crate) const VISITORS_PER_PERSON: usize = 2;
@@ -56,29 +60,6 @@ pub(crate) fn alike<K: Ord + Debug, V: PartialEq + Debug>(
         prop_assert_eq!(got.get(key), expected.get(key), "{:?}", key);
     }
     Ok(())
-}
-
-/// A clock that moves only when told to.
-pub(crate) struct Standing(AtomicI64);
-
-impl Standing {
-    pub(crate) fn at(at: Timestamp) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(at.as_micros())))
-    }
-
-    pub(crate) fn move_to(&self, at: Timestamp) {
-        self.0.store(at.as_micros(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Standing {
-    fn wall(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-
-    fn mono(&self) -> Mono {
-        Mono::from_micros(0)
-    }
 }
 
 /// What an insert does besides succeeding.
@@ -494,7 +475,12 @@ impl World {
         self.run_on(self.local.clone(), done).await;
     }
 
-    async fn run_on<B: Backend>(&self, backend: B, done: impl AsyncFn(&Progress) -> bool) {
+    /// Likewise, with its stores behind others.
+    pub(crate) async fn run_on<B: Backend>(
+        &self,
+        backend: B,
+        done: impl AsyncFn(&Progress) -> bool,
+    ) {
         let worker = self.worker(backend);
         let progress = worker.progress();
         let waiting = async {
@@ -512,15 +498,8 @@ impl World {
 
     /// Works until everything in the log is in the tables.
     pub(crate) async fn catch_up(&self) {
-        self.catch_up_on(self.local.clone()).await;
-    }
-
-    /// Likewise, with its stores behind others.
-    pub(crate) async fn catch_up_on<B: Backend>(&self, backend: B) {
-        self.run_on(backend, async |progress| {
-            progress.lag(self.local.log()) == Some(0)
-        })
-        .await;
+        self.run(async |progress| progress.lag(self.local.log()) == Some(0))
+            .await;
     }
 
     /// Works until everything is in the tables, and judged by the rules there are.
