@@ -74,6 +74,16 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    fn new(mark: u64) -> Self {
+        Self {
+            mark,
+            gone: AtomicBool::new(false),
+            killable: AtomicBool::new(false),
+            done: AtomicBool::new(false),
+            stats: OnceLock::new(),
+        }
+    }
+
     /// The client is gone: what has not started need not.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
@@ -152,13 +162,8 @@ impl Host {
 
     /// A ticket for a new query.
     pub(crate) fn admit(&self) -> (Arc<Ticket>, Interest) {
-        let ticket = Arc::new(Ticket {
-            mark: self.next_mark.fetch_add(1, Ordering::Relaxed),
-            gone: AtomicBool::new(false),
-            killable: AtomicBool::new(false),
-            done: AtomicBool::new(false),
-            stats: OnceLock::new(),
-        });
+        let mark = self.next_mark.fetch_add(1, Ordering::Relaxed);
+        let ticket = Arc::new(Ticket::new(mark));
         (
             Arc::clone(&ticket),
             Interest {
@@ -274,13 +279,7 @@ mod tests {
     fn a_query_is_ended_when_nobody_waits_for_it_any_more_unless_it_has_ended() {
         let (kills, queue) = sync_channel(4);
         let asked_for = |mark: u64| {
-            let ticket = Arc::new(Ticket {
-                mark,
-                gone: AtomicBool::new(false),
-                killable: AtomicBool::new(false),
-                done: AtomicBool::new(false),
-                stats: OnceLock::new(),
-            });
+            let ticket = Arc::new(Ticket::new(mark));
             let interest = Interest {
                 ticket: Arc::clone(&ticket),
                 kills: kills.clone(),

@@ -22,8 +22,8 @@ const SLICE: usize = 256;
 const UNDER_WAY: usize = 4096;
 
 /// Applies the records of one partition and adds their rows to `batch`, which other partitions add theirs to
-/// meanwhile. What is to be told is in the log when this returns: only then may the records be committed. Returns the conversions that it
-/// made rows of, as publishers see them.
+/// meanwhile. What is to be told is in the log when this returns: only then may the records be committed.
+/// Returns the conversions that it made rows of, as publishers see them.
 pub(crate) async fn apply<B: Backend>(
     backend: &B,
     metrics: &Metrics,

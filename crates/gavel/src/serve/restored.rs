@@ -3,8 +3,6 @@
 //! All that the log has is read again, not only what came after the backup: rows that are there are written once more in
 //! the version that they have, which changes none.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,7 +10,7 @@ use catalog::Config;
 use engine::backup::RESTORED;
 use store_local::Local;
 
-use super::ENGINE_DIR;
+use super::{ENGINE_DIR, whole};
 
 /// What says that the tables were restored; none if they were not, or are not ours.
 pub(super) fn mark(config: &Config) -> Option<PathBuf> {
@@ -31,16 +29,7 @@ pub(super) fn read_again(config: &Config, local: &Local) -> anyhow::Result<()> {
     local
         .read_again(&worker::READ_AGAIN)
         .context("cannot have the log read again")?;
-    remove(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
+    whole::remove(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
     tracing::warn!("the tables were restored from a backup: the log is read again");
     Ok(())
-}
-
-/// For ever: a power cut does not bring it back.
-fn remove(mark: &PathBuf) -> io::Result<()> {
-    fs::remove_file(mark)?;
-    match mark.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }

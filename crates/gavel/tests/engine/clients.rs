@@ -177,15 +177,16 @@ async fn families_come_back(client: &Client) {
     assert_eq!(dynamic, "anything");
 }
 
+async fn called(client: &Client, name: &str) -> Vec<Sale> {
+    let select = "SELECT ?fields FROM sales WHERE name = {name:String}";
+    let query = client.query(select).param("name", name);
+    query.fetch_all().await.unwrap()
+}
+
 /// One who may not write finds what was written, and is refused all else.
 async fn only_reads(client: &Client) {
     families_come_back(client).await;
-    let named: Vec<Sale> = client
-        .query("SELECT ?fields FROM sales WHERE name = {name:String}")
-        .param("name", "sale \n\t7")
-        .fetch_all()
-        .await
-        .unwrap();
+    let named = called(client, "sale \n\t7").await;
     assert_eq!(named.len(), 1);
     let mut cursor = client.query("SELECT id FROM sales").fetch::<u64>().unwrap();
     let mut count = 0;
@@ -261,12 +262,7 @@ async fn inserts_and_selects(client: &Client) {
         .await
         .unwrap();
     assert!(found == sales);
-    let named: Vec<Sale> = client
-        .query("SELECT ?fields FROM sales WHERE name = {name:String}")
-        .param("name", "sale \n\t7")
-        .fetch_all()
-        .await
-        .unwrap();
+    let named = called(client, "sale \n\t7").await;
     assert_eq!(named, sales[7..8]);
     let none: Option<Sale> = client
         .query("SELECT ?fields FROM sales WHERE id = ?")
