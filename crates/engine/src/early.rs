@@ -1,4 +1,4 @@
-//! A connection on which headers go out before their answer is known, as the server sends its progress: the status
+//! The way out of a connection on which headers go out before their answer is known, as the server sends its progress: the status
 //! line and such headers are written while the answer is still made, and of the head that then comes the status line
 //! is left out.
 //!
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::Version;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 /// What goes out ahead; its connection sends it when it is next looked at.
 #[derive(Clone, Default)]
@@ -78,16 +78,6 @@ impl<S: AsyncWrite + Unpin> Early<S> {
                 end + 1
             }
         }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Early<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::progress::{self, Telling};
 use crate::request::Query;
 use crate::roll::{Roll, Turn};
 use crate::server::Limits;
+use crate::target;
 use crate::users::Known;
 
 /// Pieces of a body or of a result under way between a request and its job. Full: the giver waits.
@@ -95,7 +96,9 @@ async fn handled(
 ) -> Response<Answer> {
     let path = request.uri().path();
     let probe = matches!(path, "/ping" | "/replicas_status")
-        || (path == "/" && request.method() != Method::POST && request.uri().query().is_none());
+        || (path == "/"
+            && request.method() != Method::POST
+            && target::query(request.uri(), request.extensions()).is_none());
     if probe && matches!(*request.method(), Method::GET | Method::HEAD) {
         return plain(StatusCode::OK, "Ok.\n");
     }
@@ -217,7 +220,7 @@ pub(crate) struct Room {
 /// The checks that need no body: what is asked for, by whom, and whether there is room.
 fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
     let headers = &parts.headers;
-    let mut query = Query::parse(&parts.method, parts.uri.query(), headers)?;
+    let mut query = Query::parse(&parts.method, target::query_of(parts), headers)?;
     let user = shared.roll.users().check(query.credentials.as_ref())?;
     query.access = query.access.max(user.access);
     let settings = engine_settings(std::mem::take(&mut query.settings));

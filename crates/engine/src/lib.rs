@@ -42,6 +42,7 @@ mod running;
 pub mod server;
 mod sessions;
 mod statement;
+mod target;
 mod text;
 pub mod users;
 

@@ -9,6 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
@@ -23,6 +25,7 @@ use crate::host::{BootError, Host};
 use crate::lock::{DataLock, LockError};
 use crate::output::Spool;
 use crate::roll::{Roll, RollError, Source};
+use crate::target::{Queries, Targets};
 
 /// What `serve` is to serve.
 #[derive(Debug)]
@@ -101,6 +104,10 @@ pub enum ServeError {
         source: io::Error,
     },
 }
+
+/// Headers of a request, and bytes of its head beside what a longer URL has.
+const MOST_HEADERS: usize = 1000;
+const MOST_HEAD: usize = 1 << 20;
 
 /// How long a stopped query, and then the engine itself, may take to end.
 const STOPPING: Duration = Duration::from_secs(2);
@@ -227,9 +234,14 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let patience = shared.limits.patience;
-    let ahead = Ahead::default();
-    let stream = Early::new(stream, ahead.clone());
-    let service = service_fn(move |request| {
+    let (ahead, queries) = (Ahead::default(), Queries::default());
+    let (reads, writes) = stream.into_split();
+    let stream = tokio::io::join(
+        Targets::new(reads, queries.clone()),
+        Early::new(writes, ahead.clone()),
+    );
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        queries.join(request.extensions_mut());
         let (shared, ahead) = (Arc::clone(&shared), ahead.clone());
         async move { Ok::<_, Infallible>(answer(shared, request, &ahead).await) }
     });
@@ -237,6 +249,8 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stopped: watch::
         hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(patience)
+            .max_headers(MOST_HEADERS)
+            .max_buf_size(MOST_HEAD)
             .serve_connection(TokioIo::new(stream), service)
     );
     let served = tokio::select! {

@@ -44,7 +44,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let library = super::engine::locate()?;
     let users = args.users.map_or(Source::Open, Source::File);
-    settle_process(args.exit_with_stdin);
+    make_room_for_files();
     let mut key = [0; 32];
     OsEntropy.fill(&mut key);
     let options = Options {
@@ -75,7 +75,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
             };
             Shutdown { grace }
         };
-        server::serve(options, announce, shutdown)
+        let attends = args.exit_with_stdin;
+        let ready = |address| {
+            announce(address);
+            if attends {
+                go_last();
+            }
+        };
+        server::serve(options, ready, shutdown)
             .await
             .map_err(|error| match error {
                 ServeError::NotLoopback(_) | ServeError::Users(_) => Failure::usage(error),
@@ -96,16 +103,20 @@ fn announce(address: SocketAddr) {
     }
 }
 
-/// Room for files, and the lowest priority beside a service. Neither is needed to work.
-fn settle_process(attendant: bool) {
+/// It works with less.
+fn make_room_for_files() {
     let mut files = rustix::process::getrlimit(Resource::Nofile);
     files.current = files.maximum;
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, files) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    // A thread of a lower priority still ends its turn, which is milliseconds, before one of a higher goes
-    // on; one that only runs when nothing else does is stopped at once.
-    if attendant && let Err(error) = engine::run_when_idle() {
+}
+
+/// Beside a service, once that has what it waited for: a thread of a lower priority still ends its turn, which is
+/// milliseconds, before one of a higher goes on; one that only runs when nothing else does is stopped at once. It is
+/// also the last to get at the disk, and on a busy machine would take minutes to start so.
+fn go_last() {
+    if let Err(error) = engine::run_when_idle() {
         tracing::warn!(%error, "cannot lower the priority");
     }
 }

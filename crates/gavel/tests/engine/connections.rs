@@ -139,6 +139,32 @@ async fn a_head_and_a_statement_have_their_limits() {
     let long = format!("x-long: {}\r\n", "x".repeat(128 << 10));
     wire.say(&post("/", &long, "SELECT 1")).await;
     assert_eq!(wire.hear().await.body, "1\n");
+    // A URL as long as the server takes one, wherever on a connection a request begins.
+    let long = |bytes: usize| format!("/?param_s={}", "x".repeat(bytes));
+    let length = "query=SELECT+length(%7Bs:String%7D)";
+    let chunked = "transfer-encoding: chunked\r\n\r\n6\r\nSELECT\r\n2;x\r\n 7\r\n0\r\n\r\n";
+    let asked = [
+        format!("GET {}&{length} HTTP/1.1\r\n\r\n", long(65_000)),
+        format!("POST / HTTP/1.1\r\n{chunked}"),
+        format!("GET {}&{length} HTTP/1.1\r\n\r\n", long(66_000)),
+        post(&long(1_000_000), "", "SELECT length({s:String})"),
+        format!("POST {} HTTP/1.1\r\n{chunked}", long(70_000)),
+        post("/", "", "SELECT 8"),
+    ];
+    // One after the other, and without waiting for an answer.
+    for request in &asked {
+        wire.say(request).await;
+        let heard = wire.hear().await;
+        assert_eq!(heard.status, 200, "{heard:?}");
+    }
+    let all = asked.concat();
+    wire.say(&all).await;
+    for expected in ["65000\n", "7\n", "66000\n", "1000000\n", "7\n", "8\n"] {
+        assert_eq!(wire.hear().await.body, expected);
+    }
+    let longer = format!("GET {} HTTP/1.1\r\n\r\n", long(1 << 20));
+    wire.say(&longer).await;
+    assert_eq!(wire.hear().await.status, 414);
     // A body's statement is as long as `max_query_size` says, whose rows do not count.
     let long = format!("SELECT length('{}')", "x".repeat(300_000));
     let refused = server.post("/", long.clone()).await;
