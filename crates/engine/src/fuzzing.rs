@@ -1,4 +1,4 @@
-//! What crate `fuzz` tries on statements, requests and blocks.
+//! What crate `fuzz` tries on statements, connections, requests and blocks.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -6,6 +6,7 @@ use crate::multipart::{Event, Form};
 use crate::native::Native;
 use crate::request::{Access, Query};
 use crate::statement::{Head, head, output_format};
+use crate::target;
 
 /// What clickhouse-go asks for.
 const REVISION: u64 = 54_460;
@@ -90,6 +91,31 @@ fn form(body: &[u8], boundary: &str) {
             Ok(Event::Part { .. } | Event::Ended) => {}
         }
     }
+}
+
+/// Follows the requests of a connection, whole and in pieces that are each a byte longer than the one before: the same
+/// goes on, and nothing of it is gone but the queries that were parted. A zero stands for a long text.
+///
+/// # Panics
+/// A promise is broken.
+pub fn connection(bytes: &[u8]) {
+    const LONG: usize = 66_000;
+    let mut came = Vec::new();
+    for byte in bytes.iter().take(1 << 10) {
+        match byte {
+            0 => came.resize(came.len() + LONG, b'q'),
+            byte => came.push(*byte),
+        }
+    }
+    let (whole, parted) = target::parts(&came, []);
+    let pieced = target::parts(&came, 1..came.len());
+    assert_eq!(
+        (&whole, &parted),
+        (&pieced.0, &pieced.1),
+        "it is the pieces that matter"
+    );
+    let gone: usize = parted.iter().map(|(_, length)| length + 1).sum();
+    assert_eq!(whole.len() + gone, came.len(), "something else is gone");
 }
 
 /// Puts blocks into the form of a revision, whole and in pieces that are each a byte longer than the one before:

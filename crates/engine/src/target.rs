@@ -80,12 +80,7 @@ impl<S> Targets<S> {
     pub(crate) fn new(stream: S, queries: Queries) -> Self {
         Self {
             stream,
-            requests: Requests {
-                queries,
-                number: 0,
-                at: At::Line,
-                line: Vec::new(),
-            },
+            requests: Requests::new(queries),
             ready: BytesMut::new(),
         }
     }
@@ -123,7 +118,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Targets<S> {
 }
 
 /// The requests of a connection.
-struct Requests {
+pub(crate) struct Requests {
     queries: Queries,
     number: u64,
     at: At,
@@ -159,6 +154,15 @@ enum Then {
 }
 
 impl Requests {
+    fn new(queries: Queries) -> Self {
+        Self {
+            queries,
+            number: 0,
+            at: At::Line,
+            line: Vec::new(),
+        }
+    }
+
     /// Whether so many bytes are all of a body: then they go on as they are.
     fn skip(&mut self, bytes: usize) -> bool {
         match &mut self.at {
@@ -301,39 +305,46 @@ fn size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// What the library gets of what came in such pieces; and of each query that was parted, of which request it is and
+/// how long.
+pub(crate) fn parts(
+    came: &[u8],
+    pieces: impl IntoIterator<Item = usize>,
+) -> (Vec<u8>, Vec<(u64, usize)>) {
+    let queries = Queries::default();
+    let mut requests = Requests::new(queries.clone());
+    let (mut rest, mut on) = (came, BytesMut::new());
+    for piece in pieces.into_iter().chain([usize::MAX]) {
+        let (part, behind) = rest.split_at(piece.min(rest.len()));
+        rest = behind;
+        if requests.skip(part.len()) {
+            on.extend_from_slice(part);
+        } else {
+            requests.follow(part, &mut on);
+        }
+    }
+    requests.end(&mut on);
+    let waiting = queries.waiting();
+    let queries = waiting.queries.iter();
+    let queries = queries.map(|(number, LongQuery(query))| (*number, query.len()));
+    (on.into(), queries.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// What the library gets of what came in such pieces, and the queries that were parted, by number.
-    fn followed(
-        came: &[u8],
+    fn parts_of(
+        came: &str,
         pieces: impl IntoIterator<Item = usize>,
     ) -> (String, Vec<(u64, usize)>) {
-        let queries = Queries::default();
-        let mut requests = Targets::new((), queries.clone()).requests;
-        let (mut rest, mut on) = (came, BytesMut::new());
-        for piece in pieces {
-            let (part, behind) = rest.split_at(piece.min(rest.len()));
-            rest = behind;
-            if requests.skip(part.len()) {
-                on.extend_from_slice(part);
-            } else {
-                requests.follow(part, &mut on);
-            }
-        }
-        requests.follow(rest, &mut on);
-        requests.end(&mut on);
-        let queries = queries.waiting().queries.clone();
-        let queries = queries
-            .into_iter()
-            .map(|(number, LongQuery(query))| (number, query.len()));
-        (String::from_utf8(on.to_vec()).unwrap(), queries.collect())
+        let (on, queries) = parts(came.as_bytes(), pieces);
+        (String::from_utf8(on).unwrap(), queries)
     }
 
-    /// Requests of all kinds, two of them with so long a query.
+    /// Requests of all kinds, three of them with this query.
     fn connection(query: &str) -> String {
         let bodies = [
             format!("GET /?{query} HTTP/1.1\r\nhost: a\r\n\r\n"),
@@ -357,11 +368,11 @@ mod tests {
         ) {
             let (short, long) = (SHORT - 2, SHORT - 1);
             let came = connection(&"q".repeat(short));
-            prop_assert_eq!(followed(came.as_bytes(), pieces.clone()), (came, Vec::new()));
+            prop_assert_eq!(parts_of(&came, pieces.clone()), (came.clone(), Vec::new()));
             let came = connection(&"q".repeat(long));
             let parted = came.replace(&format!("?{}", "q".repeat(long)), "");
             let queries = vec![(0, long), (1, long), (3, long)];
-            prop_assert_eq!(followed(came.as_bytes(), pieces), (parted, queries));
+            prop_assert_eq!(parts_of(&came, pieces), (parted, queries));
         }
 
         #[test]
@@ -369,7 +380,7 @@ mod tests {
             came in "((GET|POST) /x HTTP/1.1\r?\n|content-length: ([0-9]{1,2}|x)\r\n|transfer-encoding: (chunked|gzip)\r\n|[0-9a-fx]{1,2}\r\n|\r\n|a: b\n){0,30}",
             pieces in prop::collection::vec(1..20_usize, 0..30),
         ) {
-            prop_assert_eq!(followed(came.as_bytes(), pieces), (came, Vec::new()));
+            prop_assert_eq!(parts_of(&came, pieces), (came.clone(), Vec::new()));
         }
     }
 
@@ -377,10 +388,10 @@ mod tests {
     fn what_is_longer_still_the_library_refuses() {
         let long = "q".repeat(LONGEST);
         let came = format!("GET /?{long} HTTP/1.1\r\n\r\nGET /?{long}");
-        assert_eq!(followed(came.as_bytes(), [9, 1 << 16]), (came, Vec::new()));
+        assert_eq!(parts_of(&came, [9, 1 << 16]), (came.clone(), Vec::new()));
         // One without a query is too.
         let path = format!("GET /{} HTTP/1.1\r\n\r\n", "q".repeat(SHORT));
-        assert_eq!(followed(path.as_bytes(), []), (path, Vec::new()));
+        assert_eq!(parts_of(&path, []), (path.clone(), Vec::new()));
     }
 
     #[test]

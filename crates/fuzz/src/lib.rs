@@ -18,6 +18,7 @@ mod batches;
 mod bodies;
 mod catalogs;
 mod configs;
+mod connections;
 mod filters;
 mod forms;
 mod frames;
@@ -51,6 +52,7 @@ targets! {
     bodies
     catalogs
     configs
+    connections
     filters
     forms
     frames
