@@ -14,7 +14,7 @@ use worker::Worker;
 use super::generations::Known;
 use super::stores::Stores;
 use super::tables::{self, Tables};
-use super::{ENGINE_DIR, Ground, doubt, joined, rules};
+use super::{ENGINE_DIR, Ground, doubt, first, joined, rules};
 use crate::cmd::Failure;
 
 /// Its running tasks.
@@ -97,9 +97,15 @@ impl Behind {
             host.metrics.clone(),
             end.clone(),
         );
+        let (stores, until) = (stores.clone(), end.clone());
+        let worker = async move {
+            if first::wait("worker", stores.journeys_at_hand(), &until).await {
+                worker.run(until).await;
+            }
+        };
         Ok(Self {
             doubt: runtimes.work.spawn(doubt),
-            worker: runtimes.work.spawn(worker.run(end.clone())),
+            worker: runtimes.work.spawn(worker),
             notifier: runtimes.work.spawn(notifier.run(end.clone())),
         })
     }

@@ -144,6 +144,15 @@ impl Stores for Shared {
         self.0.log.heard().await.map_err(wrong)
     }
 
+    async fn leads_at_hand(&self) {
+        self.0.redis.until(|health| *health == Health::Up).await;
+    }
+
+    async fn journeys_at_hand(&self) {
+        self.leads_at_hand().await;
+        self.0.batches.journeys_at_hand().await;
+    }
+
     fn tell(&self, readiness: &Readiness) {
         let (log, waits) = (self.0.log.clone(), self.0.needs_redis);
         readiness.register("kafka", move || {

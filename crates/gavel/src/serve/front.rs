@@ -1,5 +1,5 @@
 //! What answers requests: clicks and pixels as soon as the process listens, for which the journal is enough; leads
-//! once the log was read.
+//! once the log was read and what nodes share can be asked.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ impl<S: Stores> Front<S> {
         self.links.store(last);
     }
 
-    /// The log was read: from now on it obeys what is in force, and leads are taken.
-    pub(super) fn begin(&self, known: &Known<S>, router: Option<RouterService<S>>) {
+    /// The log was read: from now on it obeys what is in force.
+    pub(super) fn begin(&self, known: &Known<S>) {
         let links = Arc::clone(&self.links);
         known.obeyed_by(move |current| {
             let next = Arc::clone(&current.snapshot);
@@ -68,9 +68,11 @@ impl<S: Stores> Front<S> {
             Ok(Box::new(move || links.store(next)))
         });
         self.links.store(Arc::clone(&known.current().snapshot));
-        if let (Some(routes), Some(router)) = (&self.routes, router) {
-            routes.is(router);
-        }
+    }
+
+    /// Where leads are taken once their router is there; none where they are not this process's.
+    pub(super) fn routes(&self) -> Option<Later<RouterService<S>>> {
+        self.routes.clone()
     }
 
     /// What the public listener serves.

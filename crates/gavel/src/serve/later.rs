@@ -1,5 +1,5 @@
-//! A service that this process has a little later: before the log was read nobody knows which leads there are,
-//! nor which catalog is in force.
+//! A service that this process has a little later: before the log was read, and what nodes share was made again from
+//! it if it was lost, nobody knows which leads there are, nor which catalog is in force.
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,9 +29,10 @@ impl<S: Service> Service for Later<S> {
     async fn call(&self, request: Request) -> Reply {
         match self.0.get() {
             Some(service) => service.call(request).await,
-            None => {
-                Problem::unavailable("this node has started and could not read the log yet").into()
-            }
+            None => Problem::unavailable(
+                "this node has started and does not know yet which leads there are",
+            )
+            .into(),
         }
     }
 

@@ -11,6 +11,7 @@ mod disk;
 mod doubt;
 mod engine;
 mod finder;
+mod first;
 mod front;
 mod generations;
 mod identity;

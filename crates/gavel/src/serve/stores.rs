@@ -22,6 +22,12 @@ pub(super) trait Stores: Backend {
     /// It never will be as it is.
     fn heard(&self) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Waits until leads can be looked up and counted: what nodes share was looked at, and made again if it was lost.
+    fn leads_at_hand(&self) -> impl Future<Output = ()> + Send;
+
+    /// The same, and of journeys too.
+    fn journeys_at_hand(&self) -> impl Future<Output = ()> + Send;
+
     /// Says what is wrong with it.
     fn tell(&self, readiness: &Readiness);
 
@@ -48,6 +54,11 @@ impl Stores for Local {
     async fn heard(&self) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// What this machine keeps is read when it is opened.
+    async fn leads_at_hand(&self) {}
+
+    async fn journeys_at_hand(&self) {}
 
     fn tell(&self, _: &Readiness) {
         // A disk that fails ends the process, and one that is full refuses what comes.

@@ -8,6 +8,7 @@ use httpd::Readiness;
 use router::{Keys, Parts, QuoteKey, Router, RouterService};
 use store::LogError;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::behind::Behind;
@@ -15,7 +16,7 @@ use super::finder::Leads;
 use super::front::Front;
 use super::generations::{Desk, Known};
 use super::stores::Stores;
-use super::{Ground, Role, joined};
+use super::{Ground, Role, first, joined};
 use crate::cmd::Failure;
 
 /// After the log was heard and could not be read all the same.
@@ -27,6 +28,8 @@ pub(super) struct Works<S: Stores> {
     behind: Option<Behind>,
     router: Option<Arc<Router<S>>>,
     sharing: Option<JoinHandle<()>>,
+    /// Ends the router's wait for what nodes share.
+    waiting: CancellationToken,
     following: JoinHandle<()>,
 }
 
@@ -42,6 +45,10 @@ impl<S: Stores> Works<S> {
         stores.heard().await?;
         let opened = Known::open(stores.clone(), Desk::of(ground), Arc::clone(&ground.file)).await;
         let (known, course) = opened.map_err(Failure::Work)?;
+        // Where nothing was lost, which is at most starts, leads are taken from the first request on.
+        let at_hand = timeout(Duration::ZERO, stores.leads_at_hand())
+            .await
+            .is_ok();
         // From here on nothing waits.
         let Ground {
             config,
@@ -59,17 +66,27 @@ impl<S: Stores> Works<S> {
             true => Some(router(ground, stores, &known)?),
             false => None,
         };
-        let sharing = router.clone().map(|router| {
-            let share = async move { router.share().await };
-            runtimes.leads.spawn(share)
+        front.begin(&known);
+        let waiting = CancellationToken::new();
+        let sharing = router.clone().zip(front.routes()).map(|(router, routes)| {
+            if at_hand {
+                routes.is(RouterService(Arc::clone(&router)));
+            }
+            let (stores, end) = (stores.clone(), waiting.clone());
+            runtimes.leads.spawn(async move {
+                if first::wait("router", stores.leads_at_hand(), &end).await {
+                    routes.is(RouterService(Arc::clone(&router)));
+                    router.share().await;
+                }
+            })
         });
-        front.begin(&known, router.clone().map(RouterService));
         known.register(readiness);
         let following = known.clone().follow(course, end.clone());
         Ok(Self {
             behind,
             router,
             sharing,
+            waiting,
             following: runtimes.work.spawn(following),
             known,
         })
@@ -101,6 +118,7 @@ impl<S: Stores> Works<S> {
 
     /// Ends what is in progress; then all the rest, by `end`.
     pub(super) async fn ended(self, patience: Duration, end: &CancellationToken) {
+        self.waiting.cancel();
         if let Some(router) = self.router {
             let left = router.drain(patience).await;
             if left > 0 {

@@ -8,14 +8,8 @@ use crate::town::{Node, Town, lead, partial};
 
 const PING: &str = "/v1/campaigns/auto-us/ping";
 const POST: &str = "/v1/campaigns/auto-us/post";
-/// What a broker and a Redis that have just begun give reason to say.
-/// An empty one counts as one that lost its state: who is at work before it is made again is told so.
-const NEWS: &[&str] = &[
-    "there is one copy",
-    "Coordinator load in progress",
-    "the store lost its state and is being rebuilt",
-    "other routers are not heard",
-];
+/// What one broker that has just begun gives reason to say.
+const NEWS: &[&str] = &["there is one copy", "Coordinator load in progress"];
 /// Leads that go to both nodes at once.
 const TWINS: u32 = 20;
 

@@ -20,6 +20,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where the epoch is while a partition is restored. Several may do that: who learns twice knows once.
 const RESTORING: &str = "restoring";
 
+/// What a look at journeys finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Journeys {
+    /// Of this epoch, as far back as they are noted to reach.
+    Whole,
+    Lost,
+}
+
 /// Sets an epoch where none is that is trusted; the new one where it is still being restored.
 const FROM_TO: &str = "local is = redis.call('GET', KEYS[1]) \
     if is == ARGV[2] then return 0 end \
@@ -36,7 +44,7 @@ impl Redis {
     ) {
         loop {
             self.link().until(|health| *health == Health::Up).await;
-            if self.has_lost_journeys().await {
+            if self.look_at_journeys().await == Some(Journeys::Lost) {
                 match self.restore_journeys(log, &meaning).await {
                     Ok(0) => tracing::info!("journeys begin: the log holds nothing for them"),
                     Ok(records) => tracing::warn!(records, "journeys were lost; restored"),
@@ -47,8 +55,19 @@ impl Redis {
         }
     }
 
-    /// Looks at all partitions, and notes since when some are short.
-    async fn has_lost_journeys(&self) -> bool {
+    /// Waits until journeys can be read and written. Somebody has to [watch](Self::watch_journeys) them.
+    pub async fn journeys_at_hand(&self) {
+        loop {
+            self.link().until(|health| *health == Health::Up).await;
+            if self.look_at_journeys().await == Some(Journeys::Whole) {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Looks at all partitions, and notes since when some are short; nothing if Redis does not answer.
+    async fn look_at_journeys(&self) -> Option<Journeys> {
         let mut since = None;
         for partition in 0..self.link().options().partitions {
             let space = Space::Journeys(partition);
@@ -58,12 +77,12 @@ impl Redis {
             match short.await {
                 Ok(0) => {}
                 Ok(short) => since = since.into_iter().chain([short]).min(),
-                Err(StoreError::Lost) => return true,
-                Err(_) => return false,
+                Err(StoreError::Lost) => return Some(Journeys::Lost),
+                Err(_) => return None,
             }
         }
         self.link().journeys_short(since);
-        false
+        Some(Journeys::Whole)
     }
 
     /// Since when journeys lack what is older than the log: they were lost without Redis's files. None if they do
