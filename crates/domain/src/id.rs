@@ -71,6 +71,14 @@ macro_rules! ids {
                 &self.0
             }
 
+            /// Its text form, in one piece: the worker makes several for each row.
+            pub fn text(&self) -> String {
+                let mut text = String::with_capacity(concat!($prefix, "_").len() + 32);
+                text.push_str(concat!($prefix, "_"));
+                data_encoding::HEXLOWER.encode_append(&self.0, &mut text);
+                text
+            }
+
             /// When it was minted (meaningless for derived ids).
             pub fn time(&self) -> Timestamp {
                 uuid_time(&self.0)

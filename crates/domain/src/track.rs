@@ -79,6 +79,14 @@ macro_rules! track_ids {
                 &self.0
             }
 
+            /// Its text form, in one piece.
+            pub fn text(&self) -> String {
+                let mut text = String::with_capacity(concat!($prefix, "_").len() + 32);
+                text.push_str(concat!($prefix, "_"));
+                data_encoding::BASE64URL_NOPAD.encode_append(&self.0, &mut text);
+                text
+            }
+
             /// The visitor's shard.
             pub fn shard(&self) -> u16 {
                 u16::from_be_bytes([self.0[16], self.0[17]])

@@ -6,7 +6,8 @@ use domain::{
 };
 
 use crate::{
-    Counter, EventRecord, JourneyEntry, LeadRecord, LeadState, Leg, Outcome, Posting, Received,
+    ClickRead, Counter, EventRecord, JourneyEntry, LeadRecord, LeadState, Leg, Outcome, Posting,
+    Received,
 };
 
 /// A record holds something that its field cannot mean.
@@ -35,6 +36,13 @@ fn click(bytes: &[u8]) -> Result<Option<ClickId>, RecordError> {
         return Ok(None);
     }
     fixed(bytes, "click_id").map(ClickId::from_bytes).map(Some)
+}
+
+fn visitor(bytes: &[u8]) -> Result<Option<VisitorId>, RecordError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    fixed(bytes, "visitor").map(VisitorId::from_bytes).map(Some)
 }
 
 impl LeadRecord {
@@ -180,12 +188,7 @@ impl EventRecord {
 
     /// The visitor, where known.
     pub fn visitor_id(&self) -> Result<Option<VisitorId>, RecordError> {
-        if self.visitor.is_empty() {
-            return Ok(None);
-        }
-        fixed(&self.visitor, "visitor")
-            .map(VisitorId::from_bytes)
-            .map(Some)
+        visitor(&self.visitor)
     }
 
     /// The click it is, or names.
@@ -202,6 +205,29 @@ impl EventRecord {
     /// Event time.
     pub fn ts(&self) -> Timestamp {
         Timestamp::from_micros(self.ts_us)
+    }
+}
+
+impl ClickRead<'_> {
+    /// Its id.
+    pub fn event_id(&self) -> Result<EventId, RecordError> {
+        fixed(self.id, "id").map(EventId::from_bytes)
+    }
+
+    /// The visitor, where known.
+    pub fn visitor_id(&self) -> Result<Option<VisitorId>, RecordError> {
+        visitor(self.visitor)
+    }
+
+    /// The click it is.
+    pub fn click(&self) -> Result<Option<ClickId>, RecordError> {
+        click(self.click_id)
+    }
+
+    /// The keyed hashes of whose click it is.
+    pub fn persons(&self) -> Result<Vec<[u8; 16]>, RecordError> {
+        let hashes = self.person.iter();
+        hashes.map(|hash| fixed(hash, "person")).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! A record that was read may be damaged or from a newer version: conversions are checked and
 //! name the field that is wrong.
 
+mod click;
 mod convert;
 mod touch;
 
@@ -11,6 +12,7 @@ mod v1 {
     include!(concat!(env!("OUT_DIR"), "/gavel.v1.rs"));
 }
 
+pub use click::ClickRead;
 pub use convert::RecordError;
 pub use lead_record::Body as LeadBody;
 pub use touch::{Pairs, TouchRecord};

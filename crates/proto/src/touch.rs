@@ -44,7 +44,7 @@ impl TouchRecord<'_> {
         let body = self.body_len();
         let tag = if self.click_id.is_empty() { 12 } else { 10 };
         // Exactly as much: who shares it need not move it.
-        let len = self.head_len() + key_len(tag) + encoded_len_varint(body as u64) + body;
+        let len = self.head_len() + message_len(tag, body);
         let mut out = Vec::with_capacity(len);
         bytes(&mut out, 1, self.id);
         number(&mut out, 2, self.said_us.unwrap_or(self.at_us));
@@ -63,9 +63,7 @@ impl TouchRecord<'_> {
         self.texts(|tag, text| bytes(&mut out, tag, text));
         for (tag, pairs) in self.maps() {
             for (name, value) in pairs {
-                begin(&mut out, tag, pair_len(name, value));
-                bytes(&mut out, 1, name.as_bytes());
-                bytes(&mut out, 2, value.as_bytes());
+                pair(&mut out, tag, name, value);
             }
         }
         out
@@ -113,8 +111,7 @@ impl TouchRecord<'_> {
         self.texts(|tag, text| len += field_len(tag, text));
         for (tag, pairs) in self.maps() {
             for (name, value) in pairs {
-                let pair = pair_len(name, value);
-                len += key_len(tag) + encoded_len_varint(pair as u64) + pair;
+                len += pair_field_len(tag, name, value);
             }
         }
         len
@@ -125,16 +122,32 @@ fn pair_len(name: &str, value: &str) -> usize {
     field_len(1, name.as_bytes()) + field_len(2, value.as_bytes())
 }
 
+pub(crate) fn pair_field_len(tag: u32, name: &str, value: &str) -> usize {
+    message_len(tag, pair_len(name, value))
+}
+
+/// An entry of a map.
+pub(crate) fn pair(out: &mut Vec<u8>, tag: u32, name: &str, value: &str) {
+    begin(out, tag, pair_len(name, value));
+    bytes(out, 1, name.as_bytes());
+    bytes(out, 2, value.as_bytes());
+}
+
+/// What is there even if it is empty.
+pub(crate) fn message_len(tag: u32, len: usize) -> usize {
+    key_len(tag) + encoded_len_varint(len as u64) + len
+}
+
 /// An empty one is left out.
-fn field_len(tag: u32, text: &[u8]) -> usize {
+pub(crate) fn field_len(tag: u32, text: &[u8]) -> usize {
     match text.len() {
         0 => 0,
-        len => key_len(tag) + encoded_len_varint(len as u64) + len,
+        len => message_len(tag, len),
     }
 }
 
 /// Key and length of what follows: most often a byte each.
-fn begin(out: &mut Vec<u8>, tag: u32, len: usize) {
+pub(crate) fn begin(out: &mut Vec<u8>, tag: u32, len: usize) {
     match (u8::try_from(tag), u8::try_from(len)) {
         (Ok(tag @ ..16), Ok(len @ ..0x80)) => {
             out.extend_from_slice(&[tag << 3 | WireType::LengthDelimited as u8, len]);
@@ -146,7 +159,7 @@ fn begin(out: &mut Vec<u8>, tag: u32, len: usize) {
     }
 }
 
-fn bytes(out: &mut Vec<u8>, tag: u32, text: &[u8]) {
+pub(crate) fn bytes(out: &mut Vec<u8>, tag: u32, text: &[u8]) {
     if !text.is_empty() {
         begin(out, tag, text.len());
         out.extend_from_slice(text);
@@ -154,14 +167,14 @@ fn bytes(out: &mut Vec<u8>, tag: u32, text: &[u8]) {
 }
 
 /// Zero is left out.
-fn number_len(tag: u32, number: i64) -> usize {
+pub(crate) fn number_len(tag: u32, number: i64) -> usize {
     match number {
         0 => 0,
         number => key_len(tag) + encoded_len_varint(number as u64),
     }
 }
 
-fn number(out: &mut Vec<u8>, tag: u32, number: i64) {
+pub(crate) fn number(out: &mut Vec<u8>, tag: u32, number: i64) {
     if number != 0 {
         encode_key(tag, WireType::Varint, out);
         encode_varint(number as u64, out);

@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use domain::ClickId;
 use redis::Cmd;
-use store::journeys::touched_click;
-use store::{Anew, Applied, Identity, JourneyUpdate, Journeys, News, Place, StoreError};
+use store::{Anew, Applied, Identity, JourneyUpdate, Journeys, Place, StoreError};
 
 use crate::link::{Call, Link};
 use crate::names::Space;
@@ -160,9 +159,7 @@ impl Wanted {
         let mut wanted = Self::default();
         for update in updates {
             wanted.add(update.identity);
-            if let News::Event(entry) = &update.news
-                && let Some(click) = touched_click(entry)
-            {
+            if let Some(click) = update.click() {
                 wanted.add(Identity::Click(click));
             }
         }

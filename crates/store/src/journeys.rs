@@ -34,11 +34,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
-use proto::{JourneyEntry, Lent, OrderClaim};
+use proto::{ClickRead, JourneyEntry, Lent, OrderClaim};
 
 use crate::StoreError;
 
 pub use apply::{Nodes, apply, touched_click};
+pub use events::Clicked;
 pub use node::{Limits, Node};
 
 /// A keyed hash of an e-mail address or a phone number.
@@ -75,10 +76,33 @@ pub enum News {
     /// smaller encoding is kept). A touch under [`Identity::Visitor`] with a `click_id` makes that
     /// click the visitor's, from then on, and absorbs what waited for the click.
     Event(JourneyEntry),
+    /// As an event that is a click, of a visitor.
+    Clicked(Clicked),
     /// It is this person; an order or a person names this one too.
     Person(Person),
     /// What another identity says.
     Told(Identity, What),
+}
+
+impl JourneyUpdate {
+    /// What a click means for its visitor; none where that visitor or anything else of it cannot be read.
+    pub fn clicked(read: &ClickRead<'_>) -> Option<Self> {
+        let visitor = VisitorId::from_bytes(read.visitor.try_into().ok()?);
+        Some(Self {
+            identity: Identity::Visitor(visitor),
+            ts_us: read.ts_us,
+            news: News::Clicked(Clicked::new(read)?),
+        })
+    }
+
+    /// The click that it is, if it is one.
+    pub fn click(&self) -> Option<ClickId> {
+        match &self.news {
+            News::Event(entry) => touched_click(entry),
+            News::Clicked(clicked) => Some(clicked.click),
+            News::Person(_) | News::Told(..) => None,
+        }
+    }
 }
 
 /// What one identity tells another; as in [`proto::Told`].

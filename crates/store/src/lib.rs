@@ -26,8 +26,8 @@ pub use consumer::{
     Against, ConsumerClaim, ConsumerHash, DuplicateRule, Earlier, KeySet, Standing, Verdict,
 };
 pub use journeys::{
-    Anew, Applied, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person, Place,
-    Telling, What,
+    Anew, Applied, Clicked, Identity, Journey, JourneyUpdate, Journeys, Limits, News, Node, Person,
+    Place, Telling, What,
 };
 pub use lately::{Heard, LEASE, Lately, Member, Told};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};

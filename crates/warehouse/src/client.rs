@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use clickhouse::insert::Insert;
 use clickhouse::query::Query;
 use clickhouse::{Client, Compression, Row, RowOwned, RowRead, RowWrite};
@@ -17,6 +18,11 @@ const SEND_LIMIT: Duration = Duration::from_secs(30);
 const ACKNOWLEDGE_LIMIT: Duration = Duration::from_secs(120);
 /// The longest wait for other replicas, within that.
 const QUORUM_LIMIT_MS: &str = "60000";
+/// Where inserts are remembered (replicated tables do), one that is repeated after its answer was lost is dropped.
+/// By its name: rows that were deleted and come again are other rows, though they look the same.
+const DEDUPLICATED_BY: &str = "insert_deduplication_token";
+/// Bytes of rows that are sent at a time.
+const PIECE: usize = 256 << 10;
 /// The longest wait for a query's whole answer.
 const QUERY_LIMIT: Duration = Duration::from_secs(120);
 /// The largest answer that is held in memory.
@@ -182,11 +188,25 @@ impl Warehouse {
         if events.is_empty() {
             return Ok(());
         }
-        let mut insert = self.begin::<EventRow<'_>>(Table::Events, name).await?;
-        for row in events.iter() {
-            insert.write(&row?).await?;
+        if !self.is_compared(Table::Events) {
+            let mut insert = self.begin::<EventRow<'_>>(Table::Events, name).await?;
+            for row in events.iter() {
+                insert.write(&row?).await?;
+            }
+            return self.end(Table::Events, insert).await;
         }
-        self.end(Table::Events, insert).await
+        let (table, columns) = (Table::Events.name(), EventRow::COLUMN_NAMES.join(","));
+        let sql = format!("INSERT INTO {table}({columns}) FORMAT RowBinary");
+        let insert = self.trusting.insert_formatted_with(sql);
+        let insert = match name {
+            Some(name) => insert.with_setting(DEDUPLICATED_BY, name),
+            None => insert,
+        };
+        let mut insert = insert.with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT));
+        for piece in events.bytes().chunks(PIECE) {
+            insert.send(Bytes::copy_from_slice(piece)).await?;
+        }
+        Ok(insert.end().await?)
     }
 
     pub(crate) async fn write<T>(
@@ -208,21 +228,23 @@ impl Warehouse {
         self.end(table, insert).await
     }
 
+    /// Whether rows went into a table that were compared with its columns.
+    fn is_compared(&self, table: Table) -> bool {
+        self.compared.load(Ordering::Relaxed) & bit(table) != 0
+    }
+
     async fn begin<T: Row>(
         &self,
         table: Table,
         name: Option<&str>,
     ) -> Result<Insert<T>, WarehouseError> {
-        let client = match self.compared.load(Ordering::Relaxed) & bit(table) {
-            0 => &self.client,
-            _ => &self.trusting,
+        let client = match self.is_compared(table) {
+            false => &self.client,
+            true => &self.trusting,
         };
         let insert = timed(async { Ok(client.insert::<T>(table.name()).await?) }).await?;
-        // Where inserts are remembered (replicated tables do), one that is repeated after its answer was
-        // lost is dropped. By its name: rows that were deleted and come again are other rows, though they
-        // look the same.
         let insert = match name {
-            Some(name) => insert.with_setting("insert_deduplication_token", name),
+            Some(name) => insert.with_setting(DEDUPLICATED_BY, name),
             None => insert,
         };
         Ok(insert.with_timeouts(Some(SEND_LIMIT), Some(ACKNOWLEDGE_LIMIT)))
@@ -265,3 +287,6 @@ pub(crate) async fn timed<T>(
         .await
         .unwrap_or_else(|_| Err(WarehouseError::Unreachable("no answer in time".to_owned())))
 }
+
+#[cfg(test)]
+mod tests;

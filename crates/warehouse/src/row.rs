@@ -1,6 +1,7 @@
 //! The rows, one struct per table; fields are the columns, by name.
 
 mod attribution;
+mod binary;
 mod event;
 mod lead;
 mod postback;

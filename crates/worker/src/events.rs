@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use proto::{EventBody, EventRecord, Message as _, RecordError};
-use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic, key};
+use proto::{ClickRead, EventBody, EventRecord, Message as _, RecordError};
+use store::{Backend, JourneyUpdate, Journeys as _, Record, StoreError, Topic};
 use telemetry::Metrics;
 use warehouse::Batch;
 
@@ -85,18 +85,15 @@ fn meaning(metrics: &Metrics, partition: u16, records: &[Record], batch: &mut Ba
 
 /// Adds the row that a record has by itself, if it has one, and what it means.
 fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), RecordError> {
-    let event = EventRecord::decode(record.payload.clone())?;
-    let row = |batch: &mut Batch, event: &EventRecord| {
-        let pushed = batch.events.push(&rows::event::row(event)?);
-        pushed.map_err(|_| RecordError::Field("row"))
-    };
-    if matches!(event.body, Some(EventBody::Click(_))) {
-        // Most events are: nothing of it is copied.
-        let owner = key::owner(&event)?;
-        row(batch, &event)?;
-        all.updates.extend(journey::clicked(owner, event));
+    // Most are clicks: nothing of one is copied but what is kept.
+    if let Some(click) = ClickRead::read(&record.payload)
+        && let Some(update) = JourneyUpdate::clicked(&click)
+    {
+        batch.events.push(&rows::event::click(&click)?);
+        all.updates.push(update);
         return Ok(());
     }
+    let event = EventRecord::decode(record.payload.clone())?;
     let meaning = journey::meaning(&event)?;
     match &event.body {
         // What identities tell each other is nobody else's.
@@ -104,7 +101,7 @@ fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), Rec
         Some(EventBody::Refused(refused)) => {
             batch.refusals.push(rows::refusal::row(&event, refused)?);
         }
-        _ => row(batch, &event)?,
+        _ => batch.events.push(&rows::event::row(&event)?),
     }
     all.updates.extend(meaning.updates);
     all.tellings.extend(meaning.tellings);
@@ -115,7 +112,7 @@ fn read(record: &Record, batch: &mut Batch, all: &mut Meaning) -> Result<(), Rec
 mod tests {
     use domain::VisitorId;
     use proto::Click;
-    use store::Identity;
+    use store::{Identity, Limits, Node};
 
     use super::*;
 
@@ -137,5 +134,59 @@ mod tests {
         let whose: Vec<Identity> = learnt.iter().map(|update| update.identity).collect();
         assert_eq!(whose, [Identity::Visitor(VisitorId::from_bytes([2; 24]))]);
         assert_eq!(journey_updates(&record(vec![0xff; 9])), []);
+    }
+
+    #[test]
+    fn a_click_read_in_place_means_what_its_record_means() {
+        let limits = Limits {
+            entries: 2,
+            visitors: 2,
+            ties: 2,
+        };
+        let whole = Click {
+            link: "l".to_owned(),
+            publisher: "p".to_owned(),
+            campaign: "c".to_owned(),
+            sub: [("s1".to_owned(), "fb".to_owned())].into(),
+            ad_ids: [("gclid".to_owned(), "g".to_owned())].into(),
+            ip_hash: vec![7; 16],
+            flags: vec!["bot".to_owned()],
+            ..Click::default()
+        };
+        let plain = Click {
+            flags: Vec::new(),
+            ..whole.clone()
+        };
+        for (named, click) in [(false, whole), (true, plain), (false, Click::default())] {
+            let event = EventRecord {
+                id: vec![1; 16],
+                ts_us: 5,
+                received_us: 6,
+                visitor: vec![2; 24],
+                click_id: vec![3; 24],
+                person: vec![vec![4; 16]],
+                skew_us: Some(-1),
+                named,
+                body: Some(EventBody::Click(click)),
+            };
+            let record = Record {
+                offset: 0,
+                payload: event.encode_to_vec().into(),
+            };
+            let (mut batch, mut all) = (Batch::default(), Meaning::default());
+            read(&record, &mut batch, &mut all).unwrap();
+            let rows: Result<Vec<_>, _> = batch.events.iter().collect();
+            assert_eq!(rows.unwrap(), [rows::event::row(&event).unwrap()]);
+            let nodes = [all.updates, journey_updates(&record)].map(|updates| {
+                let mut node = Node::default();
+                for update in updates {
+                    let told = node.learn(update.identity, update.ts_us, update.news, limits);
+                    assert_eq!(told, []);
+                }
+                node
+            });
+            assert_eq!(nodes[0], nodes[1]);
+            assert_eq!(nodes[0].own().count(), 1);
+        }
     }
 }

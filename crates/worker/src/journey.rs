@@ -38,8 +38,11 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
             });
             return Ok(meaning);
         }
-        EventBody::Click(_) => {
-            meaning.updates.extend(clicked(owner, event.clone()));
+        EventBody::Click(click) => {
+            learn(News::Event(touch(
+                event.clone(),
+                touch_entry(click.clone()),
+            )));
             return Ok(meaning);
         }
         EventBody::Impression(click) => {
@@ -85,18 +88,6 @@ pub(crate) fn meaning(event: &EventRecord) -> Result<Meaning, RecordError> {
         }));
     }
     Ok(meaning)
-}
-
-/// What a click means for its journey: all that is kept of it is taken out of its event.
-pub(crate) fn clicked(owner: Identity, mut event: EventRecord) -> Option<JourneyUpdate> {
-    let Some(EventBody::Click(click)) = event.body.take() else {
-        return None;
-    };
-    Some(JourneyUpdate {
-        identity: owner,
-        ts_us: event.ts_us,
-        news: News::Event(touch(event, touch_entry(click))),
-    })
 }
 
 /// The conversion that a report is of; every conversion of a journey has its row under this id.

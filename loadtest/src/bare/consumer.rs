@@ -116,7 +116,7 @@ fn add(record: &[u8], batch: &mut Batch) -> Result<()> {
         batch.conversions.push(conversion);
         batch.credits.extend(credits);
     }
-    batch.events.push(&row)?;
+    batch.events.push(&row);
     Ok(())
 }
 

@@ -79,7 +79,7 @@ fn events(ids: &[&str], name: Option<&str>) -> Batch {
             ts: Time(1_800_000_000_000_000),
             ..EventRow::default()
         };
-        events.push(&row).unwrap();
+        events.push(&row);
     }
     Batch {
         name: name.map(str::to_owned),
@@ -198,7 +198,7 @@ async fn rows_stay_as_long_as_is_said_and_money_for_ever() {
         ..EventRow::default()
     };
     let mut batch = events(&["ev_new"], None);
-    batch.events.push(&old).unwrap();
+    batch.events.push(&old);
     warehouse.insert(&batch).await.unwrap();
     let rule = async |table: &str| {
         let sql = format!(

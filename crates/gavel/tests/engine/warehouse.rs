@@ -32,7 +32,7 @@ fn one_event(version: u64) -> Events {
         version,
         ..EventRow::default()
     };
-    events.push(&row).unwrap();
+    events.push(&row);
     events
 }
 

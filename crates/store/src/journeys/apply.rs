@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use domain::{ClickId, VisitorId};
 use proto::{JourneyBody, JourneyEntry};
 
-use super::{Applied, Identity, JourneyUpdate, Limits, News, Node, Telling};
+use super::{Applied, Identity, JourneyUpdate, Limits, Node, Telling};
 
 /// Nodes of a backend, as they are before a batch and after each of its updates.
 pub trait Nodes {
@@ -47,15 +47,14 @@ pub fn apply<N: Nodes>(
     let mut touched = Vec::with_capacity(updates.len());
     let mut applied = Applied::default();
     for update in updates {
+        let click = update.click();
         let JourneyUpdate {
             identity,
             ts_us,
             news,
         } = update;
         let identity = resolve(nodes, identity)?;
-        if let (Identity::Visitor(visitor), News::Event(entry)) = (identity, &news)
-            && let Some(click) = touched_click(entry)
-        {
+        if let (Identity::Visitor(visitor), Some(click)) = (identity, click) {
             let absorbed = clicked(nodes, visitor, click, limits)?;
             applied.tellings.extend(absorbed);
         }

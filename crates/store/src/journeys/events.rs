@@ -1,15 +1,16 @@
 //! Events of one origin in (event time, id) order, each once, and never more than a limit. There are
 //! millions and they are seldom read: each is kept as its encoding beside its place.
 
-use domain::EventId;
-use proto::{JourneyBody, JourneyEntry, KeptEntry, Message as _, RecordError};
+use domain::{ClickId, EventId};
+use proto::{ClickRead, JourneyBody, JourneyEntry, KeptEntry, Message as _, RecordError};
 
 /// The events. Of too many the smallest by (event time, id) are kept, whatever came first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Events(Box<[Kept]>);
 
+/// An event as it is kept.
 #[derive(Debug, Clone, PartialEq)]
-struct Kept {
+pub(super) struct Kept {
     ts_us: i64,
     id: EventId,
     kind: Kind,
@@ -38,6 +39,30 @@ pub(super) enum Put {
     Dropped,
 }
 
+/// A click of a visitor, as it is kept from then on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clicked {
+    pub(super) kept: Kept,
+    pub(super) click: ClickId,
+}
+
+impl Clicked {
+    /// What is kept of a click's record, if it can be; where it cannot, somebody else says what is wrong with it.
+    pub(super) fn new(read: &ClickRead<'_>) -> Option<Self> {
+        let kept = Kept {
+            ts_us: read.ts_us,
+            id: EventId::from_bytes(read.id.try_into().ok()?),
+            kind: match read.is_flagged() {
+                true => Kind::Other,
+                false => Kind::Touch,
+            },
+            encoded: read.kept().into(),
+        };
+        let click = ClickId::from_bytes(read.click_id.try_into().ok()?);
+        Some(Self { kept, click })
+    }
+}
+
 impl Kept {
     fn new(mut entry: JourneyEntry) -> Result<Self, RecordError> {
         let (id, ts_us) = (entry.event_id()?, entry.ts_us);
@@ -56,8 +81,13 @@ impl Kept {
         })
     }
 
+    /// Whether it can be credited.
+    pub(super) fn is_creditable(&self) -> bool {
+        self.kind == Kind::Touch
+    }
+
     /// The entry again; what was encoded here decodes.
-    fn entry(&self) -> JourneyEntry {
+    pub(super) fn entry(&self) -> JourneyEntry {
         let rest = JourneyEntry::decode(&*self.encoded).unwrap_or_default();
         JourneyEntry {
             id: self.id.as_bytes().to_vec(),
@@ -78,9 +108,14 @@ impl Kept {
 impl Events {
     /// Puts one in. One whose id cannot be read has no place.
     pub(super) fn put(&mut self, entry: &JourneyEntry, most: usize) -> Put {
-        let Ok(entry) = Kept::new(entry.clone()) else {
-            return Put::Dropped;
-        };
+        match Kept::new(entry.clone()) {
+            Ok(entry) => self.keep(entry, most),
+            Err(_) => Put::Dropped,
+        }
+    }
+
+    /// Puts in one that is as it is kept.
+    pub(super) fn keep(&mut self, entry: Kept, most: usize) -> Put {
         let known = self.0.iter().find(|known| known.id == entry.id);
         // Of two versions of one event the smaller is kept, whichever came first.
         if known.is_some_and(|known| known.version() <= entry.version()) {

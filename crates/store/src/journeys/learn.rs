@@ -4,7 +4,7 @@
 use domain::ClickId;
 use proto::{Conversion, JourneyBody, JourneyEntry, Lent, OrderClaim};
 
-use super::events::{Events, creditable};
+use super::events::{Events, Kept, creditable};
 use super::node::{Limits, Node, Place, Ties, is_visitor, named_visitor};
 use super::{Identity, News, Person, Telling, What};
 use crate::key;
@@ -41,6 +41,7 @@ impl Node {
         };
         let changed = match news {
             News::Event(entry) => self.event(entry, limits, &mut out),
+            News::Clicked(clicked) => self.touched(clicked.kept, limits, &mut out),
             News::Person(person) => self.person(person, limits, &mut out),
             News::Told(from, what) => self.told(from, what, limits, &mut out),
         };
@@ -105,6 +106,30 @@ impl Node {
         self.ties.get_or_insert_default()
     }
 
+    /// A click, as it is kept.
+    fn touched(&mut self, touch: Kept, limits: Limits, out: &mut Out) -> bool {
+        let creditable = touch.is_creditable();
+        let told = (self.ties.is_some() && creditable).then(|| touch.entry());
+        let put = self.own.keep(touch, limits.entries);
+        self.capped |= put.capped();
+        if put.kept()
+            && let Some(touch) = told
+        {
+            self.tell_touch(&touch, out);
+        }
+        put.changed()
+    }
+
+    /// Tells a touch of a visitor to those who want to know.
+    fn tell_touch(&self, touch: &JourneyEntry, out: &mut Out) {
+        if let (Identity::Visitor(_), Some(ties)) = (out.from, &self.ties) {
+            let persons = ties.persons.iter().copied().map(Identity::Person);
+            for to in persons.chain(ties.followers.iter().copied()) {
+                out.tell(to, What::Touch(touch.clone()));
+            }
+        }
+    }
+
     fn event(&mut self, entry: JourneyEntry, limits: Limits, out: &mut Out) -> bool {
         let put = self.own.put(&entry, limits.entries);
         self.capped |= put.capped();
@@ -112,14 +137,7 @@ impl Node {
             return false;
         }
         match (out.from, &entry.body) {
-            (Identity::Visitor(_), Some(JourneyBody::Touch(_))) if creditable(&entry) => {
-                if let Some(ties) = &self.ties {
-                    let persons = ties.persons.iter().copied().map(Identity::Person);
-                    for to in persons.chain(ties.followers.iter().copied()) {
-                        out.tell(to, What::Touch(entry.clone()));
-                    }
-                }
-            }
+            (_, Some(JourneyBody::Touch(_))) if creditable(&entry) => self.tell_touch(&entry, out),
             (Identity::Visitor(_) | Identity::Click(_), Some(JourneyBody::Conversion(said))) => {
                 let place = (entry.ts_us, entry.id.clone());
                 match (order_of(said), click_of(&entry.click_id)) {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use clickhouse::Row;
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+use super::binary::{Column, row};
 use super::{Money, Time};
 use crate::WarehouseError;
 
@@ -14,83 +14,55 @@ const MOST_ROOM: usize = 16 << 20;
 /// About as many has an event.
 const EVENT_BYTES: usize = 256;
 
-/// An event. Columns that its kind does not have are empty.
-#[derive(Debug, Clone, PartialEq, Default, Row, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "columns, described in the schema")]
-pub struct EventRow<'a> {
-    #[serde(borrow)]
-    pub event_id: Cow<'a, str>,
-    #[serde(borrow)]
-    pub kind: Cow<'a, str>,
-    pub ts: Time,
-    pub received_at: Time,
-    #[serde(borrow)]
-    pub visitor: Cow<'a, str>,
-    #[serde(borrow)]
-    pub click_id: Cow<'a, str>,
-    #[serde(borrow)]
-    pub campaign: Cow<'a, str>,
-    #[serde(borrow)]
-    pub publisher: Cow<'a, str>,
-    #[serde(borrow)]
-    pub link: Cow<'a, str>,
-    #[serde(borrow)]
-    pub offer: Cow<'a, str>,
-    #[serde(borrow)]
-    pub goal: Cow<'a, str>,
-    #[serde(borrow)]
-    pub txid: Cow<'a, str>,
-    pub amount: Option<Money>,
-    #[serde(borrow)]
-    pub currency: Cow<'a, str>,
-    #[serde(borrow)]
-    pub status: Cow<'a, str>,
-    #[serde(borrow)]
-    pub source: Cow<'a, str>,
-    #[serde(borrow)]
-    pub parent: Cow<'a, str>,
-    #[serde(borrow)]
-    pub lead_id: Cow<'a, str>,
-    pub person: Vec<Cow<'a, str>>,
-    pub sub: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    pub utm: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    #[serde(borrow)]
-    pub gclid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub gbraid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub wbraid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub fbclid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub fbc: Cow<'a, str>,
-    #[serde(borrow)]
-    pub fbp: Cow<'a, str>,
-    #[serde(borrow)]
-    pub ttclid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub msclkid: Cow<'a, str>,
-    #[serde(borrow)]
-    pub landing: Cow<'a, str>,
-    #[serde(borrow)]
-    pub page: Cow<'a, str>,
-    #[serde(borrow)]
-    pub referrer: Cow<'a, str>,
-    #[serde(borrow)]
-    pub ip_prefix: Cow<'a, str>,
-    #[serde(borrow)]
-    pub ip_hash: Cow<'a, str>,
-    #[serde(borrow)]
-    pub device: Cow<'a, str>,
-    #[serde(borrow)]
-    pub os: Cow<'a, str>,
-    pub flags: Vec<Cow<'a, str>>,
-    pub skew_us: Option<i64>,
-    pub version: u64,
+row! {
+    /// An event. Columns that its kind does not have are empty.
+    #[derive(Debug, Clone, PartialEq, Default, Row, Serialize)]
+    #[expect(missing_docs, reason = "columns, described in the schema")]
+    pub struct EventRow<'a> {
+        pub event_id: Cow<'a, str>,
+        pub kind: Cow<'a, str>,
+        pub ts: Time,
+        pub received_at: Time,
+        pub visitor: Cow<'a, str>,
+        pub click_id: Cow<'a, str>,
+        pub campaign: Cow<'a, str>,
+        pub publisher: Cow<'a, str>,
+        pub link: Cow<'a, str>,
+        pub offer: Cow<'a, str>,
+        pub goal: Cow<'a, str>,
+        pub txid: Cow<'a, str>,
+        pub amount: Option<Money>,
+        pub currency: Cow<'a, str>,
+        pub status: Cow<'a, str>,
+        pub source: Cow<'a, str>,
+        pub parent: Cow<'a, str>,
+        pub lead_id: Cow<'a, str>,
+        pub person: Vec<Cow<'a, str>>,
+        pub sub: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+        pub utm: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+        pub gclid: Cow<'a, str>,
+        pub gbraid: Cow<'a, str>,
+        pub wbraid: Cow<'a, str>,
+        pub fbclid: Cow<'a, str>,
+        pub fbc: Cow<'a, str>,
+        pub fbp: Cow<'a, str>,
+        pub ttclid: Cow<'a, str>,
+        pub msclkid: Cow<'a, str>,
+        pub landing: Cow<'a, str>,
+        pub page: Cow<'a, str>,
+        pub referrer: Cow<'a, str>,
+        pub ip_prefix: Cow<'a, str>,
+        pub ip_hash: Cow<'a, str>,
+        pub device: Cow<'a, str>,
+        pub os: Cow<'a, str>,
+        pub flags: Vec<Cow<'a, str>>,
+        pub skew_us: Option<i64>,
+        pub version: u64,
+    }
 }
 
-/// Rows of `events`, as bytes until they are written: those of a busy second are tens of megabytes as
-/// structs of small texts, and a tenth of that side by side.
+/// Rows of `events`, as the bytes that are sent: those of a busy second are tens of megabytes as structs of small
+/// texts, and a tenth of that side by side.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Events {
     bytes: Vec<u8>,
@@ -107,17 +79,14 @@ impl Events {
     }
 
     /// Adds a row.
-    ///
-    /// # Errors
-    /// It cannot be written as bytes, and is left out.
-    pub fn push(&mut self, row: &EventRow<'_>) -> Result<(), WarehouseError> {
-        let before = self.bytes.len();
-        if let Err(error) = postcard::serialize_with_flavor(row, Append(&mut self.bytes)) {
-            self.bytes.truncate(before);
-            return Err(unpacked(&error));
-        }
+    pub fn push(&mut self, row: &EventRow<'_>) {
+        row.put(&mut self.bytes);
         self.received.push(row.received_at);
-        Ok(())
+    }
+
+    /// All rows, as RowBinary has them.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// How many there are.
@@ -139,36 +108,10 @@ impl Events {
     pub fn iter(&self) -> impl Iterator<Item = Result<EventRow<'_>, WarehouseError>> {
         let mut rest = self.bytes.as_slice();
         self.received.iter().map(move |_| {
-            let (row, after) = postcard::take_from_bytes(rest).map_err(|error| unpacked(&error))?;
-            rest = after;
-            Ok(row)
+            let unread = || WarehouseError::Mismatch("no row of events".to_owned());
+            EventRow::take(&mut rest).ok_or_else(unread)
         })
     }
-}
-
-/// Where postcard writes.
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Append<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
-fn unpacked(error: &postcard::Error) -> WarehouseError {
-    WarehouseError::Mismatch(format!("a row of events: {error}"))
 }
 
 /// A record that could not be read.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
-use domain::LeadId;
-use proto::{Click, EventBody, EventRecord, RecordError};
+use domain::{ClickId, EventId, LeadId, VisitorId};
+use proto::{ClickRead, EventBody, EventRecord, RecordError};
 use warehouse::{EventRow, Money, Time};
 
 /// The row of an event.
@@ -14,29 +14,23 @@ use warehouse::{EventRow, Money, Time};
 /// A field of the record is not as it has to be, or it has no row among events.
 pub fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
     let mut row = EventRow {
-        event_id: event.event_id()?.to_string().into(),
-        ts: Time(event.ts_us),
-        received_at: Time(event.received_us),
-        visitor: text_of(event.visitor_id()?),
-        click_id: text_of(event.click()?),
-        person: event
-            .persons()?
-            .iter()
-            .map(|hash| HEXLOWER.encode(hash).into())
-            .collect(),
         skew_us: event.skew_us,
-        // Of two copies of one id the earlier counts, as in a journey.
-        version: u64::MAX - u64::try_from(event.ts_us).unwrap_or(0),
-        ..EventRow::default()
+        ..head(
+            event.event_id()?,
+            [event.ts_us, event.received_us],
+            event.visitor_id()?,
+            event.click()?,
+            &event.persons()?,
+        )
     };
     match event.body.as_ref().ok_or(RecordError::Field("body"))? {
-        EventBody::Click(click) => {
-            row.kind = "click".into();
-            touch(&mut row, click);
-        }
-        EventBody::Impression(click) => {
-            row.kind = "impression".into();
-            touch(&mut row, click);
+        EventBody::Click(read) => return click(&ClickRead::of(event, read)),
+        EventBody::Impression(read) => {
+            let row = click(&ClickRead::of(event, read))?;
+            return Ok(EventRow {
+                kind: "impression".into(),
+                ..row
+            });
         }
         EventBody::Visit(visit) => {
             row.kind = "visit".into();
@@ -44,8 +38,8 @@ pub fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
             row.source = visit.source.as_str().into();
             row.page = visit.page.as_str().into();
             row.referrer = visit.referrer.as_str().into();
-            row.utm = pairs(&visit.utm);
-            ad_ids(&mut row, &visit.ad_ids);
+            row.utm = pairs(of_map(&visit.utm));
+            ad_ids(&mut row, of_map(&visit.ad_ids));
             row.ip_prefix = visit.ip_prefix.as_str().into();
             row.ip_hash = HEXLOWER.encode(&visit.ip_hash).into();
             row.device = visit.device.as_str().into();
@@ -71,34 +65,71 @@ pub fn row(event: &EventRecord) -> Result<EventRow<'_>, RecordError> {
             row.source = conversion.source.as_str().into();
             row.parent = conversion.parent.as_str().into();
             let lead = <[u8; 16]>::try_from(conversion.lead.as_slice()).ok();
-            row.lead_id = text_of(lead.map(LeadId::from_bytes));
+            row.lead_id = text_of(lead.map(|lead| LeadId::from_bytes(lead).text()));
             row.flags = texts(&conversion.flags);
         }
     }
     Ok(row)
 }
 
-/// A click or an impression.
-fn touch<'e>(row: &mut EventRow<'e>, click: &'e Click) {
-    row.campaign = click.campaign.as_str().into();
-    row.publisher = click.publisher.as_str().into();
-    row.link = click.link.as_str().into();
-    row.offer = click.offer.as_str().into();
-    row.source = click.source.as_str().into();
-    row.sub = pairs(&click.sub);
-    ad_ids(row, &click.ad_ids);
-    row.landing = click.landing.as_str().into();
-    row.referrer = click.referrer.as_str().into();
-    row.ip_prefix = click.ip_prefix.as_str().into();
-    row.ip_hash = HEXLOWER.encode(&click.ip_hash).into();
-    row.device = click.device.as_str().into();
-    row.os = click.os.as_str().into();
-    row.flags = texts(&click.flags);
+/// The row of a click.
+///
+/// # Errors
+/// As [`row`].
+pub(crate) fn click<'e>(read: &ClickRead<'e>) -> Result<EventRow<'e>, RecordError> {
+    let mut row = EventRow {
+        kind: "click".into(),
+        skew_us: read.skew_us,
+        campaign: read.campaign.into(),
+        publisher: read.publisher.into(),
+        link: read.link.into(),
+        offer: read.offer.into(),
+        source: read.source.into(),
+        sub: pairs(read.sub.iter().copied()),
+        landing: read.landing.into(),
+        referrer: read.referrer.into(),
+        ip_prefix: read.ip_prefix.into(),
+        ip_hash: HEXLOWER.encode(read.ip_hash).into(),
+        device: read.device.into(),
+        os: read.os.into(),
+        flags: read.flags.iter().map(|flag| (*flag).into()).collect(),
+        ..head(
+            read.event_id()?,
+            [read.ts_us, read.received_us],
+            read.visitor_id()?,
+            read.click()?,
+            &read.persons()?,
+        )
+    };
+    ad_ids(&mut row, read.ad_ids.iter().copied());
+    Ok(row)
 }
 
-fn ad_ids<'e>(row: &mut EventRow<'e>, ids: &'e BTreeMap<String, String>) {
+/// What every event has.
+fn head(
+    id: EventId,
+    [ts_us, received_us]: [i64; 2],
+    visitor: Option<VisitorId>,
+    click: Option<ClickId>,
+    persons: &[[u8; 16]],
+) -> EventRow<'static> {
+    let hashes = persons.iter().map(|hash| HEXLOWER.encode(hash).into());
+    EventRow {
+        event_id: id.text().into(),
+        ts: Time(ts_us),
+        received_at: Time(received_us),
+        visitor: text_of(visitor.map(|visitor| visitor.text())),
+        click_id: text_of(click.map(|click| click.text())),
+        person: hashes.collect(),
+        // Of two copies of one id the earlier counts, as in a journey.
+        version: u64::MAX - u64::try_from(ts_us).unwrap_or(0),
+        ..EventRow::default()
+    }
+}
+
+fn ad_ids<'e>(row: &mut EventRow<'e>, ids: impl Iterator<Item = (&'e str, &'e str)>) {
     for (name, id) in ids {
-        let column = match name.as_str() {
+        let column = match name {
             "gclid" => &mut row.gclid,
             "gbraid" => &mut row.gbraid,
             "wbraid" => &mut row.wbraid,
@@ -109,22 +140,26 @@ fn ad_ids<'e>(row: &mut EventRow<'e>, ids: &'e BTreeMap<String, String>) {
             "msclkid" => &mut row.msclkid,
             _ => continue,
         };
-        *column = id.as_str().into();
+        *column = id.into();
     }
 }
 
 /// An id that may not be there.
-fn text_of(id: Option<impl ToString>) -> Cow<'static, str> {
-    id.map(|id| id.to_string()).unwrap_or_default().into()
+fn text_of(id: Option<String>) -> Cow<'static, str> {
+    id.unwrap_or_default().into()
 }
 
 fn texts(texts: &[String]) -> Vec<Cow<'_, str>> {
     texts.iter().map(|text| text.as_str().into()).collect()
 }
 
-fn pairs(map: &BTreeMap<String, String>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-    let pairs = map.iter();
+fn pairs<'e>(pairs: impl Iterator<Item = (&'e str, &'e str)>) -> Vec<(Cow<'e, str>, Cow<'e, str>)> {
     pairs
-        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+        .map(|(name, value)| (name.into(), value.into()))
         .collect()
+}
+
+fn of_map(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    map.iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
