@@ -1,5 +1,6 @@
 //! What is kept of a visitor's address: its network, and a keyed hash of the whole.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
 use store::Sealer;
@@ -9,7 +10,10 @@ pub(crate) fn prefix(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
+            let mut prefix = String::with_capacity("255.255.255.0/24".len());
+            // A text takes whatever is written to it.
+            let _ = write!(prefix, "{a}.{b}.{c}.0/24");
+            prefix
         }
         IpAddr::V6(ip) => {
             let [a, b, c, ..] = ip.segments();

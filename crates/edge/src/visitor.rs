@@ -1,5 +1,7 @@
 //! The first-party cookie that knows a browser again.
 
+use std::fmt::Write as _;
+
 use domain::{Clock, Entropy, TrackKey, VisitorId};
 use http::HeaderValue;
 use httpd::{Request, Scheme};
@@ -7,7 +9,10 @@ use httpd::{Request, Scheme};
 /// Its name.
 const COOKIE: &str = "gvid";
 /// 400 days, the longest a browser keeps one; each click starts it anew.
-const MAX_AGE_SECONDS: u32 = 400 * 24 * 3600;
+const ATTRIBUTES: &str = "; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax";
+const SECURE: &str = "; Secure";
+/// No cookie is longer: none has to grow while it is made.
+const MOST_BYTES: usize = 128;
 
 /// The visitor the request's cookie names, if we signed it.
 pub(crate) fn known(request: &Request, key: &TrackKey) -> Option<VisitorId> {
@@ -29,10 +34,9 @@ pub(crate) fn of(
 pub(crate) fn cookie(visitor: &VisitorId, scheme: Scheme) -> Option<HeaderValue> {
     let secure = match scheme {
         Scheme::Http => "",
-        Scheme::Https => "; Secure",
+        Scheme::Https => SECURE,
     };
-    let cookie = format!(
-        "{COOKIE}={visitor}; Max-Age={MAX_AGE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{secure}"
-    );
+    let mut cookie = String::with_capacity(MOST_BYTES);
+    write!(cookie, "{COOKIE}={visitor}{ATTRIBUTES}{secure}").ok()?;
     HeaderValue::try_from(cookie).ok()
 }
