@@ -5,6 +5,7 @@
 
 mod click;
 mod convert;
+mod state;
 mod touch;
 
 #[allow(clippy::all, missing_docs, unreachable_pub, reason = "generated code")]
@@ -15,6 +16,7 @@ mod v1 {
 pub use click::ClickRead;
 pub use convert::RecordError;
 pub use lead_record::Body as LeadBody;
+pub use state::{KeptRecord, PartyRecord, StateRecord};
 pub use touch::{Pairs, TouchRecord};
 pub use v1::*;
 pub use {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use fjall::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Slice};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
 use parking_lot::Mutex;
 use store::StoreError;
 
@@ -220,6 +220,7 @@ impl Cold {
         Batch {
             cold: self,
             changes: Vec::new(),
+            row: Vec::new(),
             bytes: 0,
         }
     }
@@ -330,17 +331,31 @@ fn make(dir: &Path, latest: &Latest, memory: Memory) -> Result<(), OpenError> {
 /// Changes of rows, on their way.
 pub(crate) struct Batch<'a> {
     cold: &'a Cold,
-    changes: Vec<(Table, Slice, Vec<u8>)>,
+    changes: Vec<(Table, Slice, Slice)>,
+    /// The one that is being made.
+    row: Vec<u8>,
     bytes: usize,
 }
 
 impl Batch<'_> {
     /// Puts a row, which is kept until then.
     pub(crate) fn put(&mut self, table: Table, key: &[u8], until: Timestamp, value: &[u8]) {
-        let mut row = Vec::with_capacity(DEADLINE + value.len());
-        row.extend(until.as_micros().to_be_bytes());
-        row.extend(value);
-        self.bytes += key.len() + row.len();
+        self.put_made(table, key, until, |row| row.extend_from_slice(value));
+    }
+
+    /// The same of a value that is written by `make`, which adds to what is there.
+    pub(crate) fn put_made(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        until: Timestamp,
+        make: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.row.clear();
+        self.row.extend(until.as_micros().to_be_bytes());
+        make(&mut self.row);
+        self.bytes += key.len() + self.row.len();
+        let row = Slice::new(&self.row);
         self.changes.push((table, key.into(), row));
     }
 
@@ -349,21 +364,24 @@ impl Batch<'_> {
         self.bytes
     }
 
-    /// Makes all changes or none, and hands them to the kernel. Waits if the disk is behind.
-    pub(crate) fn write(self) -> Result<(), StoreError> {
+    /// Makes all changes or none, and hands them to the kernel. Waits if the disk is behind. There are none
+    /// afterwards.
+    pub(crate) fn write(&mut self) -> Result<(), StoreError> {
         if self.changes.is_empty() {
             return Ok(());
         }
         let opened = self.cold.opened().map_err(unavailable)?;
         opened.make_room()?;
         let _alone = opened.writing.lock();
-        let mut batch = opened.database.batch();
+        let mut batch = OwnedWriteBatch::with_capacity(opened.database.clone(), self.changes.len());
         let mut written = [false; Table::ALL.len()];
-        for (table, key, row) in self.changes {
-            written[table as usize] = true;
+        self.bytes = 0;
+        for (table, key, row) in self.changes.drain(..) {
             let rows = opened.table(table);
-            rows.empty.store(false, Ordering::Release);
-            rows.gaps.forget();
+            if !std::mem::replace(&mut written[table as usize], true) {
+                rows.empty.store(false, Ordering::Release);
+                rows.gaps.forget();
+            }
             batch.insert(&rows.rows, key, row);
         }
         batch.commit().map_err(unavailable)?;

@@ -101,7 +101,7 @@ pub(super) fn write(
             visitor.as_bytes(),
         );
         if batch.bytes() >= BATCH {
-            std::mem::replace(&mut batch, cold.batch()).write()?;
+            batch.write()?;
         }
     }
     let mut nodes: Vec<_> = generation.nodes.iter().collect();
@@ -122,12 +122,14 @@ pub(super) fn write(
         }
         let (key, length) = key(*identity);
         let key = key.get(..length).unwrap_or(&key);
-        batch.put(Table::Journeys, key, until, &item(*identity, node));
+        batch.put_made(Table::Journeys, key, until, |row| {
+            node.encode(*identity, row)
+        });
         if node.has_converted() {
             batch.put(Table::Converted, key, until, &[]);
         }
         if batch.bytes() >= BATCH {
-            std::mem::replace(&mut batch, cold.batch()).write()?;
+            batch.write()?;
         }
     }
     batch.write()?;
@@ -136,7 +138,9 @@ pub(super) fn write(
 
 /// As an item of a snapshot.
 pub(super) fn item(identity: Identity, node: &Node) -> Vec<u8> {
-    node.record(identity).encode_to_vec()
+    let mut item = Vec::new();
+    node.encode(identity, &mut item);
+    item
 }
 
 /// From an item of a snapshot.

@@ -163,7 +163,8 @@ impl Table {
     /// What was young is old, and what was old is gone: it is on disk. Gives it back, for it takes time
     /// to free.
     pub(super) fn turn(&mut self) -> Arc<Generation> {
-        let young = std::mem::take(&mut self.young);
+        let next = self.young.as_large();
+        let young = std::mem::replace(&mut self.young, next);
         std::mem::replace(&mut self.behind.old, Arc::new(young))
     }
 }
@@ -199,6 +200,16 @@ impl Nodes for Table {
 }
 
 impl Generation {
+    /// An empty one with room for as much as this one has: the next is about as large, and one that grows is copied
+    /// over and over.
+    fn as_large(&self) -> Self {
+        Self {
+            nodes: HashMap::with_capacity(self.nodes.len()),
+            clicks: HashMap::with_capacity(self.clicks.len()),
+            converted: BTreeSet::new(),
+        }
+    }
+
     /// An identity of a snapshot, and its clicks.
     pub(super) fn restore(&mut self, identity: Identity, node: Node) {
         if let Identity::Visitor(visitor) = identity {

@@ -2,7 +2,9 @@
 //! millions and they are seldom read: each is kept as its encoding beside its place.
 
 use domain::{ClickId, EventId};
-use proto::{ClickRead, JourneyBody, JourneyEntry, KeptEntry, Message as _, RecordError};
+use proto::{
+    ClickRead, JourneyBody, JourneyEntry, KeptEntry, KeptRecord, Message as _, RecordError,
+};
 
 /// The events. Of too many the smallest by (event time, id) are kept, whatever came first.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -149,17 +151,27 @@ impl Events {
 
     /// As a state has them.
     pub(super) fn record(&self) -> Vec<KeptEntry> {
-        let kept = self.0.iter().map(|kept| KeptEntry {
+        let kept = self.records().map(|kept| KeptEntry {
             ts_us: kept.ts_us,
-            id: kept.id.as_bytes().to_vec(),
+            id: kept.id.to_vec(),
+            kind: kept.kind,
+            rest: kept.rest.to_vec(),
+        });
+        kept.collect()
+    }
+
+    /// The same in place.
+    pub(super) fn records(&self) -> impl Iterator<Item = KeptRecord<'_>> + Clone {
+        self.0.iter().map(|kept| KeptRecord {
+            ts_us: kept.ts_us,
+            id: kept.id.as_bytes(),
             kind: match kept.kind {
                 Kind::Other => 0,
                 Kind::Touch => 1,
                 Kind::Conversion => 2,
             },
-            rest: kept.encoded.to_vec(),
-        });
-        kept.collect()
+            rest: &kept.encoded,
+        })
     }
 
     /// From a state.

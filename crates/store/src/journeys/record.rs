@@ -2,8 +2,8 @@
 
 use domain::{ClickId, VisitorId};
 use proto::{
-    Follow, Heard as HeardState, JourneyState, LentState, OrderClaim, Parted, Party, RecordError,
-    Told, ToldWhat,
+    Follow, Heard as HeardState, JourneyState, LentState, Message as _, OrderClaim, Parted, Party,
+    PartyRecord, RecordError, StateRecord, Told, ToldWhat,
 };
 
 use super::events::Events;
@@ -136,6 +136,27 @@ impl Node {
         }
     }
 
+    /// Adds the bytes of its record.
+    pub fn encode(&self, me: Identity, out: &mut Vec<u8>) {
+        if self.ties.is_some() {
+            let record = self.record(me);
+            out.extend_from_slice(&record.encode_to_vec());
+            return;
+        }
+        let state = StateRecord {
+            identity: match &me {
+                Identity::Visitor(visitor) => PartyRecord::Visitor(visitor.as_bytes()),
+                Identity::Click(click) => PartyRecord::Click(click.as_bytes()),
+                Identity::Person(person) => PartyRecord::Person(person),
+                Identity::Key(key) => PartyRecord::Key(key),
+            },
+            revision: self.revision,
+            newest_us: self.newest_us,
+            capped: self.capped,
+        };
+        state.encode(self.own.records(), out);
+    }
+
     /// From a record.
     ///
     /// # Errors
@@ -207,4 +228,80 @@ fn claim_record((ts_us, id): &Place, click: ClickId) -> OrderClaim {
 fn read_claim(claim: OrderClaim) -> Result<(Place, ClickId), RecordError> {
     let click = ClickId::from_bytes(fixed(&claim.click, "click")?);
     Ok(((claim.ts_us, claim.id), click))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proto::{Conversion, JourneyBody, JourneyEntry, TouchEntry};
+
+    use super::*;
+    use crate::{Limits, News};
+
+    const LIMITS: Limits = Limits {
+        entries: 3,
+        visitors: 2,
+        ties: 2,
+    };
+
+    fn identity() -> impl Strategy<Value = Identity> {
+        prop_oneof![
+            any::<[u8; 24]>().prop_map(|id| Identity::Visitor(VisitorId::from_bytes(id))),
+            any::<[u8; 24]>().prop_map(|id| Identity::Click(ClickId::from_bytes(id))),
+            any::<[u8; 16]>().prop_map(Identity::Person),
+            any::<[u8; 16]>().prop_map(Identity::Key),
+        ]
+    }
+
+    fn event() -> impl Strategy<Value = JourneyEntry> {
+        let parts = (
+            any::<[u8; 16]>(),
+            any::<i64>(),
+            0..3,
+            "[a-z]{0,2}|[a-z]{130}",
+        );
+        parts.prop_map(|(id, ts_us, body, text)| JourneyEntry {
+            id: id.to_vec(),
+            ts_us,
+            body: match body {
+                0 => None,
+                1 => Some(JourneyBody::Touch(TouchEntry {
+                    link: text,
+                    ..TouchEntry::default()
+                })),
+                _ => Some(JourneyBody::Conversion(Conversion {
+                    goal: text,
+                    ..Conversion::default()
+                })),
+            },
+            ..JourneyEntry::default()
+        })
+    }
+
+    fn news() -> impl Strategy<Value = News> {
+        prop_oneof![
+            8 => event().prop_map(News::Event),
+            1 => any::<[u8; 16]>().prop_map(News::Person),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_written_as_its_record_and_read_again(
+            me in identity(),
+            news in vec(news(), 0..6),
+            ts_us in any::<i64>(),
+        ) {
+            let mut node = Node::default();
+            for news in news {
+                node.learn(me, ts_us, news, LIMITS);
+            }
+            let mut out = Vec::new();
+            node.encode(me, &mut out);
+            prop_assert_eq!(&out, &node.record(me).encode_to_vec());
+            let read = Node::read(JourneyState::decode(out.as_slice()).unwrap());
+            prop_assert_eq!(read.unwrap(), (me, node));
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! What a range of the log should have left in the tables, as far as its records alone can tell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use attribution::model;
 use bytes::Bytes;
-use domain::{AuctionId, LeadId, SaleId, Timestamp};
+use domain::{AuctionId, EventId, LeadId, SaleId, Timestamp};
 use proto::{EventBody, EventRecord, LeadBody, LeadRecord, Message as _, RecordError, Waterfall};
 use store::{Record, Topic};
 use warehouse::Sought;
@@ -47,8 +47,8 @@ pub(crate) struct Rows {
 /// known by its id.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Head {
-    #[prost(bytes = "vec", tag = "1")]
-    id: Vec<u8>,
+    #[prost(bytes = "bytes", tag = "1")]
+    id: Bytes,
     #[prost(int64, tag = "2")]
     ts_us: i64,
     #[prost(bytes = "bytes", optional, tag = "10")]
@@ -58,13 +58,19 @@ struct Head {
 }
 
 impl Head {
+    fn event_id(&self) -> Result<EventId, RecordError> {
+        let id = self.id.as_ref().try_into();
+        id.map(EventId::from_bytes)
+            .map_err(|_| RecordError::Field("id"))
+    }
+
     fn is_plain(&self) -> bool {
         self.click.is_some() || self.impression.is_some()
     }
 }
 
 /// What a record is about: an event, a quote or a lead.
-type Subject = Vec<u8>;
+type Subject = [u8; 16];
 
 /// A range and what it should have left.
 #[derive(Debug)]
@@ -73,7 +79,8 @@ pub(crate) struct Compared {
     pub(crate) rows: Vec<Rows>,
     /// Records that should be dead letters.
     pub(crate) unreadable: BTreeSet<u64>,
-    subjects: BTreeMap<u64, Subject>,
+    /// By offset, in order.
+    subjects: Vec<(u64, Subject)>,
 }
 
 impl Compared {
@@ -96,7 +103,7 @@ impl Compared {
             },
             rows: Vec::with_capacity(records.len()),
             unreadable: BTreeSet::new(),
-            subjects: BTreeMap::new(),
+            subjects: Vec::with_capacity(records.len()),
         };
         for record in records {
             let read = match topic {
@@ -113,15 +120,7 @@ impl Compared {
 
     fn event(&mut self, record: &Record) -> Result<(), RecordError> {
         let head = Head::decode(record.payload.clone())?;
-        let event = match head.is_plain() {
-            true => EventRecord {
-                id: head.id,
-                ts_us: head.ts_us,
-                ..EventRecord::default()
-            },
-            false => EventRecord::decode(record.payload.clone())?,
-        };
-        let (offset, at) = (record.offset, Timestamp::from_micros(event.ts_us));
+        let (offset, at) = (record.offset, Timestamp::from_micros(head.ts_us));
         let mut expect = |sought, key, count| {
             self.rows.push(Rows {
                 sought,
@@ -131,7 +130,13 @@ impl Compared {
                 offset,
             });
         };
-        let id = event.event_id()?.to_string();
+        let id = head.event_id()?;
+        if head.is_plain() {
+            expect(Sought::Events, id.text(), 1);
+            self.subjects.push((offset, *id.as_bytes()));
+            return Ok(());
+        }
+        let event = EventRecord::decode(record.payload.clone())?;
         match &event.body {
             // What identities tell each other has no row.
             Some(EventBody::Told(_)) => return Ok(()),
@@ -142,13 +147,13 @@ impl Compared {
             Some(EventBody::Conversion(said)) => {
                 let conversion = journey::conversion_id(&event, said)?.to_string();
                 let models = u64::try_from(model::ALL.len()).unwrap_or(u64::MAX);
-                expect(Sought::Events, id, 1);
+                expect(Sought::Events, id.text(), 1);
                 expect(Sought::Credits, conversion.clone(), models);
                 expect(Sought::Conversions, conversion, 1);
             }
-            _ => expect(Sought::Events, id, 1),
+            _ => expect(Sought::Events, id.text(), 1),
         }
-        self.subjects.insert(offset, event.id);
+        self.subjects.push((offset, *id.as_bytes()));
         Ok(())
     }
 
@@ -194,21 +199,24 @@ impl Compared {
             // They change rows that other records make.
             LeadBody::Settled(_) | LeadBody::Lapsed(_) | LeadBody::Interrupted(_) => {}
         }
-        self.subjects.insert(offset, subject);
+        self.subjects.push((offset, id));
         Ok(())
     }
 
     /// The rows to be there, if these records of the range are dead letters. A lead's records share
     /// its rows, so one letter stands for all of them.
     pub(crate) fn less(&self, letters: &BTreeSet<u64>) -> impl Iterator<Item = &Rows> {
-        let dead: BTreeSet<&Subject> = letters
-            .iter()
-            .filter_map(|offset| self.subjects.get(offset))
-            .collect();
+        let letters = letters.iter();
+        let dead: BTreeSet<&Subject> = letters.filter_map(|at| self.subject(*at)).collect();
         self.rows.iter().filter(move |rows| {
-            let subject = self.subjects.get(&rows.offset);
+            let subject = self.subject(rows.offset);
             !subject.is_some_and(|subject| dead.contains(subject))
         })
+    }
+
+    fn subject(&self, offset: u64) -> Option<&Subject> {
+        let at = self.subjects.binary_search_by_key(&offset, |(at, _)| *at);
+        self.subjects.get(at.ok()?).map(|(_, subject)| subject)
     }
 }
 
