@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::load::{accepted, all, settle};
+use crate::load::{Taken, all, settle};
 use crate::town::Town;
 
 const CAP: u64 = 1000;
@@ -42,19 +42,20 @@ async fn a_cap_is_met_to_the_unit_though_a_router_dies() {
     let id = Pid::from_raw(goes.id().await.cast_signed()).unwrap();
     let nodes = Arc::new([stays, goes]);
 
+    let mut taken = Taken::default();
     let mut told = all(&nodes, "capped", 0..LEADS - LATE, |heard| {
-        assert!(accepted(&town) <= CAP);
+        assert!(taken.by_now(&town) <= CAP);
         if heard == KILLED_AFTER {
             kill_process(id, Signal::KILL).unwrap();
         }
     })
     .await;
     settle(&town, &nodes[0], told.len()).await;
-    assert!(accepted(&town) <= CAP);
+    assert!(taken.by_now(&town) <= CAP);
 
     told.extend(all(&nodes, "capped", LEADS - LATE..LEADS, |_| {}).await);
     settle(&town, &nodes[0], told.len()).await;
     let sold = "SELECT count() FROM v_leads WHERE status = 'sold'";
     town.until(sold, CAP).await;
-    assert_eq!(accepted(&town), CAP);
+    assert_eq!(taken.by_now(&town), CAP);
 }

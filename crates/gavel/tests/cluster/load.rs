@@ -1,11 +1,14 @@
 //! Publishers who do not give up: each posts its leads, at whichever node, until there is an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sandbox::{Answer, read_journals};
+use sandbox::{Answer, Entry, read_journals};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use traffic::Buyers;
@@ -154,12 +157,40 @@ async fn credits(town: &Town, sold: u64) {
     }
 }
 
-/// What a buyer has taken, each post once.
-pub(crate) fn accepted(town: &Town) -> u64 {
-    let journals = read_journals(&town.journals()).unwrap();
-    let decided = Buyers::of(&journals).decided();
-    let accepted = decided
-        .values()
-        .filter(|answer| **answer == Answer::Accepted);
-    accepted.count() as u64
+/// What buyers have taken so far, each post once. Their journals only grow: however often this is asked, a line is
+/// read once.
+#[derive(Default)]
+pub(crate) struct Taken {
+    read: BTreeMap<PathBuf, u64>,
+    sales: BTreeSet<String>,
+}
+
+impl Taken {
+    /// How many there are by now.
+    pub(crate) fn by_now(&mut self, town: &Town) -> u64 {
+        for file in fs::read_dir(town.journals()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|ext| ext == "jsonl") {
+                self.read_on(path);
+            }
+        }
+        self.sales.len() as u64
+    }
+
+    fn read_on(&mut self, path: PathBuf) {
+        let mut file = File::open(&path).unwrap();
+        let read = self.read.entry(path).or_default();
+        file.seek(SeekFrom::Start(*read)).unwrap();
+        let mut more = Vec::new();
+        file.read_to_end(&mut more).unwrap();
+        // One that is being written has no end yet.
+        let lines = more.split_inclusive(|byte| *byte == b'\n');
+        let whole: Vec<_> = lines.take_while(|line| line.ends_with(b"\n")).collect();
+        *read += whole.iter().map(|line| line.len() as u64).sum::<u64>();
+        let entries = whole.iter().map(|line| serde_json::from_slice(line));
+        let entries: Vec<Entry> = entries.map(Result::unwrap).collect();
+        let decided = Buyers::of(&entries).decided().into_iter();
+        let accepted = decided.filter(|(_, answer)| *answer == Answer::Accepted);
+        self.sales.extend(accepted.map(|(sale, _)| sale));
+    }
 }
