@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use domain::{AuctionId, LeadId, Timestamp};
-use proto::{LeadRecord, LeadState, Message as _, RecordError};
+use proto::{LeadBody, LeadRecord, LeadState, Message as _, RecordError};
 use redis::{Cmd, FromRedisValue};
 use sha2::{Digest as _, Sha256};
 use store::{
@@ -26,6 +26,7 @@ use store::{
 use crate::caps;
 use crate::link::{Call, Link};
 use crate::names::Space;
+use crate::rebuild::GIVEN_UP;
 use crate::script::{self, Script};
 use folding::has_ended;
 pub(crate) use folding::{Forgotten, fold};
@@ -72,6 +73,12 @@ impl RedisClaims {
     }
 }
 
+/// Whether it is the first word on a lead that it ends.
+fn is_without_a_lead(record: &LeadRecord, state: &LeadState) -> bool {
+    let ends = matches!(record.body, Some(LeadBody::Interrupted(_)));
+    ends && state.received.is_none() && state.legs.is_empty()
+}
+
 impl Inner {
     async fn call<T: FromRedisValue>(
         &self,
@@ -105,6 +112,25 @@ impl Inner {
     async fn lead_by(&self, by: &str, name: &str) -> Result<Option<LeadId>, StoreError> {
         let found = self.find(by, name).await?;
         found.first().map(|lead| read::lead(lead)).transpose()
+    }
+
+    /// Nothing but its claim speaks for a lead, and its router is gone: its units and its claim are anybody's.
+    async fn forsaken(&self, lead: LeadId) -> Result<(), StoreError> {
+        let name = lead.to_string();
+        // What is pinned goes first: whoever dies between the two is followed by one who finds the claim.
+        for withdrawn in ["no", "yes"] {
+            let is_forsaken = self.call(&script::FORSAKEN, |command| {
+                command.arg(&name).arg(withdrawn);
+            });
+            if !is_forsaken.await? {
+                return Ok(());
+            }
+            if withdrawn == "no" {
+                caps::ended(&self.link, lead, &LeadState::default()).await?;
+            }
+        }
+        tracing::warn!(%lead, "a router claimed to post a lead, recorded nothing of it and is gone: it may come again");
+        Ok(())
     }
 
     /// One step of a claim, and whether it was taken.
@@ -161,6 +187,21 @@ impl Claims for RedisClaims {
         read::earlier(&found)
     }
 
+    async fn unrecorded(&self, partition: u16) -> Result<Vec<LeadId>, StoreError> {
+        let found = self.0.call(&script::TAKEN, |command| {
+            command.arg(PAGE).arg(GIVEN_UP.as_secs());
+        });
+        let found: Vec<Vec<u8>> = found.await?;
+        let mut leads = Vec::with_capacity(found.len());
+        for lead in &found {
+            let lead = read::lead(lead)?;
+            if self.0.link.options().partition(lead) == partition {
+                leads.push(lead);
+            }
+        }
+        Ok(leads)
+    }
+
     async fn withdraw(&self, lead: LeadId) -> Result<(), StoreError> {
         self.0.step(lead, "withdraw", b"").await.map(drop)
     }
@@ -213,6 +254,10 @@ impl Claims for RedisClaims {
         let lead = record.lead_id()?;
         let partition = link.options().partition(lead);
         let folded = fold(link, partition, lead, &[(offset, record)], Forgotten::Read).await?;
+        if is_without_a_lead(record, &folded.state) {
+            self.0.forsaken(lead).await?;
+            return Ok(folded);
+        }
         // Also where it is folded again: whoever folded it first may have died before this.
         let is_last = folded.state.applied == offset.saturating_add(1);
         if is_last && has_ended(&folded.state) {

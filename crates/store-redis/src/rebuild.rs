@@ -8,6 +8,8 @@ mod fold;
 mod nodes;
 mod watch;
 
+pub(crate) use nodes::GIVEN_UP;
+
 use std::time::Duration;
 
 use redis::RedisError;

@@ -54,6 +54,8 @@ scripts! {
     ADMIT = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/admit.lua";
     CLAIM = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/withdrawn.lua" "claims/claim.lua";
     UNRECORDED = "begin.lua" "claims/consumers.lua" "claims/withdrawn.lua" "claims/unrecorded.lua";
+    TAKEN = "begin.lua" "claims/taken.lua";
+    FORSAKEN = "begin.lua" "claims/consumers.lua" "claims/withdrawn.lua" "claims/forsaken.lua";
     QUOTED = "begin.lua" "claims/quoted.lua";
     FIND = "begin.lua" "claims/leads.lua" "claims/consumers.lua" "claims/find.lua";
     FOLDING = "begin.lua" "claims/folding.lua";

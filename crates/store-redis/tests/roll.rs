@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::{LeadId, Reservation, ReservationId};
-use proto::LeadBody;
+use proto::{Interrupted, LeadBody};
 use store::{
-    Ack, Backend as _, Caps as _, ClaimKey, Claims as _, Consumer as _, Delivery, EventLog as _,
-    Held, Lookup, Topic, key,
+    Ack, Admission, AdmitRequest, Backend as _, Caps as _, ClaimKey, Claims as _, Consumer as _,
+    ConsumerClaim, Delivery, EventLog as _, Held, Lookup, Pinned, PostingClaim, Topic, key,
 };
 use store_local::{Local, LocalOptions};
 use store_redis::{Health, Redis, RedisOptions};
@@ -29,6 +29,8 @@ use scene::{FORGETS, REMEMBERS, Scene, counter, wall};
 
 const SOON: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
+/// Of a claim.
+const LEASE: Duration = Duration::from_secs(2);
 
 /// A node that tells of itself.
 fn telling(redis: &Redis, name: &'static str, has: &Arc<AtomicU64>) -> JoinHandle<()> {
@@ -109,6 +111,94 @@ async fn who_has_lead_records_that_the_log_has_not_is_waited_for() {
     redis.leave_roll("there").await.unwrap();
     assert_eq!(made.await.unwrap(), Some(1));
     assert_eq!(redis.caps().used(&[counter()]).await, Ok(vec![1]));
+}
+
+/// A router claimed to post a lead, pinned a unit for it, and was gone before the log had a word of either: once its
+/// lease is over and the log has been folded, its key and its unit are anybody's. Not while a node may have that word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_that_was_claimed_and_never_recorded_may_come_again() {
+    let Some(scene) = Scene::start(FORGETS).await else {
+        return;
+    };
+    let redis = scene.made().await;
+    let claims = redis.claims();
+    let claim = async |key: &str, seed| {
+        let request = AdmitRequest {
+            lead: LeadId::mint(wall(), &SeededEntropy::new(seed)),
+            key: ClaimKey(key.to_owned()),
+            digest: [1; 32],
+            quote: None,
+            consumer: ConsumerClaim::default(),
+            lease: LEASE,
+            now: wall(),
+        };
+        let Admission::Granted(lead) = claims.admit(request).await.unwrap() else {
+            return None;
+        };
+        Some(lead)
+    };
+    let pin = async |lead| {
+        let unit = Reservation {
+            id: ReservationId { lead, leg: 1 },
+            counters: vec![records::unit(&counter().to_string(), 10)],
+        };
+        let till = wall().plus(SOON);
+        assert_eq!(
+            redis.caps().hold(&unit, wall(), till).await,
+            Ok(Held::Granted)
+        );
+        let taken = claims.posting(lead).await;
+        assert_eq!(taken, Ok(PostingClaim::Yours));
+        let pinned = redis.caps().pin(unit.id, wall()).await;
+        assert_eq!(pinned, Ok(Pinned::Pinned));
+    };
+    let interrupted = |lead| {
+        let body = LeadBody::Interrupted(Interrupted {});
+        records::record(lead, 0, wall(), body)
+    };
+    let (lost, recorded) = (
+        claim("lost", 1).await.unwrap(),
+        claim("recorded", 2).await.unwrap(),
+    );
+    pin(lost).await;
+    pin(recorded).await;
+    let received = records::received(&ClaimKey("recorded".to_owned()), &[1; 32]);
+    let received = records::record(recorded, 0, wall(), received);
+    claims.fold(0, &received).await.unwrap();
+    // While it may still be under way nobody says that it is gone, and saying so is nothing.
+    assert_eq!(claims.unrecorded(partition(lost)).await, Ok(vec![]));
+    claims.fold(1, &interrupted(lost)).await.unwrap();
+    assert_eq!(claim("lost", 3).await, None);
+    sleep(LEASE).await;
+
+    // A node has lead records in its journal, and this may be of them.
+    let has = Arc::new(AtomicU64::new(100));
+    let telling = telling(&redis, "there", &has);
+    until_told(&scene, "there").await;
+    assert_eq!(claims.unrecorded(partition(lost)).await, Ok(vec![]));
+    has.store(0, Ordering::SeqCst);
+    let waited = async {
+        while claims.unrecorded(partition(lost)).await != Ok(vec![lost]) {
+            sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(SOON, waited).await.unwrap();
+    telling.abort();
+
+    assert_eq!(claim("lost", 4).await, None);
+    assert_eq!(redis.caps().used(&[counter()]).await, Ok(vec![2]));
+    for lead in [lost, recorded] {
+        claims.fold(2, &interrupted(lead)).await.unwrap();
+    }
+    assert_eq!(claims.unrecorded(partition(lost)).await, Ok(vec![]));
+    assert_ne!(claim("lost", 5).await, None);
+    assert_eq!(claim("recorded", 6).await, None);
+}
+
+/// The partition that has a lead's records.
+fn partition(lead: LeadId) -> u16 {
+    let partitions = u64::from(RedisOptions::default().partitions);
+    u16::try_from(key::lead(lead) % partitions).unwrap()
 }
 
 /// Waits until a node has said that it has something.

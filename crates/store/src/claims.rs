@@ -135,6 +135,18 @@ pub trait Claims: Send + Sync + 'static {
         hashes: &[ConsumerHash],
     ) -> impl Future<Output = Result<Vec<Earlier>, StoreError>> + Send;
 
+    /// Leads of a partition that a router claimed to post, whose leases are over, and of which nothing was folded: it
+    /// may have died before the log had a record of them. Whether it had says an interruption that is put there now:
+    /// [`Self::fold`] of it as the first record of a lead takes back all that was claimed. None while a node may have
+    /// records that the log has not, and none of a backend that ends with its router.
+    fn unrecorded(
+        &self,
+        partition: u16,
+    ) -> impl Future<Output = Result<Vec<LeadId>, StoreError>> + Send {
+        let _ = partition;
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// Gives back an admission of which no record was written (the log refused it).
     fn withdraw(&self, lead: LeadId) -> impl Future<Output = Result<(), StoreError>> + Send;
 

@@ -1,5 +1,6 @@
 //! What time ends: a leg whose router never told its answer lapses into doubt, and a lead whose
-//! router died before any post is interrupted. Both are records, so the fold stays the only judge.
+//! router died before any post is interrupted. So is one of which its router had not even recorded that there is one.
+//! All are records, so the fold stays the only judge.
 
 use std::collections::BTreeSet;
 
@@ -34,27 +35,50 @@ impl Overdue {
                 let Some((due, body)) = self.judge(backend, lead, &state, now).await? else {
                     continue;
                 };
-                let record = LeadRecord {
-                    subject: lead.as_bytes().to_vec(),
-                    n: 0,
-                    at_us: now.as_micros(),
-                    instance,
-                    body: Some(body),
-                };
-                let bytes = Bytes::from(record.encode_to_vec());
-                let append =
-                    backend
-                        .log()
-                        .append(Topic::Leads, key::lead(lead), bytes, Ack::Durable);
-                append
-                    .await
-                    .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                self.recorded.insert((lead, due));
+                self.record(backend, (lead, due), body, now, instance)
+                    .await?;
                 wrote += 1;
+            }
+            for lead in backend.claims().unrecorded(*partition).await? {
+                open.insert(lead);
+                // Whoever folds this has folded all that the log had of the lead before.
+                let due = Due::Interrupt;
+                if !self.recorded.contains(&(lead, due)) {
+                    let body = LeadBody::Interrupted(Interrupted {});
+                    self.record(backend, (lead, due), body, now, instance)
+                        .await?;
+                    wrote += 1;
+                }
             }
         }
         self.recorded.retain(|(lead, _)| open.contains(lead));
         Ok(wrote)
+    }
+
+    async fn record<B: Backend>(
+        &mut self,
+        backend: &B,
+        (lead, due): (LeadId, Due),
+        body: LeadBody,
+        now: Timestamp,
+        instance: u64,
+    ) -> Result<(), StoreError> {
+        let record = LeadRecord {
+            subject: lead.as_bytes().to_vec(),
+            n: 0,
+            at_us: now.as_micros(),
+            instance,
+            body: Some(body),
+        };
+        let bytes = Bytes::from(record.encode_to_vec());
+        let append = backend
+            .log()
+            .append(Topic::Leads, key::lead(lead), bytes, Ack::Durable);
+        append
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.recorded.insert((lead, due));
+        Ok(())
     }
 
     async fn judge<B: Backend>(

@@ -86,6 +86,12 @@ mod tests {
             "-p gavel --test cluster gone::a_cap_is_met_to_the_unit_though_a_router_dies",
         ),
         (
+            "a router is killed for good between its claim to post a lead and the log's first record of it",
+            "once its lease is over and the log is folded, its key and its unit are anybody's; not while a node may \
+             have that record in its journal",
+            "-p store-redis --test roll a_lead_that_was_claimed_and_never_recorded_may_come_again",
+        ),
+        (
             "a node is away while the catalog is changed; two nodes change it at once",
             "every node ends at the generation that the log has last, from its first request on",
             "-p gavel --test cluster catalog::what_one_node_is_told_all_obey_in_one_order",

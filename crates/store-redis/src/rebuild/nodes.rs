@@ -26,7 +26,7 @@ const TELLS: Duration = Duration::from_millis(500);
 /// A node that was heard of within this is about to answer.
 const HEARD: Duration = Duration::from_secs(3);
 /// After this a node that had records and is silent is given up.
-const GIVEN_UP: Duration = Duration::from_secs(3600);
+pub(crate) const GIVEN_UP: Duration = Duration::from_secs(3600);
 /// One that had nothing and is silent is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
 /// Between two looks at who has answered.

@@ -8,6 +8,9 @@ if step == 'posting' then
   -- Who asks again because the answer was lost gets the same one.
   if phase == 'admitted' or (phase == 'posting' and known[6] == ARGV[5]) then
     redis.call('HSET', entry, 'phase', 'posting', 'by', ARGV[5])
+    if not known[3] then
+      redis.call('ZADD', base .. 'taken', known[2], lead)
+    end
     -- A buyer may have it from now on: only its records end that, however late they are folded.
     if redis.call('EXISTS', base .. 'e:' .. lead) == 1 then
       redis.call('HSET', base .. 'e:' .. lead, 'lease', '')

@@ -32,6 +32,7 @@ if phase ~= 'closed' and makes ~= '' and (makes ~= 'posting' or phase == 'admitt
 end
 redis.call('HSET', entry, 'phase', phase, 'applied', ARGV[6], 'state', ARGV[7])
 redis.call('ZREM', base .. 'unrecorded', lead)
+redis.call('ZREM', base .. 'taken', lead)
 if ARGV[9] ~= '' and not known[3] then
   redis.call('HSET', entry, 'answer', ARGV[9])
 end

@@ -1,7 +1,8 @@
 -- A lead is `l:<lead>`: `phase` (admitted, posting, answered, closed), `lease`, the names of its key and
 -- its quote, `answer`, and the fold of its records: `state`, and `applied`, how far it reaches.
 -- `k:<key>` is a key: `digest`, and the `lead`, or the `answer` to a ping, good `till` then.
--- `q:<quote>` is the lead that used a quote. `unrecorded` has leads without a fold, by their lease. What is not told to stay goes a day after it was last of use.
+-- `q:<quote>` is the lead that used a quote. `unrecorded` has leads without a fold, by their lease, `taken` those of them
+-- that are posting. What is not told to stay goes a day after it was last of use.
 local KEPT = 86400000
 
 local function view(lead)

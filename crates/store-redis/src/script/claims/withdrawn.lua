@@ -10,6 +10,7 @@ local function withdraw(lead)
   end
   redis.call('DEL', entry)
   redis.call('ZREM', base .. 'unrecorded', lead)
+  redis.call('ZREM', base .. 'taken', lead)
   forget(lead)
 end
 
