@@ -17,20 +17,24 @@ use crate::tools::{self, Presence, Tool};
 use crate::workspace::Workspace;
 use crate::{engine, process};
 
+/// Debian's may be there without its environments, brought by another package.
 const PYTHON: Tool = Tool {
     program: "python3",
+    proof: &["-c", "import ensurepip"],
     package: "python3-venv",
     needed_for: "running ClickHouse's Python client",
 };
 
 const JAVAC: Tool = Tool {
     program: "javac",
+    proof: &[],
     package: "openjdk-17-jdk-headless",
     needed_for: "running ClickHouse's JDBC driver",
 };
 
 const MAVEN: Tool = Tool {
     program: "mvn",
+    proof: &[],
     package: "maven",
     needed_for: "fetching ClickHouse's JDBC driver",
 };

@@ -15,6 +15,7 @@ pub(crate) const OWN: &str = "GAVEL_TEST_KAFKA";
 /// Runs the broker.
 const JAVA: Tool = Tool {
     program: "java",
+    proof: &[],
     package: "openjdk-17-jre-headless",
     needed_for: "running a Kafka broker in tests",
 };
@@ -22,6 +23,7 @@ const JAVA: Tool = Tool {
 /// Fetches the broker.
 const MAVEN: Tool = Tool {
     program: "mvn",
+    proof: &[],
     package: "maven",
     needed_for: "fetching the Kafka broker of the tests",
 };

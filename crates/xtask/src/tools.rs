@@ -13,13 +13,23 @@ use crate::process;
 /// A program, and the Debian package that brings it.
 pub(crate) struct Tool {
     pub(crate) program: &'static str,
+    /// What it does without complaint if all of it is there; nothing where the program is all.
+    pub(crate) proof: &'static [&'static str],
     pub(crate) package: &'static str,
     pub(crate) needed_for: &'static str,
+}
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        process::installed(self.program)
+            && (self.proof.is_empty() || process::succeeds(self.program, self.proof))
+    }
 }
 
 /// Fetches the ClickHouse engine as a package with a checked hash.
 pub(crate) const NPM: Tool = Tool {
     program: "npm",
+    proof: &[],
     package: "npm",
     needed_for: "fetching the embedded ClickHouse engine",
 };
@@ -27,6 +37,7 @@ pub(crate) const NPM: Tool = Tool {
 /// A client that is not ours: the README's walk-through is run with it.
 pub(crate) const CURL: Tool = Tool {
     program: "curl",
+    proof: &[],
     package: "curl",
     needed_for: "the test of the README's walk-through",
 };
@@ -34,6 +45,7 @@ pub(crate) const CURL: Tool = Tool {
 /// Loads the tag as a page's visitor does.
 const CHROMIUM: Tool = Tool {
     program: "chromium",
+    proof: &[],
     package: "chromium",
     needed_for: "the test of the tag in a real browser",
 };
@@ -41,6 +53,7 @@ const CHROMIUM: Tool = Tool {
 /// Holds the shared state of several nodes: its tests start servers of their own.
 const REDIS: Tool = Tool {
     program: "redis-server",
+    proof: &[],
     package: "redis-server",
     needed_for: "the tests of the cluster's shared state",
 };
@@ -48,6 +61,7 @@ const REDIS: Tool = Tool {
 /// Makes a Debian root folder from nothing.
 pub(crate) const DEBOOTSTRAP: Tool = Tool {
     program: "debootstrap",
+    proof: &[],
     package: "debootstrap",
     needed_for: "making a clean room",
 };
@@ -63,10 +77,7 @@ pub(crate) enum Presence {
 /// Makes sure that the tools are there: as root on Debian it installs what is missing, elsewhere it
 /// prints the line to type.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<Presence> {
-    let missing: Vec<&Tool> = tools
-        .iter()
-        .filter(|tool| !process::installed(tool.program))
-        .collect();
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
         return Ok(Presence::Complete);
     }
