@@ -17,7 +17,6 @@ use loadtest::process;
 use loadtest::ratio::{Bar, median};
 use loadtest::window::{Machine, Noise};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::Setting;
@@ -83,6 +82,12 @@ impl Pair {
     fn above_mb(self) -> f64 {
         (self.http.peak_kib as f64 - self.bare.peak_kib as f64) * 1024.0 / 1e6
     }
+}
+
+/// What one side has done of a round.
+struct Turn {
+    inserted: Done,
+    selected: Done,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -170,48 +175,42 @@ struct Bench<'s> {
 
 impl Bench<'_> {
     async fn round(&self, bare_first: bool) -> Result<Round> {
-        let home = || tempfile::Builder::new().prefix("gavel-load-").tempdir();
-        let (bare, http) = (home()?, home()?);
         let before = Machine::now()?;
-        let inserted = self.pair(&bare, &http, Way::In, bare_first).await?;
-        let selected = self.pair(&bare, &http, Way::Out, bare_first).await?;
+        let (bare, http);
+        if bare_first {
+            bare = self.turn(Side::Bare).await?;
+            http = self.turn(Side::Http).await?;
+        } else {
+            http = self.turn(Side::Http).await?;
+            bare = self.turn(Side::Bare).await?;
+        }
+        let pair = |of: fn(&Turn) -> Done| Pair {
+            bare: of(&bare),
+            http: of(&http),
+        };
         Ok(Round {
-            inserted,
-            selected,
+            inserted: pair(|turn| turn.inserted),
+            selected: pair(|turn| turn.selected),
             noise: Machine::now()?.since(before),
         })
     }
 
-    async fn pair(
-        &self,
-        bare: &TempDir,
-        http: &TempDir,
-        way: Way,
-        bare_first: bool,
-    ) -> Result<Pair> {
-        let sides = match bare_first {
-            true => [Side::Bare, Side::Http],
-            false => [Side::Http, Side::Bare],
-        };
-        let mut done = Vec::new();
-        for side in sides {
-            // What the last one left to write is not this one's.
+    /// A gigabyte in, and the same out. So a disk that is fast for a while and then is not has rested between the
+    /// two gigabytes that it is given.
+    async fn turn(&self, side: Side) -> Result<Turn> {
+        let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
+        let go = async |way| {
+            // What was left to write before is not this one's.
             rustix::fs::sync();
-            done.push(match side {
-                Side::Bare => self.bare(bare.path(), way).await?,
-                Side::Http => self.http(http.path(), way).await?,
-            });
-        }
-        if !bare_first {
-            done.reverse();
-        }
-        match done.as_slice() {
-            [bare, http] => Ok(Pair {
-                bare: *bare,
-                http: *http,
-            }),
-            _ => anyhow::bail!("a pair is two"),
-        }
+            match side {
+                Side::Bare => self.bare(home.path(), way).await,
+                Side::Http => self.http(home.path(), way).await,
+            }
+        };
+        Ok(Turn {
+            inserted: go(Way::In).await?,
+            selected: go(Way::Out).await?,
+        })
     }
 
     async fn bare(&self, data: &Path, way: Way) -> Result<Done> {
