@@ -220,7 +220,8 @@ pub(crate) struct Room {
 /// The checks that need no body: what is asked for, by whom, and whether there is room.
 fn admit(shared: &Shared, parts: &Parts) -> Result<Admitted, Exception> {
     let headers = &parts.headers;
-    let mut query = Query::parse(&parts.method, target::query_of(parts), headers)?;
+    let url = target::query(&parts.uri, &parts.extensions);
+    let mut query = Query::parse(&parts.method, url, headers)?;
     let user = shared.roll.users().check(query.credentials.as_ref())?;
     query.access = query.access.max(user.access);
     let settings = engine_settings(std::mem::take(&mut query.settings));

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use http::request::Parts;
 use http::{Extensions, Uri};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -61,11 +60,6 @@ pub(crate) fn query<'a>(uri: &'a Uri, extensions: &'a Extensions) -> Option<&'a 
         Some(LongQuery(query)) => Some(query),
         None => uri.query(),
     }
-}
-
-/// The same of its head.
-pub(crate) fn query_of(parts: &Parts) -> Option<&str> {
-    query(&parts.uri, &parts.extensions)
 }
 
 /// What a connection's library reads.

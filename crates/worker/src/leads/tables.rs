@@ -24,7 +24,8 @@ struct Touched<'a> {
 }
 
 /// Adds the rows of these records of one partition to `batch`, which other partitions add theirs to meanwhile.
-/// What cannot be read becomes a dead letter; an error means that a store could not answer, and that nothing is lost by trying again.
+/// What cannot be read becomes a dead letter; an error means that a store could not answer, and that nothing is
+/// lost by trying again.
 pub(crate) async fn add<B: Backend>(
     backend: &B,
     metrics: &Metrics,
