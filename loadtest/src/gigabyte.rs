@@ -3,6 +3,9 @@
 /// The table, whose rows are in the order they come in, so that nothing is sorted.
 pub const TABLE: &str =
     "CREATE TABLE t (id UInt64, at UInt64, text String) ENGINE = MergeTree ORDER BY tuple()";
+/// Once the table is there, for it stops those of tables that are: what is merged beside depends on how long the
+/// insert takes, so a side that is slower would do more.
+pub const UNMERGED: &str = "SYSTEM STOP MERGES t";
 /// Without FORMAT.
 pub const INSERT: &str = "INSERT INTO t";
 /// And this one too.

@@ -15,5 +15,6 @@ pub mod open;
 pub mod process;
 pub mod ratio;
 pub mod stub;
+pub mod warm;
 pub mod window;
 pub mod wire;

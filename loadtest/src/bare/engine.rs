@@ -18,17 +18,18 @@ fn main() -> Result<()> {
     let piece = gigabyte::piece();
     let bytes = piece.len() * pieces;
     let mut engine = Direct::boot(Path::new(library), Path::new(data))?;
-    engine.run("SYSTEM STOP MERGES")?;
     let clock = OsClock::start();
     let began = match what.as_str() {
         "insert" => {
             engine.run(gigabyte::TABLE)?;
+            engine.run(gigabyte::UNMERGED)?;
             let began = clock.mono();
             let rows = std::iter::repeat_n(piece.as_slice(), pieces);
             engine.insert(gigabyte::INSERT, gigabyte::FORMAT, rows)?;
             began
         }
         "select" => {
+            engine.run(gigabyte::UNMERGED)?;
             let began = clock.mono();
             let mut read = 0;
             engine.select(gigabyte::SELECT, gigabyte::FORMAT, |piece| {

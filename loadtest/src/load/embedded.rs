@@ -15,6 +15,7 @@ use loadtest::clock::OsClock;
 use loadtest::gigabyte;
 use loadtest::process;
 use loadtest::ratio::{Bar, median};
+use loadtest::warm;
 use loadtest::window::{Machine, Noise};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -26,6 +27,8 @@ use crate::town::Engine;
 /// What of an answer is looked at before its rows.
 const HEAD: usize = 64 << 10;
 const READ: usize = 256 << 10;
+/// What a side takes at most, with the pages of its files.
+const MEMORY: usize = 4 << 30;
 
 /// Inserts and selects over HTTP beside the engine's C interface: bytes/s and the most memory
 #[derive(Debug, clap::Args)]
@@ -200,8 +203,9 @@ impl Bench<'_> {
     async fn turn(&self, side: Side) -> Result<Turn> {
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         let go = async |way| {
-            // What was left to write before is not this one's.
+            // What was left to write before is not this one's, nor is it to wait for the host's memory.
             rustix::fs::sync();
+            warm::memory(MEMORY);
             match side {
                 Side::Bare => self.bare(home.path(), way).await,
                 Side::Http => self.http(home.path(), way).await,
@@ -232,7 +236,6 @@ impl Bench<'_> {
     async fn http(&self, data: &Path, way: Way) -> Result<Done> {
         let engine = Engine::start(&self.setting.gavel, data).await?;
         let ask = |sql: &str| Exchange::begin(&engine, sql, 0)?.end(|_| {});
-        ask("SYSTEM STOP MERGES")?;
         let piece = gigabyte::piece();
         let bytes = piece.len() * self.pieces;
         let clock = OsClock::start();
@@ -240,6 +243,7 @@ impl Bench<'_> {
         let began = match way {
             Way::In => {
                 ask(gigabyte::TABLE)?;
+                ask(gigabyte::UNMERGED)?;
                 let began = clock.mono();
                 let insert = format!("{insert} FORMAT {format}");
                 let mut exchange = Exchange::begin(&engine, &insert, bytes)?;
@@ -250,6 +254,7 @@ impl Bench<'_> {
                 began
             }
             Way::Out => {
+                ask(gigabyte::UNMERGED)?;
                 let began = clock.mono();
                 let mut read = 0;
                 let select = format!("{select} FORMAT {format}");
