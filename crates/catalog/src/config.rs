@@ -113,4 +113,6 @@ pub struct Limits {
     pub read_timeout: Duration,
     /// After SIGTERM, work in progress gets this long.
     pub drain_timeout: Duration,
+    /// A lead is its router's for so long after its deadline, without a sign of life.
+    pub lease: Duration,
 }

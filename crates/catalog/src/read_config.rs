@@ -17,7 +17,7 @@ use crate::tree::{Members, Node, Place, Value};
 use crate::{Overrides, Problem, units};
 
 /// Every scalar of a configuration: what environment and flags may set.
-pub(crate) const KEYS: [&str; 43] = [
+pub(crate) const KEYS: [&str; 44] = [
     "data_dir",
     "fallback_url",
     "listen.public",
@@ -60,6 +60,7 @@ pub(crate) const KEYS: [&str; 43] = [
     "limits.requests",
     "limits.read_timeout",
     "limits.drain_timeout",
+    "limits.lease",
     "admin.key",
 ];
 
@@ -269,13 +270,24 @@ fn limits(table: &mut Table<'_>) -> Option<Limits> {
     let read_timeout = table.or("read_timeout", ten, |c| c.with(units::duration));
     let forty = Duration::from_secs(40);
     let drain_timeout = table.or("drain_timeout", forty, |c| c.with(units::duration));
+    let thirty = Duration::from_secs(30);
+    let lease = table.or("lease", thirty, |c| c.with(lease));
     Some(Limits {
         body_bytes: usize::try_from(body?).ok()?,
         connections: usize::try_from(connections?).ok()?,
         requests: usize::try_from(requests?).ok()?,
         read_timeout: read_timeout?,
         drain_timeout: drain_timeout?,
+        lease: lease?,
     })
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = units::duration(text)?;
+    match (Duration::from_secs(1)..=Duration::from_secs(600)).contains(&lease) {
+        true => Ok(lease),
+        false => Err("expected a time from \"1s\" to \"10m\"".to_owned()),
+    }
 }
 
 /// `keys` is a list; `key` is one more, so that the environment can give it.

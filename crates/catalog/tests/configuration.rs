@@ -54,10 +54,12 @@ fn configuration() {
         &[
             ("limits.connections", "5"),
             ("limits.request", "5"),
+            ("limits.lease", "500ms"),
             ("log.retention", "week"),
         ],
         expect![[r#"
             flags: limits.request: no such setting: did you mean `limits.requests`?
+            flags: limits.lease: expected a time from "1s" to "10m"
             flags: log.retention: expected a time span like "150ms", "2s", "5m", "24h" or "30d""#]],
     );
     config(

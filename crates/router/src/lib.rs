@@ -93,6 +93,8 @@ pub struct Parts<B> {
     pub runtime: Handle,
     /// Leads worked on at once, at most; more are refused with 503.
     pub leads: usize,
+    /// An admission holds this much longer than its deadline without a sign of life.
+    pub lease: Duration,
 }
 
 /// Another generation, ready to be obeyed.
@@ -115,6 +117,7 @@ pub struct Router<B: Backend> {
     tasks: TaskTracker,
     stopped: CancellationToken,
     places: Arc<Semaphore>,
+    lease: Duration,
 }
 
 impl<B: Backend> Router<B> {
@@ -140,6 +143,7 @@ impl<B: Backend> Router<B> {
             tasks: TaskTracker::new(),
             stopped: CancellationToken::new(),
             places: Arc::new(Semaphore::new(parts.leads)),
+            lease: parts.lease,
         }))
     }
 

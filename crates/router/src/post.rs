@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use auction::{Promise, Rung};
 use bytes::Bytes;
@@ -23,9 +22,6 @@ use crate::away::Brought;
 use crate::call::{Caller, Endpoint, claim_key, digest, sent_key};
 use crate::lead::{Answer, IN_PROGRESS, Job, Used};
 use crate::refusal::Refused;
-
-/// An admission holds this much longer than its deadline without a sign of life.
-const LEASE: Duration = Duration::from_secs(30);
 
 impl<B: Backend> Router<B> {
     /// Answers a post.
@@ -182,7 +178,7 @@ impl<B: Backend> Router<B> {
                 .rules
                 .last_post(caller.started, deadline)
                 .since(caller.started)
-                + LEASE,
+                + self.lease,
             now: caller.wall,
         };
         let consumer = admission.consumer.clone();

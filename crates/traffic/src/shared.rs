@@ -17,6 +17,8 @@ pub struct Shared {
     clickhouse: Option<SocketAddr>,
     /// Seconds; none: as the service has it.
     session: Option<u32>,
+    /// The same.
+    lease: Option<u32>,
 }
 
 impl Shared {
@@ -33,6 +35,7 @@ impl Shared {
             name: format!("gavel-{}", dice.token()),
             clickhouse: None,
             session: None,
+            lease: None,
         }
     }
 
@@ -51,6 +54,13 @@ impl Shared {
         self
     }
 
+    /// A lead whose router gives no sign of life may come again, and ends, so many seconds after its deadline.
+    #[must_use]
+    pub fn with_lease(mut self, seconds: u32) -> Self {
+        self.lease = Some(seconds);
+        self
+    }
+
     /// What names of topics and groups begin with.
     pub fn prefix(&self) -> String {
         format!("{}.", self.name)
@@ -65,6 +75,7 @@ impl Shared {
             keys: [sealing, hashing, quotes, tracking],
             clickhouse,
             session,
+            lease,
         } = self;
         let prefix = self.prefix();
         let clickhouse = clickhouse.map_or_else(String::new, |addr| {
@@ -73,11 +84,14 @@ impl Shared {
         let partitions = Self::PARTITIONS;
         let session =
             session.map_or_else(String::new, |seconds| format!("session = \"{seconds}s\"\n"));
+        let limits = lease.map_or_else(String::new, |seconds| {
+            format!("[limits]\nlease = \"{seconds}s\"\n\n")
+        });
         format!(
             "[kafka]\nbrokers = \"{kafka}\"\nprefix = \"{prefix}\"\npartitions = {partitions}\n\
              replicas = 1\n{session}\n[redis]\nurl = \"{redis}\"\nprefix = \"{name}\"\n\n[secrets]\n\
              sealing = \"{sealing}\"\nhashing = \"{hashing}\"\nquotes = \"{quotes}\"\n\
-             tracking = \"{tracking}\"\n\n{clickhouse}"
+             tracking = \"{tracking}\"\n\n{limits}{clickhouse}"
         )
     }
 }

@@ -47,6 +47,7 @@ pub static CONFIG: &[Member] = members! {
     "limits.requests": "whole number, 1 to 1000000", "2000", "requests worked on at the same time; more are refused with 503";
     "limits.read_timeout": "time", "10s", "a request's head and body have to arrive within this";
     "limits.drain_timeout": "time", "40s", "after SIGTERM, work in progress gets this long";
+    "limits.lease": "time, 1s to 10m", "30s", "so long after its deadline a lead is still the router's that took it, without a sign of life; then it may come again, and ends";
     "admin.key": "key", "", "one more operator's key, so that the environment can give it";
     "admin.keys": "list of keys", "", "operators' keys: `sha256:` and 64 hex digits, or in clear";
 };

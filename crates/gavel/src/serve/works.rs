@@ -167,6 +167,7 @@ fn router<S: Stores>(
         instance: ground.instance,
         runtime: ground.runtimes.leads.handle().clone(),
         leads: config.limits.requests,
+        lease: config.limits.lease,
     })
     .map_err(Failure::usage)?;
     let obeying = Arc::clone(&router);

@@ -33,6 +33,8 @@ const TARGETED: &str = "[campaigns.auto-us-targeted]\n";
 const QUICK: &str = "tmax = \"4s\"\ntmax_ceiling = \"5s\"\n";
 /// Seconds after which others have the partitions of a node that was killed: what those tests wait for.
 const SESSION: u32 = 3;
+/// And after which they take up its leads, from the deadline on.
+const LEASE: u32 = 10;
 const ADMIN: &str = "key-of-the-operator-in-tests";
 const PUBLISHER: &str = "demo-publisher-alpha-media";
 
@@ -170,7 +172,8 @@ impl Town {
         let (brokers, url) = (kafka.addr().to_string(), redis.url());
         let shared = Shared::new(brokers, url, dice)
             .with_clickhouse(clickhouse)
-            .with_session(SESSION);
+            .with_session(SESSION)
+            .with_lease(LEASE);
         Some(Self {
             vars: vars.collect(),
             shared,

@@ -270,6 +270,7 @@ impl Kept {
             instance: 1,
             runtime: Handle::current(),
             leads: 100,
+            lease: Duration::from_secs(30),
         });
         let router = router.unwrap();
         let host = Host {
