@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, Read};
+use std::mem;
 use std::rc::Rc;
 
 use bytes::{Buf as _, Bytes};
@@ -24,13 +25,35 @@ pub(crate) enum Piece {
 }
 
 pub(crate) struct Input {
-    reader: Box<dyn Read>,
+    pieces: Pieces,
     /// Why the pieces ended early: decoders may wrap what they are told, or forget it.
     stopped: Rc<RefCell<Option<Stop>>>,
-    buffer: Vec<u8>,
     /// Bytes that may still come, as decoded.
     left: u64,
     encoding: Option<Encoding>,
+}
+
+enum Pieces {
+    /// As they come, and the last of them.
+    Plain(Source, Bytes),
+    Decoded(Box<dyn Read>, Vec<u8>),
+}
+
+impl Pieces {
+    /// None are left where they are empty.
+    fn next(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::Plain(source, last) => {
+                source.fill()?;
+                *last = mem::take(&mut source.current);
+                Ok(last)
+            }
+            Self::Decoded(reader, buffer) => {
+                let length = reader.read(buffer)?;
+                Ok(buffer.get(..length).unwrap_or_default())
+            }
+        }
+    }
 }
 
 impl Input {
@@ -44,8 +67,11 @@ impl Input {
             stopped: Rc::clone(&stopped),
         };
         let empty = !source.fill().map_err(|_| taken(&stopped))?;
-        let mut reader: Box<dyn Read> = Box::new(source);
-        if !empty {
+        let plain = query.body_encoding.is_none() && !query.body_in_blocks;
+        let pieces = if empty || plain {
+            Pieces::Plain(source, Bytes::new())
+        } else {
+            let mut reader: Box<dyn Read> = Box::new(source);
             if let Some(encoding) = query.body_encoding {
                 reader = encoding.reader(reader).map_err(|error| {
                     Exception::new(encoding.damaged(), format!("Cannot decode: {error}"))
@@ -54,11 +80,11 @@ impl Input {
             if query.body_in_blocks {
                 reader = Box::new(BlockReader::new(reader, query.check_sums));
             }
-        }
+            Pieces::Decoded(reader, vec![0; PIECE])
+        };
         Ok(Self {
-            reader,
+            pieces,
             stopped,
-            buffer: vec![0; if empty { 1 } else { PIECE }],
             left: most,
             encoding: query.body_encoding,
         })
@@ -66,36 +92,38 @@ impl Input {
 
     /// The next bytes; `None` once the body has arrived whole and well-formed.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, Stop> {
-        let length = match self.reader.read(&mut self.buffer) {
-            Ok(0) => return Ok(None),
-            Ok(length) => length,
-            Err(error) => return Err(self.failed(&error)),
-        };
-        self.left = self.left.checked_sub(length as u64).ok_or_else(|| {
+        let Self {
+            pieces,
+            stopped,
+            left,
+            encoding,
+        } = self;
+        let piece = pieces
+            .next()
+            .map_err(|error| failed(&error, stopped, *encoding))?;
+        *left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
             Exception::new(
                 Code::TooManyBytes,
                 "The request body is longer than this host takes",
             )
         })?;
-        Ok(self.buffer.get(..length))
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }
+}
 
-    fn failed(&self, error: &io::Error) -> Stop {
-        if let Some(stop) = self.stopped.take() {
-            return stop;
-        }
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-        if let Some(exception) = inner {
-            return Stop::Failed(Exception::clone(exception));
-        }
-        let code = self
-            .encoding
-            .map_or(Code::CannotReadAllData, Encoding::damaged);
-        Stop::Failed(Exception::new(
-            code,
-            format!("The request body is damaged or cut off: {error}"),
-        ))
+fn failed(error: &io::Error, stopped: &RefCell<Option<Stop>>, encoding: Option<Encoding>) -> Stop {
+    if let Some(stop) = stopped.take() {
+        return stop;
     }
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(exception) = inner {
+        return Stop::Failed(Exception::clone(exception));
+    }
+    let code = encoding.map_or(Code::CannotReadAllData, Encoding::damaged);
+    Stop::Failed(Exception::new(
+        code,
+        format!("The request body is damaged or cut off: {error}"),
+    ))
 }
 
 fn taken(stopped: &RefCell<Option<Stop>>) -> Stop {
