@@ -6,11 +6,13 @@
 //! nothing is copied, and whoever keeps one payload keeps its chunk.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 
 use crate::error::ReadError;
 use crate::frame::{self, Decoded, HEADER};
@@ -200,8 +202,7 @@ impl Reader {
             Some(file) => file,
             None => File::open(&self.segment.path).map_err(io)?,
         };
-        let mut bytes = vec![0; size];
-        file.read_exact_at(&mut bytes, self.position).map_err(io)?;
+        let bytes = read(&file, self.position, size).map_err(io)?;
         self.file = Some(file);
         Ok(bytes.into())
     }
@@ -212,4 +213,17 @@ impl Reader {
             offset: self.position,
         }
     }
+}
+
+/// So many bytes of a file, into memory that nobody has to clear first.
+fn read(file: &File, from: u64, size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(size);
+    while bytes.len() < size {
+        let at = from + bytes.len() as u64;
+        if retry_on_intr(|| pread(file, spare_capacity(&mut bytes), at))? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    bytes.truncate(size);
+    Ok(bytes)
 }

@@ -6,11 +6,12 @@
 //! behind may be out of date, and what is in front counts.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use domain::{ClickId, VisitorId};
+use foldhash::{HashMap, HashMapExt as _};
 use store::journeys::{Nodes, touched_click};
 use store::{Anew, Applied, Identity, JourneyUpdate, Limits, Node, Place, StoreError};
 
