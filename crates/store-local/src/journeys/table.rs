@@ -5,8 +5,8 @@
 //! place is on disk. A look-up goes from young to old to disk and makes what it finds young; so what is
 //! behind may be out of date, and what is in front counts.
 
-use std::collections::hash_map::Entry;
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
