@@ -7,7 +7,7 @@
 //! again. Rows are counted by identity, because repeated and replaced ones are in the tables for a
 //! while.
 //!
-//! Two looks. The first asks for the rows of all partitions together, within the time of their
+//! Two looks. The first asks for the rows of all partitions together, near the time of their
 //! records, which touches the newest parts only. Where something is missing, the second looks for
 //! each partition's rows at any time (a copy with another time may have replaced a row, a report
 //! restates an old conversion), leaves out what was kept as a dead letter, and is the one believed.
