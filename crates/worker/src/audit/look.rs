@@ -141,3 +141,88 @@ async fn look_closely(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::ops::{Range, RangeInclusive};
+    use std::sync::Mutex;
+
+    use store::Topic;
+    use warehouse::{Batch, PostbackRow};
+
+    use super::*;
+
+    /// A table with one row, and how wide it was looked for.
+    struct One {
+        at: Timestamp,
+        looks: Mutex<Vec<Duration>>,
+    }
+
+    impl Sink for One {
+        async fn prepare(&self) -> Result<(), WarehouseError> {
+            Ok(())
+        }
+
+        async fn insert(&self, _: &Batch) -> Result<(), WarehouseError> {
+            Ok(())
+        }
+
+        async fn postbacks(&self, _: &[&str]) -> Result<Vec<PostbackRow>, WarehouseError> {
+            Ok(Vec::new())
+        }
+
+        async fn held(
+            &self,
+            _: Sought,
+            _: &[&str],
+            within: Option<RangeInclusive<Timestamp>>,
+        ) -> Result<u64, WarehouseError> {
+            let within = within.unwrap();
+            self.looks
+                .lock()
+                .unwrap()
+                .push(within.end().since(*within.start()) / 2);
+            Ok(within.contains(&self.at).into())
+        }
+
+        async fn letters(
+            &self,
+            _: Topic,
+            _: u16,
+            _: Range<u64>,
+        ) -> Result<BTreeSet<u64>, WarehouseError> {
+            Ok(BTreeSet::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_is_looked_for_near_its_record_before_it_is_looked_for_farther_away() {
+        let [near, far] = SLACKS;
+        let record = Timestamp::from_micros(1_790_000_000_000_000);
+        for (away, looks, there) in [
+            (Duration::ZERO, vec![near], true),
+            (near, vec![near], true),
+            (near + Duration::from_micros(1), vec![near, far], true),
+            (far, vec![near, far], true),
+            (far + Duration::from_micros(1), vec![near, far], false),
+        ] {
+            for at in [record.minus(away), record.plus(away)] {
+                let table = One {
+                    at,
+                    looks: Mutex::default(),
+                };
+                let keys = vec![Key {
+                    key: "ev_1",
+                    count: 1,
+                    at: record,
+                }];
+                let found = all_there(&table, Sought::Events, keys).await.unwrap();
+                assert_eq!(
+                    (found, table.looks.into_inner().unwrap()),
+                    (there, looks.clone())
+                );
+            }
+        }
+    }
+}
