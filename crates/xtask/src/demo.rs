@@ -41,6 +41,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ))?;
     let gavel = workspace.release_binary("gavel");
     engine::fetch(&gavel, root)?;
+    // What the build has left to write is not to come between the demo and its disk.
+    rustix::fs::sync();
     let mut demo = std::process::Command::new(&gavel);
     demo.arg("demo");
     if !args.cluster {
