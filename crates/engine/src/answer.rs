@@ -1,13 +1,17 @@
 //! The body of an answer: bytes at hand, or a result that is still being made.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::Sleep;
 
+use crate::early::Ahead;
 use crate::host::Interest;
 use crate::output::Reply;
 
@@ -20,15 +24,18 @@ pub(crate) enum Answer {
 pub(crate) struct Stream {
     pub(crate) replies: Receiver<Reply>,
     pub(crate) state: State,
+    /// The connection's way out, and how long a client may take to read an error.
+    pub(crate) way_out: Ahead,
+    pub(crate) patience: Duration,
     /// Dropped with a client that leaves, and then the query is stopped.
     pub(crate) _interest: Interest,
 }
 
-#[derive(Clone, Copy)]
 pub(crate) enum State {
     Running,
-    /// The error is written; give the connection a chance to send it before it is cut.
-    Flush,
+    /// The error is written; before the connection is cut it has to be out: that often all that was written had gone
+    /// out before. Not waited for any longer than this.
+    Flush(u64, Pin<Box<Sleep>>),
     Cut,
     Ended,
 }
@@ -47,12 +54,14 @@ impl Answer {
 impl Stream {
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, CutOff>>> {
         loop {
-            match self.state {
+            match &mut self.state {
                 State::Ended => return Poll::Ready(None),
-                State::Flush => {
+                State::Flush(before, patience) => {
+                    let out = self.way_out.poll_flushed(*before, context).is_ready();
+                    if !out && patience.as_mut().poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
                     self.state = State::Cut;
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
                 }
                 State::Cut => {
                     self.state = State::Ended;
@@ -63,7 +72,10 @@ impl Stream {
             match std::task::ready!(self.replies.poll_recv(context)) {
                 Some(Reply::Chunk(chunk)) => return Poll::Ready(Some(Ok(chunk))),
                 Some(Reply::End) => self.state = State::Ended,
-                Some(Reply::Cut) => self.state = State::Flush,
+                Some(Reply::Cut) => {
+                    let patience = Box::pin(tokio::time::sleep(self.patience));
+                    self.state = State::Flush(self.way_out.flushes(), patience);
+                }
                 // Not said in the middle of a body.
                 Some(Reply::Whole(..) | Reply::Begun(_) | Reply::Failed(..)) | None => {
                     self.state = State::Cut;

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::Version;
 use tokio::io::AsyncWrite;
@@ -21,6 +21,10 @@ struct State {
     unsent: Vec<u8>,
     /// The status line is out, and the next head's has to be left out.
     begun: bool,
+    /// How often all that was written had gone out.
+    flushes: u64,
+    /// Waits for the next time.
+    waits: Option<Waker>,
 }
 
 impl Ahead {
@@ -40,6 +44,21 @@ impl Ahead {
         }
         let header = format!("{name}: {value}\r\n");
         state.unsent.extend(header.into_bytes());
+    }
+
+    /// How often so far all that was written had gone out.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.state().flushes
+    }
+
+    /// Waits until that was once more than `before`. To be called on the connection's task, which writes.
+    pub(crate) fn poll_flushed(&self, before: u64, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.flushes > before {
+            return Poll::Ready(());
+        }
+        state.waits = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -113,7 +132,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Early<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_ahead(context))?;
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        let waits = {
+            let mut state = self.ahead.state();
+            state.flushes += 1;
+            state.waits.take()
+        };
+        waits.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -167,5 +193,27 @@ mod tests {
         let mut all = String::new();
         far.read_to_string(&mut all).await.unwrap();
         assert_eq!(all, "HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\n\r\nbody");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_out_when_it_was_flushed_and_not_before() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let ahead = Ahead::default();
+        let mut early = Early::new(near, ahead.clone());
+        early.write_all(b"full").await.unwrap();
+        let before = ahead.flushes();
+        let out = std::future::poll_fn(|context| ahead.poll_flushed(before, context));
+        let writing = async {
+            early.write_all(b"more").await.unwrap();
+            assert_eq!(ahead.flushes(), before);
+            early.flush().await.unwrap();
+        };
+        let reading = async {
+            let mut read = [0; 8];
+            far.read_exact(&mut read).await.unwrap();
+            read
+        };
+        let ((), (), read) = tokio::join!(out, writing, reading);
+        assert_eq!((&read, ahead.flushes()), (b"fullmore", before + 1));
     }
 }

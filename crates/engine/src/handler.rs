@@ -201,7 +201,7 @@ async fn query(
         version,
         ahead,
     });
-    run(shared, admitted, &mut body, progress).await
+    run(shared, admitted, &mut body, progress, ahead).await
 }
 
 /// A query that may run.
@@ -253,6 +253,7 @@ async fn run(
     admitted: Admitted,
     body: &mut Body,
     progress: Option<Telling<'_>>,
+    ahead: &Ahead,
 ) -> Result<Response<Answer>, Exception> {
     let Admitted { query, user, room } = admitted;
     let limits = &shared.limits;
@@ -301,7 +302,7 @@ async fn run(
         Some(Reply::Begun(Head { stats: None, .. })) => progress::so_far(shared, &ticket).await,
         _ => None,
     };
-    let waiting = (replies, interest);
+    let waiting = (replies, interest, ahead.clone());
     respond(shared, shape, &query_id, first, so_far, waiting)
 }
 
@@ -319,7 +320,7 @@ fn respond(
     query_id: &str,
     first: Option<Reply>,
     so_far: Option<String>,
-    (replies, interest): (Receiver<Reply>, Interest),
+    (replies, interest, way_out): (Receiver<Reply>, Interest, Ahead),
 ) -> Result<Response<Answer>, Exception> {
     let identity = &shared.host.identity;
     let (head, answer) = match first {
@@ -328,6 +329,8 @@ fn respond(
             let stream = Stream {
                 replies,
                 state: State::Running,
+                way_out,
+                patience: shared.limits.patience,
                 _interest: interest,
             };
             (head, Answer::Stream(stream))
