@@ -180,11 +180,7 @@ fn brokers(text: &str) -> Result<String, String> {
 
 /// What brokers take, if they were told to: of themselves they take no less than 6 s.
 fn session(text: &str) -> Result<Duration, String> {
-    let session = units::duration(text)?;
-    match (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&session) {
-        true => Ok(session),
-        false => Err("expected a time from \"1s\" to \"5m\"".to_owned()),
-    }
+    units::duration_between(text, "1s", "5m")
 }
 
 /// What every broker and every server takes as part of a name.

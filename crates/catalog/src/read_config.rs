@@ -271,7 +271,9 @@ fn limits(table: &mut Table<'_>) -> Option<Limits> {
     let forty = Duration::from_secs(40);
     let drain_timeout = table.or("drain_timeout", forty, |c| c.with(units::duration));
     let thirty = Duration::from_secs(30);
-    let lease = table.or("lease", thirty, |c| c.with(lease));
+    let lease = table.or("lease", thirty, |c| {
+        c.with(|text| units::duration_between(text, "1s", "10m"))
+    });
     Some(Limits {
         body_bytes: usize::try_from(body?).ok()?,
         connections: usize::try_from(connections?).ok()?,
@@ -280,14 +282,6 @@ fn limits(table: &mut Table<'_>) -> Option<Limits> {
         drain_timeout: drain_timeout?,
         lease: lease?,
     })
-}
-
-fn lease(text: &str) -> Result<Duration, String> {
-    let lease = units::duration(text)?;
-    match (Duration::from_secs(1)..=Duration::from_secs(600)).contains(&lease) {
-        true => Ok(lease),
-        false => Err("expected a time from \"1s\" to \"10m\"".to_owned()),
-    }
 }
 
 /// `keys` is a list; `key` is one more, so that the environment can give it.

@@ -79,6 +79,15 @@ pub(crate) fn web_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// A time that is neither shorter nor longer than these.
+pub(crate) fn duration_between(text: &str, least: &str, most: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    match (duration(least)?..=duration(most)?).contains(&time) {
+        true => Ok(time),
+        false => Err(format!("expected a time from \"{least}\" to \"{most}\"")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
