@@ -62,6 +62,7 @@ impl Stream {
                         return Poll::Pending;
                     }
                     self.state = State::Cut;
+                    continue;
                 }
                 State::Cut => {
                     self.state = State::Ended;

@@ -96,7 +96,7 @@ async fn one(address: SocketAddr, client: u32, meeting: Arc<Barrier>) {
 }
 
 /// A client with little room for what it does not read.
-async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(200 << 10).unwrap();
     socket.connect(address).await.unwrap()

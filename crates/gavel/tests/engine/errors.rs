@@ -1,8 +1,11 @@
 //! What goes wrong, and the status, the code and the text the server would give for it.
 
 use hyper::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::server::{Server, encoded};
+use crate::crowd::connect;
+use crate::parallel::running;
+use crate::server::{PATIENCE, Server, encoded};
 
 #[tokio::test]
 async fn errors_have_the_servers_status_code_and_text() {
@@ -258,6 +261,43 @@ async fn an_error_in_the_middle_of_a_result_cannot_be_taken_for_its_end() {
         (answer.status, answer.header("x-clickhouse-exception-code")),
         (500, Some("395"))
     );
+}
+
+/// What it has not read yet fills the way, so the error cannot leave at once.
+#[tokio::test]
+async fn a_client_that_reads_slowly_hears_of_an_error_all_the_same() {
+    let data = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(data.path()) else {
+        return;
+    };
+    let select = "SELECT number, 'slowly', throwIf(number = 3000000) FROM numbers(10000000)";
+    let mut stream = connect(server.address).await;
+    let request = format!(
+        "POST / HTTP/1.1\r\nhost: engine\r\ncontent-length: {}\r\n\r\n{select}",
+        select.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    let mut read = async |most| {
+        let mut piece = (&mut stream).take(most);
+        let read = piece.read_to_end(&mut heard);
+        tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap()
+    };
+    read(1 << 20).await;
+    while server.run(&running("slowly")).await != "0\n" {
+        read(1 << 20).await;
+    }
+    // So its way stays full to the end.
+    while read(16 << 10).await > 0 {
+        server.run("SELECT 1").await;
+    }
+    assert!(heard.starts_with(b"HTTP/1.1 200"));
+    let tail = String::from_utf8_lossy(&heard[heard.len() - 600..]).into_owned();
+    assert!(
+        tail.contains("\r\n__exception__\r\n") && tail.contains("Code: 395. "),
+        "{tail}"
+    );
+    assert!(!tail.ends_with("\r\n0\r\n\r\n"), "{tail}");
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn a_query_whose_result_streams_is_gone_with_its_client() {
 }
 
 /// Counts the queries that have a word in them.
-fn running(word: &str) -> String {
+pub(crate) fn running(word: &str) -> String {
     format!(
         "SELECT count() FROM system.processes \
          WHERE query LIKE '%{word}%' AND query NOT LIKE '%system.processes%'"
