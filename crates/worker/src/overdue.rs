@@ -39,19 +39,31 @@ impl Overdue {
                     .await?;
                 wrote += 1;
             }
-            for lead in backend.claims().unrecorded(*partition).await? {
-                open.insert(lead);
-                // Whoever folds this has folded all that the log had of the lead before.
-                let due = Due::Interrupt;
-                if !self.recorded.contains(&(lead, due)) {
-                    let body = LeadBody::Interrupted(Interrupted {});
-                    self.record(backend, (lead, due), body, now, instance)
-                        .await?;
-                    wrote += 1;
-                }
-            }
+            let unrecorded = backend.claims().unrecorded(*partition).await?;
+            open.extend(&unrecorded);
+            wrote += self.interrupt(backend, unrecorded, now, instance).await?;
         }
         self.recorded.retain(|(lead, _)| open.contains(lead));
+        Ok(wrote)
+    }
+
+    /// Ends leads of which the log may have nothing: whoever folds this has folded all that it had of them before.
+    async fn interrupt<B: Backend>(
+        &mut self,
+        backend: &B,
+        leads: Vec<LeadId>,
+        now: Timestamp,
+        instance: u64,
+    ) -> Result<usize, StoreError> {
+        let mut wrote = 0;
+        for lead in leads {
+            let once = (lead, Due::Interrupt);
+            if !self.recorded.contains(&once) {
+                let body = LeadBody::Interrupted(Interrupted {});
+                self.record(backend, once, body, now, instance).await?;
+                wrote += 1;
+            }
+        }
         Ok(wrote)
     }
 

@@ -119,3 +119,44 @@ async fn a_leg_without_an_answer_lapses_once() {
     // From here on it is the buyer's or the operator's to say.
     assert_eq!(scene.look(MINUTE).await, 0);
 }
+
+/// A store in memory ends with its router, so it never names such a lead itself.
+#[tokio::test]
+async fn a_lead_that_may_have_no_record_is_interrupted_once_while_it_is_named() {
+    let clock = FakeClock::default();
+    let store = Local::open(LocalOptions::default(), clock.port()).unwrap();
+    let lead = LeadId::mint(clock.wall(), &SeededEntropy::new(1));
+    let mut overdue = Overdue::default();
+    let mut named = async || {
+        let wrote = overdue.interrupt(&store, vec![lead, lead], clock.wall(), 7);
+        wrote.await.unwrap()
+    };
+    assert_eq!((named().await, named().await), (1, 0));
+    let mut consumer = store
+        .log()
+        .subscribe("reader", &[Topic::Leads])
+        .await
+        .unwrap();
+    let mut written = Vec::new();
+    while let Some(delivery) = consumer.next(Duration::ZERO).await.unwrap() {
+        if let Delivery::Records { records, .. } = delivery {
+            let read = records
+                .into_iter()
+                .map(|it| LeadRecord::decode(it.payload).unwrap());
+            written.extend(read);
+        }
+    }
+    let expected = LeadBody::Interrupted(Interrupted {});
+    assert_eq!(
+        written,
+        [records::record(lead, 0, clock.wall(), expected)].map(|record| LeadRecord {
+            instance: 7,
+            ..record
+        })
+    );
+    // Nobody names it any more; should somebody, it is another claim of it.
+    let pass = overdue.pass(&store, &[], clock.wall(), 7);
+    assert_eq!(pass.await, Ok(0));
+    let again = overdue.interrupt(&store, vec![lead], clock.wall(), 7);
+    assert_eq!(again.await, Ok(1));
+}

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::patch::Patch;
+use crate::process;
 
 const SIMULATION: &str = "-p store-local --test simulation leads_end_once_whatever_crashes";
 
@@ -207,6 +208,18 @@ fn every_law_has_its_test_and_its_mutants() {
         "/../../docs/reference/laws.md"
     )]
     .assert_eq(&page);
+}
+
+/// As [`super::Clone::try_patch`] does, on the tree as it is: what a change of the code leaves behind is seen with it.
+#[test]
+fn every_mutant_applies() {
+    let applies = |patch: &Patch| {
+        let args = ["apply", "--check", "--whitespace=nowarn"];
+        process::read(process::command(&root(), "git", args).arg(&patch.file)).is_ok()
+    };
+    let all = patches();
+    let stale: Vec<_> = all.values().flatten().filter(|it| !applies(it)).collect();
+    assert!(stale.is_empty(), "these apply no more: {stale:#?}");
 }
 
 #[test]
