@@ -25,7 +25,7 @@ impl Town {
         let redis = REDIS.find().context("there is no Redis to start")?;
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         Ok(Self {
-            kafka: Kafka::start(&jars, &home.path().join("kafka"), None).context("Kafka")?,
+            kafka: Kafka::start_to_stay(&jars, &home.path().join("kafka")).context("Kafka")?,
             redis: Redis::start(&redis, &home.path().join("redis"), None).context("Redis")?,
             home,
         })
