@@ -288,7 +288,7 @@ async fn a_client_that_reads_slowly_hears_of_an_error_all_the_same() {
         read(1 << 20).await;
     }
     // So its way stays full to the end.
-    while read(16 << 10).await > 0 {
+    while read(64 << 10).await > 0 {
         server.run("SELECT 1").await;
     }
     assert!(heard.starts_with(b"HTTP/1.1 200"));
