@@ -137,13 +137,14 @@ impl Clone {
 
     /// A failure means nothing where the tests fail without the patch, or where the named one is absent.
     fn expect_sound(&self, patch: &Patch) -> Result<()> {
-        let run = self.tests(patch)?;
-        match run {
-            Run::Ended(ref tests) if tests.failed.is_empty() => Ok(()),
-            _ => bail!(
-                "`cargo test {}` does not pass without a patch",
-                patch.target.join(" ")
+        let target = patch.target.join(" ");
+        match self.tests(patch)? {
+            Run::Ended(tests) if tests.failed.is_empty() => Ok(()),
+            Run::Ended(tests) => bail!(
+                "`cargo test {target}` does not pass without a patch: {} failed",
+                Vec::from_iter(tests.failed).join(", ")
             ),
+            _ => bail!("`cargo test {target}` does not pass without a patch"),
         }
     }
 

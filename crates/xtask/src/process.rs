@@ -17,13 +17,20 @@ pub(crate) fn command<A: AsRef<OsStr>>(
     command
 }
 
-/// Cargo as the one that runs us, in `dir`.
+/// Cargo as the one that runs us, in `dir`. It told us of our own package; told that again, scripts of builds take it
+/// for a change, and what they make, with all that needs it, would be built anew.
 pub(crate) fn cargo<A: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = A>) -> Command {
-    command(
-        dir,
-        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-        args,
-    )
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = command(dir, program, args);
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if ours {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Runs it with our output; a status other than 0 is an error.
