@@ -1,11 +1,7 @@
 //! TLS and a password, which take OpenSSL: `cargo test -p store-kafka --features kafka-tls --test tls`
 //! (Debian: libssl-dev pkg-config), with the folder of a broker's jars in `GAVEL_TEST_KAFKA`.
 #![cfg(feature = "kafka-tls")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails where it stands"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::net::SocketAddr;
 use std::path::Path;
