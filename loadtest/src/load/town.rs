@@ -1,5 +1,6 @@
 //! What nodes share: a Kafka, a Redis and a ClickHouse, on the core of those who measure.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -19,13 +20,13 @@ pub(crate) struct Town {
 }
 
 impl Town {
-    /// Starts a Kafka and a Redis.
-    pub(crate) fn found() -> Result<Self> {
+    /// Starts a Kafka, in this way, and a Redis.
+    pub(crate) fn found(kafka: impl FnOnce(&Path, &Path) -> io::Result<Kafka>) -> Result<Self> {
         let jars = KAFKA.find().context("there is no broker to start")?;
         let redis = REDIS.find().context("there is no Redis to start")?;
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         Ok(Self {
-            kafka: Kafka::start_to_stay(&jars, &home.path().join("kafka")).context("Kafka")?,
+            kafka: kafka(&jars, &home.path().join("kafka")).context("Kafka")?,
             redis: Redis::start(&redis, &home.path().join("redis"), None).context("Redis")?,
             home,
         })

@@ -21,6 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
+use servers::Kafka;
 use tokio::process::Command;
 use traffic::{Dice, Shared};
 
@@ -101,7 +102,8 @@ struct Raw {
 pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     setting.cores.drive()?;
     let mut dice = Dice::new(setting.seed);
-    let town = Town::found()?;
+    // It runs for minutes, beside a load that leaves its core little.
+    let town = Town::found(Kafka::start_to_stay)?;
     let engine = town.engine(&setting.gavel).await?;
     let shared = town.cluster(&mut dice).with_clickhouse(engine.address);
     let bench = Bench {
