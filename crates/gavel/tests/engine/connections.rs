@@ -55,7 +55,7 @@ impl Wire {
     }
 }
 
-fn post(target: &str, more: &str, body: &str) -> String {
+pub(crate) fn post(target: &str, more: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {target} HTTP/1.1\r\nhost: engine\r\ncontent-length: {length}\r\n{more}\r\n{body}"

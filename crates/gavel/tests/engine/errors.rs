@@ -3,6 +3,7 @@
 use hyper::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::connections::post;
 use crate::crowd::connect;
 use crate::parallel::running;
 use crate::server::{PATIENCE, Server, encoded};
@@ -272,10 +273,7 @@ async fn a_client_that_reads_slowly_hears_of_an_error_all_the_same() {
     };
     let select = "SELECT number, 'slowly', throwIf(number = 3000000) FROM numbers(10000000)";
     let mut stream = connect(server.address).await;
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: engine\r\ncontent-length: {}\r\n\r\n{select}",
-        select.len()
-    );
+    let request = post("/", "", select);
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut heard = Vec::new();
     let mut read = async |most| {

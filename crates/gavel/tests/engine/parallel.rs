@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::connections::post;
 use crate::server::{Server, bytes};
 
 /// How long a query may outlive its client.
@@ -63,10 +64,7 @@ async fn a_query_whose_result_streams_is_gone_with_its_client() {
         let mut stream = tokio::net::TcpStream::connect(server.address)
             .await
             .unwrap();
-        let request = format!(
-            "POST / HTTP/1.1\r\nhost: engine\r\ncontent-length: {}\r\n\r\n{query}",
-            query.len()
-        );
+        let request = post("/", "", query);
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut start = vec![0; reads];
         stream.read_exact(&mut start).await.unwrap();

@@ -55,20 +55,9 @@ impl Scene {
 
     /// Folds the whole log, as a group that has not read it: what was folded before changes nothing.
     async fn fold(&mut self, group: &'static str) {
-        let log = self.store.log();
-        let mut consumer = log.subscribe(group, &[Topic::Leads]).await.unwrap();
-        while let Some(delivery) = consumer.next(Duration::ZERO).await.unwrap() {
-            let Delivery::Records { records, .. } = delivery else {
-                continue;
-            };
-            for record in records {
-                let read = LeadRecord::decode(record.payload).unwrap();
-                self.store
-                    .claims()
-                    .fold(record.offset, &read)
-                    .await
-                    .unwrap();
-            }
+        for (offset, record) in read(&self.store, group).await {
+            let folded = self.store.claims().fold(offset, &record);
+            folded.await.unwrap();
         }
     }
 
@@ -76,6 +65,21 @@ impl Scene {
         let view = self.store.claims().lead(self.lead).await.unwrap().unwrap();
         view.state.unwrap().as_ref().clone()
     }
+}
+
+/// All lead records, as a group that has not read them.
+async fn read(store: &Local, group: &'static str) -> Vec<(u64, LeadRecord)> {
+    let log = store.log();
+    let mut consumer = log.subscribe(group, &[Topic::Leads]).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(delivery) = consumer.next(Duration::ZERO).await.unwrap() {
+        let Delivery::Records { records, .. } = delivery else {
+            continue;
+        };
+        let read = |it: store::Record| (it.offset, LeadRecord::decode(it.payload).unwrap());
+        all.extend(records.into_iter().map(read));
+    }
+    all
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -132,20 +136,8 @@ async fn a_lead_that_may_have_no_record_is_interrupted_once_while_it_is_named() 
         wrote.await.unwrap()
     };
     assert_eq!((named().await, named().await), (1, 0));
-    let mut consumer = store
-        .log()
-        .subscribe("reader", &[Topic::Leads])
-        .await
-        .unwrap();
-    let mut written = Vec::new();
-    while let Some(delivery) = consumer.next(Duration::ZERO).await.unwrap() {
-        if let Delivery::Records { records, .. } = delivery {
-            let read = records
-                .into_iter()
-                .map(|it| LeadRecord::decode(it.payload).unwrap());
-            written.extend(read);
-        }
-    }
+    let written = read(&store, "reader").await;
+    let written: Vec<_> = written.into_iter().map(|(_, record)| record).collect();
     let expected = LeadBody::Interrupted(Interrupted {});
     assert_eq!(
         written,
