@@ -7,8 +7,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use parking_lot::Mutex;
 
-/// Entries of one generation; two are kept, 32 bytes of payload each.
-const GENERATION: usize = 32 * 1024;
+/// Entries of one generation, as many as its table has room for before it doubles; two are kept, 16 bytes of
+/// payload each: what a batch looks up has to stay near the processor.
+const GENERATION: usize = 28 * 1024;
 
 /// A conversion's key, hashed.
 pub(crate) type Key = [u8; 16];
@@ -47,22 +48,27 @@ struct Generations {
     old: Remembered,
 }
 
-type Remembered = HashMap<Key, Content, BuildHasherDefault<Hashed>>;
+type Remembered = HashMap<u64, u64, BuildHasherDefault<Hashed>>;
 
-/// Keys are keyed hashes of ours: nobody chooses them, and their halves are as good a hash as any.
+/// Half of a hash: enough to tell some ten thousand apart.
+fn half(hash: [u8; 16]) -> u64 {
+    u128::from_be_bytes(hash) as u64
+}
+
+/// Keys are keyed hashes of ours: nobody chooses them, and they are as good a hash as any.
 #[derive(Default)]
 struct Hashed(u64);
 
 impl Hasher for Hashed {
-    fn write(&mut self, key: &[u8]) {
-        let (halves, _) = key.as_chunks();
-        self.0 = halves
-            .iter()
-            .fold(self.0, |sum, half| sum ^ u64::from_be_bytes(*half));
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
     }
 
-    /// Their length, which is always the same.
-    fn write_usize(&mut self, _: usize) {}
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
 
     fn finish(&self) -> u64 {
         self.0
@@ -72,6 +78,7 @@ impl Hasher for Hashed {
 impl Recent {
     /// What was known of `key`, of which now `content` was said.
     pub(crate) fn remember(&self, key: Key, content: Content) -> Known {
+        let (key, content) = (half(key), half(content));
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION {
             let Generations { young, old } = &mut *generations;
