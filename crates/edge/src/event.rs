@@ -24,7 +24,7 @@ use crate::conversion::{Door, Said};
 use crate::fields::{Fields, Pairs};
 use crate::head::{Desk, Head};
 use crate::last::Last;
-use crate::members::{Known, Members};
+use crate::members::Members;
 use crate::params::{ad_id, sub_id};
 use crate::scrub::{SUB_BYTES, TEXT_BYTES, host_and_path, scrub};
 use crate::seen::Flags;
@@ -180,12 +180,10 @@ fn is_utm(name: &str) -> bool {
     )
 }
 
-/// What was made of the visitor and the browser that a batch named last, a visitor's events often follow each
-/// other, and which members the last event had.
+/// What was made of the visitor and the browser that a batch named last: a visitor's events often follow each
+/// other.
 #[derive(Default)]
 pub(crate) struct Memory {
-    kind: Option<Kind>,
-    known: Known,
     visitor: Last<VisitorId>,
     agent: Last<Agent>,
 }
@@ -215,10 +213,7 @@ pub(crate) fn read(
     if !kind.may_be_sent_by(context.sender) {
         return Err(Refused::Forbidden("this key does not send such events"));
     }
-    if memory.kind.replace(kind) != Some(kind) {
-        memory.known.forget();
-    }
-    members.only(&mut memory.known, |name| is_common(name) || kind.has(name));
+    members.only(|name| is_common(name) || kind.has(name));
     let Members {
         pairs,
         issues,

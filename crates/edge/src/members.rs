@@ -21,31 +21,6 @@ const USUAL: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The names of an event's members, all of which were known: most events of a batch have the same.
-#[derive(Debug, Default)]
-pub(crate) struct Known(Vec<String>);
-
-impl Known {
-    fn has_just(&self, members: &Members<'_>) -> bool {
-        let same = || members.pairs.iter().map(|(name, _)| &**name).eq(&self.0);
-        members.others.is_empty() && self.0.len() == members.pairs.len() && same()
-    }
-
-    /// Those of these members; what was kept before keeps its place in memory.
-    fn keep(&mut self, members: &Members<'_>) {
-        self.0.resize_with(members.pairs.len(), String::new);
-        for (known, (name, _)) in self.0.iter_mut().zip(&members.pairs) {
-            known.clear();
-            known.push_str(name);
-        }
-    }
-
-    /// Nothing is known.
-    pub(crate) fn forget(&mut self) {
-        self.0.clear();
-    }
-}
-
 /// The members of an event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Members<'a> {
@@ -90,17 +65,10 @@ impl<'a> Members<'a> {
         !before && self.pairs.len() + self.others.len() < MEMBERS
     }
 
-    /// Notes every member that is none of these. What was known last need not be looked at again.
-    pub(crate) fn only(&mut self, last: &mut Known, known: impl Fn(&str) -> bool) {
-        if last.has_just(self) {
-            return;
-        }
+    /// Notes every member that is none of these.
+    pub(crate) fn only(&mut self, known: impl Fn(&str) -> bool) {
         let unknown = self.names().filter(|name| !known(name)).cloned();
         let mut unknown: Vec<_> = unknown.collect();
-        if unknown.is_empty() && self.others.is_empty() {
-            last.keep(self);
-            return;
-        }
         unknown.sort();
         for name in unknown {
             self.issues.push(Issue {
@@ -412,25 +380,6 @@ mod tests {
         assert_eq!(read(&deep), Ok((vec![], issues(&["/a"]))));
         let many: Vec<_> = (0..65).map(|n| format!("\"m{n}\":1")).collect();
         assert_eq!(read(&format!("{{{}}}", many.join(","))), Err(Malformed));
-    }
-
-    #[test]
-    fn a_member_that_is_not_known_is_told_whatever_came_before() {
-        let mut last = Known::default();
-        for (text, told) in [
-            (r#"{"a":"1"}"#, &[][..]),
-            (r#"{"a":"2","b":"1"}"#, &[]),
-            (r#"{"a":"2","b":"1"}"#, &[]),
-            (r#"{"a":"2","c":"1"}"#, &["/c"]),
-            (r#"{"a":"2","b":"1","c":null}"#, &["/c"]),
-            (r#"{"a":"2","b":"1"}"#, &[]),
-            (r#"{"d":"2","b":"1","c":"1"}"#, &["/c", "/d"]),
-        ] {
-            let mut members = Members::of(text).unwrap();
-            members.only(&mut last, |name| matches!(name, "a" | "b"));
-            let pointers = members.issues.iter().map(|issue| &*issue.pointer);
-            assert_eq!(pointers.collect::<Vec<_>>(), told, "{text}");
-        }
     }
 
     #[test]

@@ -341,20 +341,6 @@ async fn every_issue_of_every_event_is_told() {
     assert_eq!(flags, ["unkeyed"]);
 }
 
-/// What one kind of event has, another one of its batch has not for that.
-#[tokio::test]
-async fn the_members_of_one_event_are_not_those_of_the_next() {
-    let lab = Lab::start();
-    let event = |kind| format!(r#"{{"type":"{kind}","visitor":"v","page":"https://a.example/"}}"#);
-    let kinds = ["visit", "visit", "click", "click", "visit"].map(event);
-    let answer = lab
-        .events(OPERATOR, &format!("[{}]", kinds.join(",")))
-        .await;
-    let refused = "invalid_event, /page unknown_member, /link required";
-    let expected = ["accepted", "accepted", refused, refused, "accepted"];
-    assert_eq!(told(&answer), expected);
-}
-
 #[tokio::test]
 async fn what_is_wrong_with_the_batch_refuses_it() {
     let lab = Lab::start();
