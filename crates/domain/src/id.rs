@@ -87,12 +87,8 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                const PREFIX: &[u8] = concat!($prefix, "_").as_bytes();
-                let mut text = [0; PREFIX.len() + 32];
-                let (prefix, hex) = text.split_at_mut(PREFIX.len());
-                prefix.copy_from_slice(PREFIX);
-                data_encoding::HEXLOWER.encode_mut(&self.0, hex);
-                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+                f.write_str(concat!($prefix, "_"))?;
+                write_hex(f, &self.0)
             }
         }
 

@@ -102,11 +102,9 @@ macro_rules! track_ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                const PREFIX: &[u8] = concat!($prefix, "_").as_bytes();
-                let mut text = [0; PREFIX.len() + 32];
-                let (prefix, body) = text.split_at_mut(PREFIX.len());
-                prefix.copy_from_slice(PREFIX);
-                data_encoding::BASE64URL_NOPAD.encode_mut(&self.0, body);
+                let mut text = [0; 32];
+                data_encoding::BASE64URL_NOPAD.encode_mut(&self.0, &mut text);
+                f.write_str(concat!($prefix, "_"))?;
                 f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
