@@ -60,14 +60,8 @@ fn half(hash: [u8; 16]) -> u64 {
 struct Hashed(u64);
 
 impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
+    fn write(&mut self, key: &[u8]) {
+        self.0 = key.first_chunk().copied().map_or(0, u64::from_ne_bytes);
     }
 
     fn finish(&self) -> u64 {
