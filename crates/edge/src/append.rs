@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::VisitorId;
 use proto::{EventRecord, Message as _, RecordError, TouchRecord};
-use store::{Ack, Backend, EventLog as _, LogError, Position, Topic, key};
+use store::{Ack, Backend, EventLog as _, Fate, LogError, Position, Together, Topic, key};
 
 use crate::Edge;
 
@@ -40,6 +40,11 @@ impl Keyed {
         }
     }
 
+    /// Queues it with others. It is on its way when this returns, so that several share one sync.
+    pub(crate) fn queue(self, others: &mut impl Together) {
+        others.add(self.key, self.record);
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.record.len()
@@ -56,18 +61,23 @@ pub(crate) async fn touch<B: Backend>(
     patiently(queued, KERNEL_PATIENCE).await
 }
 
-/// Queues an event. It is on its way when this returns, so that several share one sync; who waits has to
-/// have [`patience`].
-pub(crate) fn queue<'e, B: Backend>(
-    edge: &'e Edge<B>,
+/// For events that are waited for at once, with [`patience`].
+pub(crate) fn together<B: Backend>(edge: &Edge<B>, ack: Ack) -> impl Together {
+    edge.parts.backend.log().together(Topic::Events, ack)
+}
+
+/// What became of one of them: of what is not known when patience ended, too.
+pub(crate) fn settled(fate: Fate) -> Result<(), LogError> {
+    fate.unwrap_or_else(|| Err(no_answer())).map(drop)
+}
+
+fn queue<B: Backend>(
+    edge: &Edge<B>,
     keyed: Keyed,
     ack: Ack,
-) -> impl Future<Output = Result<Position, LogError>> + Send + use<'e, B> {
-    let Keyed { key, record } = keyed;
-    edge.parts
-        .backend
-        .log()
-        .append(Topic::Events, key, record, ack)
+) -> impl Future<Output = Result<Position, LogError>> + Send {
+    let log = edge.parts.backend.log();
+    log.append(Topic::Events, keyed.key, keyed.record, ack)
 }
 
 /// Appends an event under its own key, with patience that ends.
@@ -89,7 +99,7 @@ pub(crate) fn patience(ack: Ack) -> Duration {
 }
 
 /// What it is when that is over.
-pub(crate) fn no_answer() -> LogError {
+fn no_answer() -> LogError {
     LogError::Unavailable("no answer in time".to_owned())
 }
 

@@ -10,7 +10,7 @@ use domain::{Clock, LeadId};
 use parking_lot::Mutex;
 use rdkafka::error::KafkaResult;
 use sha2::{Digest as _, Sha256};
-use store::{Ack, EventLog, LogError, Position, Topic, key};
+use store::{Ack, EventLog, Fate, LogError, Position, Together, Topic, key};
 use telemetry::Metrics;
 
 use crate::consumer::{KafkaConsumer, Member};
@@ -19,7 +19,7 @@ use crate::error::{OpenError, Problems, during};
 use crate::hearing::Hearing;
 use crate::names;
 use crate::options::KafkaOptions;
-use crate::producer::{Outgoing, Producer, Receipt, Traffic};
+use crate::producer::{Outgoing, Producer, Queued, Receipt, Traffic};
 use crate::replay::KafkaReplay;
 use crate::watch::Watch;
 
@@ -180,26 +180,24 @@ impl KafkaLog {
         (self.vault_name(), (key::lead(lead) % partitions) as u16)
     }
 
-    /// Queues a record now.
+    /// Queues a record alone.
     pub(crate) fn send(&self, topic: Topic, key: u64, record: &Bytes) -> Receipt {
-        if record.len() > names::largest(topic) {
-            return Receipt::Known(Some(Err(LogError::TooLarge)));
-        }
-        if let Err(not_yet) = self.0.hearing.check() {
-            return Receipt::Known(Some(Err(not_yet)));
-        }
-        // Compaction keeps the last record of a key: what is the same is kept once.
-        let digest = (topic == Topic::Catalog).then(|| Sha256::digest(record));
-        let outgoing = Outgoing {
-            name: self.name(topic),
-            topic: Some(topic),
-            partition: self.partition(topic, key),
-            key: digest.as_ref().map(|digest| digest.as_slice()),
-            payload: Some(record),
+        let mut bulk = self.bulk(topic);
+        bulk.add_ref(key, record);
+        Receipt(bulk.queued)
+    }
+
+    /// Queues records that are waited for at once.
+    pub(crate) fn bulk(&self, topic: Topic) -> Bulk<'_> {
+        let producer = match topic {
+            Topic::Events => &self.0.events,
+            Topic::Leads | Topic::Catalog => &self.0.leads,
         };
-        match topic {
-            Topic::Events => self.0.events.send(&outgoing),
-            Topic::Leads | Topic::Catalog => self.0.leads.send(&outgoing),
+        Bulk {
+            log: self,
+            topic,
+            producer,
+            queued: producer.begin(),
         }
     }
 
@@ -222,6 +220,50 @@ impl KafkaLog {
     }
 }
 
+/// Records of a topic that are waited for at once.
+pub(crate) struct Bulk<'l> {
+    log: &'l KafkaLog,
+    topic: Topic,
+    producer: &'l Producer,
+    queued: Queued,
+}
+
+impl Bulk<'_> {
+    fn add_ref(&mut self, key: u64, record: &[u8]) {
+        let Self {
+            log,
+            topic,
+            producer,
+            queued,
+        } = self;
+        if record.len() > names::largest(*topic) {
+            return queued.refuse(LogError::TooLarge);
+        }
+        if let Err(not_yet) = log.0.hearing.check() {
+            return queued.refuse(not_yet);
+        }
+        // Compaction keeps the last record of a key: what is the same is kept once.
+        let digest = (*topic == Topic::Catalog).then(|| Sha256::digest(record));
+        let outgoing = Outgoing {
+            name: log.name(*topic),
+            partition: log.partition(*topic, key),
+            key: digest.as_ref().map(|digest| digest.as_slice()),
+            payload: Some(record),
+        };
+        producer.add(queued, &outgoing);
+    }
+}
+
+impl Together for Bulk<'_> {
+    fn add(&mut self, key: u64, record: Bytes) {
+        self.add_ref(key, &record);
+    }
+
+    async fn fates(self, late: impl Future<Output = ()> + Send) -> Vec<Fate> {
+        self.queued.fates(late).await
+    }
+}
+
 impl EventLog for KafkaLog {
     type Consumer = KafkaConsumer;
     type Replay = KafkaReplay;
@@ -234,6 +276,10 @@ impl EventLog for KafkaLog {
         _: Ack,
     ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
         self.send(topic, key, &record)
+    }
+
+    fn together(&self, topic: Topic, _: Ack) -> impl Together {
+        self.bulk(topic)
     }
 
     async fn subscribe(

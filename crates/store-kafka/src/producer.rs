@@ -1,40 +1,35 @@
-//! An idempotent producer for one kind of traffic.
-//!
-//! A message costs one allocation of ours: a slot that librdkafka carries along and fills when it knows
-//! the message's fate, and on which the caller's future waits. No task, no channel.
+//! An idempotent producer for one kind of traffic. A record costs no task and no channel: librdkafka carries a
+//! number along and gives it back when it knows the record's fate.
 
+mod callers;
 mod polled;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use domain::{Clock, Mono};
-use parking_lot::{Mutex, RwLock};
+use domain::Clock;
+use parking_lot::RwLock;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
-use store::{LogError, Position, Topic};
+use store::{LogError, Position};
 use telemetry::{KAFKA_ACK_SECONDS, KAFKA_FAILURES, Times};
 
 use crate::KafkaOptions;
 use crate::error::log_error;
 use crate::options::millis;
 use crate::watch::Watch;
+use callers::{Callers, Ticket};
 use polled::Polled;
+
+pub(crate) use callers::{Queued, Receipt};
 
 /// How often a broker is looked for by a record while none can be reached.
 const PROBE: Duration = Duration::from_secs(1);
-
-/// Of so many events the time until its acknowledgement is measured for one: two looks at the clock are a tenth of
-/// what an event costs here.
-const MEASURED: u64 = 16;
 
 /// What a producer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +76,8 @@ impl Traffic {
             .set("compression.type", compression)
             .set("delivery.timeout.ms", millis(patience))
             .set("message.max.bytes", "100000000")
+            // What they tell is looked at by a metrics scrape, and costs as much whether anything is sent or not.
+            .set("statistics.interval.ms", "5000")
             .set(
                 "queue.buffering.max.messages",
                 options.queue_records.to_string(),
@@ -97,8 +94,6 @@ impl Traffic {
 pub(crate) struct Outgoing<'a> {
     /// The topic's name there.
     pub(crate) name: &'a str,
-    /// Which of the log's topics it is, for the ends that are known.
-    pub(crate) topic: Option<Topic>,
     pub(crate) partition: u16,
     /// What compaction goes by.
     pub(crate) key: Option<&'a [u8]>,
@@ -111,8 +106,6 @@ pub(crate) struct Producer {
     traffic: Traffic,
     /// When a record was last sent although no broker could be reached.
     probed: AtomicU64,
-    /// Records that were queued.
-    queued: AtomicU64,
     config: ClientConfig,
     context: Deliveries,
     clock: Arc<dyn Clock>,
@@ -133,6 +126,7 @@ impl Producer {
         };
         let context = Deliveries {
             down: Arc::default(),
+            callers: Arc::default(),
             acknowledged: watch.metrics.timer(KAFKA_ACK_SECONDS, [watch.client]),
             watch,
             clock: Arc::clone(&clock),
@@ -141,7 +135,6 @@ impl Producer {
         Ok(Self {
             traffic,
             probed: AtomicU64::new(0),
-            queued: AtomicU64::new(0),
             config,
             context,
             clock,
@@ -149,42 +142,45 @@ impl Producer {
         })
     }
 
-    /// Queues a record now; what it resolves to is its place once all in-sync replicas have it. While no
-    /// broker can be reached, all but one in a while are refused at once: nobody waits in vain.
-    pub(crate) fn send(&self, record: &Outgoing<'_>) -> Receipt {
-        if self.is_down() && !self.may_probe() {
-            let why = "kafka: no broker can be reached".to_owned();
-            return Receipt::Known(Some(Err(LogError::Unavailable(why))));
-        }
-        match self.queue(record) {
-            Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fatal)) => {
-                self.replace();
-                self.queue(record)
-            }
-            queued => queued,
-        }
-        .unwrap_or_else(|error| Receipt::Known(Some(Err(log_error(&error)))))
+    /// For a caller whose records are waited for at once.
+    pub(crate) fn begin(&self) -> Queued {
+        self.context.callers.begin(self.clock.mono())
     }
 
-    fn queue(&self, record: &Outgoing<'_>) -> KafkaResult<Receipt> {
-        let number = self.queued.fetch_add(1, Ordering::Relaxed);
-        let measured = match self.traffic {
-            Traffic::Leads | Traffic::ShippedLeads => true,
-            Traffic::Events | Traffic::ShippedEvents => number.is_multiple_of(MEASURED),
+    /// Queues a record alone; what it resolves to is its place once all in-sync replicas have it.
+    pub(crate) fn send(&self, record: &Outgoing<'_>) -> Receipt {
+        let mut queued = self.begin();
+        self.add(&mut queued, record);
+        Receipt(queued)
+    }
+
+    /// Queues a record now. While no broker can be reached, all but one in a while are refused at once: nobody
+    /// waits in vain.
+    pub(crate) fn add(&self, queued: &mut Queued, record: &Outgoing<'_>) {
+        if self.is_down() && !self.may_probe() {
+            let why = "kafka: no broker can be reached".to_owned();
+            return queued.refuse(LogError::Unavailable(why));
+        }
+        let ticket = queued.ticket();
+        let sent = match self.queue(ticket, record) {
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::Fatal)) => {
+                self.replace();
+                self.queue(ticket, record)
+            }
+            sent => sent,
         };
-        let slot = Arc::new(Slot {
-            topic: record.topic,
-            queued: measured.then(|| self.clock.mono()),
-            state: Mutex::new(State::Waiting(None)),
-        });
-        let mut message = BaseRecord::with_opaque_to(record.name, Arc::clone(&slot))
-            .partition(i32::from(record.partition));
+        if let Err(error) = sent {
+            self.context.callers.tell(ticket, Err(log_error(&error)));
+        }
+    }
+
+    fn queue(&self, ticket: Ticket, record: &Outgoing<'_>) -> KafkaResult<()> {
+        let mut message =
+            BaseRecord::with_opaque_to(record.name, ticket).partition(i32::from(record.partition));
         message.key = record.key;
         message.payload = record.payload;
-        match self.client.read().send(message) {
-            Ok(()) => Ok(Receipt::Queued(slot)),
-            Err((error, _)) => Err(error),
-        }
+        let sent = self.client.read().send(message);
+        sent.map_err(|(error, _)| error)
     }
 
     /// Whether no broker could be reached, as far as is known: a record that is acknowledged ends it. One
@@ -241,10 +237,11 @@ impl Producer {
     }
 }
 
-/// Fills the slots.
+/// Hears of the records' fates.
 #[derive(Clone)]
 struct Deliveries {
     watch: Watch,
+    callers: Arc<Callers>,
     /// Whether no broker could be reached.
     down: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -269,9 +266,9 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Arc<Slot>;
+    type DeliveryOpaque = Ticket;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, slot: Arc<Slot>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Ticket) {
         let Watch {
             client,
             ends,
@@ -280,17 +277,11 @@ impl ProducerContext for Deliveries {
         let fate = match result {
             Ok(message) => {
                 let (partition, offset) = (message.partition(), message.offset());
+                // Who is told finds the log's end behind it.
+                ends.reach_named(message.topic(), partition, offset.saturating_add(1));
+                self.down.store(false, Ordering::Release);
                 match (u16::try_from(partition), u64::try_from(offset)) {
-                    (Ok(partition), Ok(offset)) => {
-                        if let Some(topic) = slot.topic {
-                            ends.reach(topic, partition, offset.saturating_add(1));
-                        }
-                        self.down.store(false, Ordering::Release);
-                        if let Some(queued) = slot.queued {
-                            self.acknowledged.record(self.clock.mono().since(queued));
-                        }
-                        Ok(Position { partition, offset })
-                    }
+                    (Ok(partition), Ok(offset)) => Ok(Position { partition, offset }),
                     _ => Err(LogError::Unavailable(format!(
                         "kafka: a record without a place: {partition}/{offset}"
                     ))),
@@ -298,66 +289,12 @@ impl ProducerContext for Deliveries {
             }
             Err((error, _)) => Err(log_error(error)),
         };
-        if fate.is_err() {
-            metrics.count(KAFKA_FAILURES, [client]);
-        }
-        slot.fill(fate);
-    }
-}
-
-/// A record's fate, as soon as it is known.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    topic: Option<Topic>,
-    /// When, if that is measured.
-    queued: Option<Mono>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-enum State {
-    Waiting(Option<Waker>),
-    Known(Result<Position, LogError>),
-}
-
-impl Slot {
-    fn fill(&self, fate: Result<Position, LogError>) {
-        let before = std::mem::replace(&mut *self.state.lock(), State::Known(fate));
-        if let State::Waiting(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-/// A record on its way: resolves to its place. It may be dropped unheard.
-#[derive(Debug)]
-#[must_use = "an append counts only once it is acknowledged"]
-pub(crate) enum Receipt {
-    /// To Kafka.
-    Queued(Arc<Slot>),
-    /// It did not get so far; why, until it is told.
-    Known(Option<Result<Position, LogError>>),
-}
-
-impl Future for Receipt {
-    type Output = Result<Position, LogError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::Queued(slot) => match &mut *slot.state.lock() {
-                State::Known(fate) => Poll::Ready(fate.clone()),
-                State::Waiting(waker) => {
-                    match waker {
-                        Some(waker) => waker.clone_from(context.waker()),
-                        None => *waker = Some(context.waker().clone()),
-                    }
-                    Poll::Pending
-                }
-            },
-            Self::Known(known) => match known.take() {
-                Some(known) => Poll::Ready(known),
-                None => Poll::Pending,
-            },
+        let is_taken = fate.is_ok();
+        let begun = self.callers.tell(ticket, fate);
+        match begun {
+            _ if !is_taken => metrics.count(KAFKA_FAILURES, [client]),
+            Some(begun) => self.acknowledged.record(self.clock.mono().since(begun)),
+            None => {}
         }
     }
 }
@@ -366,6 +303,7 @@ impl Future for Receipt {
 mod tests {
     use rdkafka::mocking::MockCluster;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use store::Topic;
     use telemetry::Metrics;
 
     use super::*;
@@ -392,7 +330,6 @@ mod tests {
         let send = || {
             producer.send(&Outgoing {
                 name: "gavel.leads",
-                topic: Some(Topic::Leads),
                 partition: 3,
                 key: None,
                 payload: Some(b"record"),

@@ -34,7 +34,7 @@ use bytes::Bytes;
 use domain::Timestamp;
 use journal::{OnFailure, Options, Space};
 use parking_lot::{Mutex, RwLock};
-use store::{Ack, EventLog, LogError, Position, Topic};
+use store::{Ack, Each, EventLog, Fate, LogError, Position, Together, Topic};
 use telemetry::{KAFKA_AWAY, Metrics};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::consumer::KafkaConsumer;
 use crate::error::{OpenError, Problems, during};
-use crate::log::KafkaLog;
+use crate::log::{Bulk, KafkaLog};
 use crate::names;
 use crate::producer::{Producer, Receipt, Traffic};
 use crate::replay::KafkaReplay;
@@ -261,12 +261,34 @@ impl Inner {
     }
 }
 
-/// What an append waits for. What a lead record may need is apart: most appends are a batch's events, of which
-/// many wait side by side and each is as large as the largest.
+/// What an append waits for. What a lead record may need is apart: many events of a batch wait side by side, and
+/// each is as large as the largest.
 enum Way {
     Kafka(Receipt),
     Journal(Journaled),
     Lead(Pin<Box<dyn Future<Output = Result<Position, LogError>> + Send>>),
+}
+
+/// Records that are waited for at once.
+enum Joint<'l, E> {
+    Kafka(Bulk<'l>),
+    Each(E),
+}
+
+impl<E: Together> Together for Joint<'_, E> {
+    fn add(&mut self, key: u64, record: Bytes) {
+        match self {
+            Self::Kafka(bulk) => bulk.add(key, record),
+            Self::Each(each) => each.add(key, record),
+        }
+    }
+
+    async fn fates(self, late: impl Future<Output = ()> + Send) -> Vec<Fate> {
+        match self {
+            Self::Kafka(bulk) => bulk.fates(late).await,
+            Self::Each(each) => each.fates(late).await,
+        }
+    }
 }
 
 impl EventLog for ShippedLog {
@@ -283,7 +305,8 @@ impl EventLog for ShippedLog {
         let inner = &self.0;
         let too_large = record.len() > names::largest(topic);
         let way = match (topic, ack) {
-            _ if too_large => Way::Kafka(Receipt::Known(Some(Err(LogError::TooLarge)))),
+            // Kafka's way refuses it.
+            _ if too_large => Way::Kafka(inner.kafka.send(topic, key, &record)),
             (Topic::Events, Ack::Kernel) => {
                 let frame = Frame::Events(key, record);
                 Way::Journal(inner.journaled(topic, &frame, ack, Space::Admit))
@@ -304,6 +327,15 @@ impl EventLog for ShippedLog {
                 Way::Journal(journaled) => journaled.acknowledged().await,
                 Way::Lead(sent) => sent.await,
             }
+        }
+    }
+
+    fn together(&self, topic: Topic, ack: Ack) -> impl Together {
+        match (topic, ack) {
+            (Topic::Events, Ack::Durable) => Joint::Kafka(self.0.kafka.bulk(topic)),
+            _ => Joint::Each(Each::by(move |key, record| {
+                self.append(topic, key, record, ack)
+            })),
         }
     }
 

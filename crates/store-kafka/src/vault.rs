@@ -139,13 +139,15 @@ impl KafkaVault {
 
     /// Queues what a lead's key is from now on.
     pub(crate) fn queue(&self, lead: LeadId, key: Option<&WrappedKey>) -> Receipt {
+        let leads = self.0.log.leads();
         if let Err(not_yet) = self.0.log.hearing().check() {
-            return Receipt::Known(Some(Err(not_yet)));
+            let mut queued = leads.begin();
+            queued.refuse(not_yet);
+            return Receipt(queued);
         }
         let (name, partition) = self.0.log.vault_place(lead);
-        self.0.log.leads().send(&Outgoing {
+        leads.send(&Outgoing {
             name: &name,
-            topic: None,
             partition,
             key: Some(lead.as_bytes()),
             payload: key.map(|key| key.0.as_slice()),

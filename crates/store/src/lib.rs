@@ -16,6 +16,7 @@ mod lately;
 mod log;
 mod seal;
 mod span;
+mod together;
 mod vault;
 
 pub use caps::{Caps, Held, Pinned, counter_kept};
@@ -33,6 +34,7 @@ pub use lately::{Heard, LEASE, Lately, Member, Told};
 pub use log::{Ack, Consumer, Delivery, EventLog, LogError, Position, Record, Replay, Topic};
 pub use seal::{LeadKey, SealError, Sealer, WrappedKey};
 pub use span::Span;
+pub use together::{Each, Fate, Together};
 pub use vault::Vault;
 
 /// Why a store could not answer.

@@ -50,6 +50,7 @@ macro_rules! conformance {
     (log: $harness:expr) => {
         $crate::conformance!(@cases log, $harness;
             order_holds_per_key_and_producer,
+            what_is_queued_together_is_told_in_its_order,
             what_was_acknowledged_survives,
             what_was_not_committed_is_delivered_again,
             a_commit_is_where_the_group_goes_on,

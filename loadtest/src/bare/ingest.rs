@@ -35,7 +35,7 @@ const SETTINGS: [(&str, &str); 11] = [
     ("allow.auto.create.topics", "false"),
     ("socket.keepalive.enable", "true"),
     ("socket.nagle.disable", "true"),
-    ("statistics.interval.ms", "1000"),
+    ("statistics.interval.ms", "5000"),
     ("enable.idempotence", "true"),
     ("acks", "all"),
     ("linger.ms", "5"),

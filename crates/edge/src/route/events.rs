@@ -5,9 +5,6 @@
 //! for, so that they share a sync.
 
 use std::fmt::Display;
-use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{Owner, Snapshot};
@@ -15,14 +12,13 @@ use domain::{ClickId, EventId, VisitorId};
 use http::StatusCode;
 use http::header::CONTENT_ENCODING;
 use httpd::{Code, Issue, Problem, Reply, Request};
-use proto::RecordError;
 use serde::{Serialize, Serializer};
-use store::{Ack, Backend, LogError, Position};
+use store::{Ack, Backend, Together as _};
 use telemetry::Metrics;
 
 use super::postback::remembered;
 use crate::Edge;
-use crate::append::{no_answer, patience, queue};
+use crate::append::{patience, settled, together};
 use crate::conversion::Said;
 use crate::event::{self, Context, Memory, Refused, Sender};
 use crate::head::Desk;
@@ -221,7 +217,7 @@ pub(super) async fn record<B: Backend>(
     ack: Ack,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(events.len());
-    let mut queued = Vec::with_capacity(events.len());
+    let mut queued = together(edge, ack);
     let mut told = Vec::with_capacity(events.len());
     let mut memory = Memory::default();
     for (index, members) in events.into_iter().enumerate() {
@@ -234,7 +230,13 @@ pub(super) async fn record<B: Backend>(
         };
         match event::read(&mut members, context, &mut memory) {
             Ok(ready) => {
-                queued.push(ready.record.map(|record| queue(edge, record, ack)));
+                match ready.record {
+                    Ok(record) => record.queue(&mut queued),
+                    Err(error) => {
+                        outcomes.push(unrecorded(index, &error));
+                        continue;
+                    }
+                }
                 told.push(Told {
                     index,
                     id: ready.id,
@@ -257,42 +259,22 @@ pub(super) async fn record<B: Backend>(
             }
         }
     }
-    let fates = fates(queued, patience(ack)).await;
-    outcomes.extend(told.into_iter().zip(fates).map(|(told, fate)| match fate {
-        Ok(()) => told.accepted(edge),
-        Err(error) => {
-            tracing::warn!(%error, "an event was not recorded");
-            Outcome::refused(told.index, 503, "unavailable", Vec::new())
-        }
-    }));
+    let fates = queued.fates(tokio::time::sleep(patience(ack))).await;
+    outcomes.extend(
+        told.into_iter()
+            .zip(fates)
+            .map(|(told, fate)| match settled(fate) {
+                Ok(()) => told.accepted(edge),
+                Err(error) => unrecorded(told.index, &error),
+            }),
+    );
     outcomes.sort_by_key(|outcome| outcome.index);
     outcomes
 }
 
-/// What becomes of appends that are all under way. The last is waited for first: when its fate is known most
-/// are, and who waits is woken a few times a batch, not for each of them.
-async fn fates<A>(
-    appends: Vec<Result<A, RecordError>>,
-    patience: Duration,
-) -> Vec<Result<(), LogError>>
-where
-    A: Future<Output = Result<Position, LogError>>,
-{
-    let mut late = pin!(tokio::time::sleep(patience));
-    let mut fates = Vec::with_capacity(appends.len());
-    for append in appends.into_iter().rev() {
-        let appended = match append {
-            Ok(append) => tokio::select! {
-                biased;
-                appended = append => appended,
-                () = &mut late => Err(no_answer()),
-            },
-            Err(error) => Err(LogError::Unavailable(error.to_string())),
-        };
-        fates.push(appended.map(drop));
-    }
-    fates.reverse();
-    fates
+fn unrecorded(index: usize, error: &dyn Display) -> Outcome {
+    tracing::warn!(%error, "an event was not recorded");
+    Outcome::refused(index, 503, "unavailable", Vec::new())
 }
 
 /// What the sender is told of an event that is on its way: its record is not kept for that.

@@ -5,20 +5,19 @@
 //! acknowledged and not noted when the process was killed is shipped again: everything that reads it knows
 //! its records by id.
 
-use std::future::Future as _;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use store::{LogError, Topic};
+use store::{Fate, LogError, Topic};
 
 use super::Inner;
 use super::frame::Frame;
 use super::front::Front;
 use crate::error::OpenError;
-use crate::producer::{Outgoing, Producer, Receipt};
+use crate::producer::{Outgoing, Producer, Queued};
 
 /// Bytes under way, about.
 const CHUNK: usize = 256 << 10;
@@ -93,7 +92,9 @@ impl Shipper {
             while self.is_nearly_done(front) && (front.bytes() == 0 || clock.mono() >= next_try) {
                 next_try = clock.mono().plus(BETWEEN_TRIES);
                 let (records, left) = self.ship_the_rest(producer, front, &mut reader)?;
-                acknowledged(left).await?;
+                for sent in left {
+                    acknowledged(sent).await?;
+                }
                 Self::mark(front, &records)?;
             }
         }
@@ -114,7 +115,7 @@ impl Shipper {
         producer: &Producer,
         front: &Front,
         reader: &mut journal::Reader,
-    ) -> Result<(Vec<journal::Record>, Vec<Receipt>), Failed> {
+    ) -> Result<(Vec<journal::Record>, Vec<Queued>), Failed> {
         let clock = self.inner.kafka.clock();
         let _alone = self.inner.turning.write();
         let until = clock.mono().plus(HOLD);
@@ -122,7 +123,7 @@ impl Shipper {
         loop {
             // What was queued before we were alone is written any moment.
             let more = reader.next_now(CHUNK)?.unwrap_or_default();
-            left.extend(self.send_all(producer, front, &more));
+            left.push(self.send_all(producer, front, &more));
             records.extend(more);
             left = still_under_way(left)?;
             if left.is_empty() {
@@ -140,15 +141,12 @@ impl Shipper {
         }
     }
 
-    fn send_all(
-        &self,
-        producer: &Producer,
-        front: &Front,
-        records: &[journal::Record],
-    ) -> Vec<Receipt> {
-        let sent = records.iter();
-        sent.filter_map(|record| self.send(producer, front, record))
-            .collect()
+    fn send_all(&self, producer: &Producer, front: &Front, records: &[journal::Record]) -> Queued {
+        let mut queued = producer.begin();
+        for record in records {
+            self.send(producer, &mut queued, front, record);
+        }
+        queued
     }
 
     /// Kafka has these.
@@ -159,25 +157,25 @@ impl Shipper {
         Ok(())
     }
 
-    /// Queues a record for Kafka; none for what nobody can read.
+    /// Queues a record for Kafka, unless nobody can read it.
     fn send(
         &self,
         producer: &Producer,
+        queued: &mut Queued,
         front: &Front,
         record: &journal::Record,
-    ) -> Option<Receipt> {
+    ) {
         let log = &self.inner.kafka;
         let Some(frame) = Frame::decode(&record.payload) else {
             let (topic, offset) = (front.topic.as_str(), record.offset);
             tracing::error!(topic, offset, "record of the journal cannot be read");
-            return None;
+            return;
         };
         let name;
         let (partition, lead);
         let outgoing = match &frame {
             Frame::Leads(key, payload) | Frame::Events(key, payload) => Outgoing {
                 name: log.name(front.topic),
-                topic: Some(front.topic),
                 partition: log.partition(front.topic, *key),
                 key: None,
                 payload: Some(payload),
@@ -187,35 +185,39 @@ impl Shipper {
                 lead = *of;
                 Outgoing {
                     name: &name,
-                    topic: None,
                     partition,
                     key: Some(lead.as_bytes()),
                     payload: Some(payload),
                 }
             }
         };
-        Some(producer.send(&outgoing))
+        producer.add(queued, &outgoing);
     }
 }
 
-async fn acknowledged(receipts: Vec<Receipt>) -> Result<(), LogError> {
-    for receipt in receipts {
-        receipt.await?;
-    }
-    Ok(())
+async fn acknowledged(mut queued: Queued) -> Result<(), LogError> {
+    taken(poll_fn(|context| queued.poll_all(context)).await)
 }
 
 /// Those that are not acknowledged yet.
-fn still_under_way(receipts: Vec<Receipt>) -> Result<Vec<Receipt>, LogError> {
+fn still_under_way(queued: Vec<Queued>) -> Result<Vec<Queued>, LogError> {
     let mut nobody = Context::from_waker(Waker::noop());
-    let mut left = Vec::with_capacity(receipts.len());
-    for mut receipt in receipts {
-        match Pin::new(&mut receipt).poll(&mut nobody) {
-            Poll::Ready(shipped) => drop(shipped?),
-            Poll::Pending => left.push(receipt),
+    let mut left = Vec::with_capacity(queued.len());
+    for mut queued in queued {
+        match queued.poll_all(&mut nobody) {
+            Poll::Ready(fates) => taken(fates)?,
+            Poll::Pending => left.push(queued),
         }
     }
     Ok(left)
+}
+
+/// Whether Kafka took all.
+fn taken(fates: Vec<Fate>) -> Result<(), LogError> {
+    fates
+        .into_iter()
+        .flatten()
+        .try_for_each(|fate| fate.map(drop))
 }
 
 impl Inner {

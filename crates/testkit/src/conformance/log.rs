@@ -1,10 +1,11 @@
 //! The log.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use store::{Ack, Backend, Consumer, Delivery, EventLog, Replay, Topic};
+use store::{Ack, Backend, Consumer, Delivery, EventLog, Replay, Together as _, Topic};
 
 use super::{Harness, SOON};
 
@@ -74,6 +75,43 @@ fn texts(seen: &Seen) -> Vec<String> {
         .collect();
     texts.sort();
     texts
+}
+
+/// Of records that are waited for at once each has its place, and what nobody waits for is appended too.
+pub async fn what_is_queued_together_is_told_in_its_order<H: Harness>(harness: &mut H) {
+    const COUNT: usize = 60;
+    let store = harness.store().clone();
+    let mut expected = BTreeMap::new();
+    for (topic, ack) in [(Topic::Leads, Ack::Kernel), (Topic::Events, Ack::Durable)] {
+        let mut together = store.log().together(topic, ack);
+        let texts = (0..COUNT).map(|n| format!("{ack:?} {n:02}"));
+        for (key, text) in (0..3).cycle().zip(texts.clone()) {
+            together.add(key, text.into());
+        }
+        let fates = together.fates(pending()).await;
+        let ends = store.log().ends(topic);
+        assert_eq!(fates.len(), COUNT);
+        for (text, fate) in texts.zip(fates) {
+            let place = fate.unwrap().unwrap();
+            assert!(ends[usize::from(place.partition)] > place.offset);
+            expected.insert((topic, place.partition, place.offset), Bytes::from(text));
+        }
+    }
+    let mut unheard = store.log().together(Topic::Leads, Ack::Durable);
+    unheard.add(1, Bytes::from_static(b"unheard"));
+    drop(unheard);
+
+    let topics = [Topic::Leads, Topic::Events];
+    let mut consumer = store.log().subscribe("together", &topics).await.unwrap();
+    let seen = read(&mut consumer, 2 * COUNT + 1).await;
+    let seen = seen.into_iter().flat_map(|((topic, partition), records)| {
+        let of = move |(offset, payload)| ((topic, partition, offset), payload);
+        records.into_iter().map(of)
+    });
+    let (unheard, seen): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        seen.partition(|(_, payload)| payload == "unheard");
+    assert_eq!(unheard.len(), 1);
+    assert_eq!(seen, expected);
 }
 
 /// One producer's records of one key come out as they went in, also when nobody awaits in between.
