@@ -141,8 +141,9 @@ impl Clone {
         match self.tests(patch)? {
             Run::Ended(tests) if tests.failed.is_empty() => Ok(()),
             Run::Ended(tests) => bail!(
-                "`cargo test {target}` does not pass without a patch: {} failed",
-                Vec::from_iter(tests.failed).join(", ")
+                "`cargo test {target}` does not pass without a patch: {} failed; {} has what they said",
+                Vec::from_iter(tests.failed).join(", "),
+                self.said().display()
             ),
             _ => bail!("`cargo test {target}` does not pass without a patch"),
         }
@@ -162,6 +163,11 @@ impl Clone {
         Ok(Verdict::of(&run?, &patch.test))
     }
 
+    /// What the last run of tests said.
+    fn said(&self) -> PathBuf {
+        self.target.join("said.txt")
+    }
+
     /// Builds and runs all tests of the patch's target. Only what runs may loop: a build takes its time.
     fn tests(&self, patch: &Patch) -> Result<Run> {
         let mut build = self.test("cargo", &[], patch);
@@ -175,6 +181,7 @@ impl Clone {
         tests.args(["--no-fail-fast", "--", "--format", "pretty"]);
         eprintln!("$ {}", process::describe(&tests));
         let output = tests.stdout(Stdio::piped()).output()?;
+        std::fs::write(self.said(), &output.stdout)?;
         Ok(Run::read(
             &String::from_utf8_lossy(&output.stdout),
             output.status.success(),
