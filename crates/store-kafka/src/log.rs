@@ -181,9 +181,9 @@ impl KafkaLog {
     }
 
     /// Queues a record alone.
-    pub(crate) fn send(&self, topic: Topic, key: u64, record: &Bytes) -> Receipt {
+    pub(crate) fn send(&self, topic: Topic, key: u64, record: Bytes) -> Receipt {
         let mut bulk = self.bulk(topic);
-        bulk.add_ref(key, record);
+        bulk.add(key, record);
         Receipt(bulk.queued)
     }
 
@@ -228,8 +228,8 @@ pub(crate) struct Bulk<'l> {
     queued: Queued,
 }
 
-impl Bulk<'_> {
-    fn add_ref(&mut self, key: u64, record: &[u8]) {
+impl Together for Bulk<'_> {
+    fn add(&mut self, key: u64, record: Bytes) {
         let Self {
             log,
             topic,
@@ -243,20 +243,14 @@ impl Bulk<'_> {
             return queued.refuse(not_yet);
         }
         // Compaction keeps the last record of a key: what is the same is kept once.
-        let digest = (*topic == Topic::Catalog).then(|| Sha256::digest(record));
+        let digest = (*topic == Topic::Catalog).then(|| Sha256::digest(&record));
         let outgoing = Outgoing {
             name: log.name(*topic),
             partition: log.partition(*topic, key),
             key: digest.as_ref().map(|digest| digest.as_slice()),
-            payload: Some(record),
+            payload: Some(&record),
         };
         producer.add(queued, &outgoing);
-    }
-}
-
-impl Together for Bulk<'_> {
-    fn add(&mut self, key: u64, record: Bytes) {
-        self.add_ref(key, &record);
     }
 
     async fn fates(self, late: impl Future<Output = ()> + Send) -> Vec<Fate> {
@@ -275,7 +269,7 @@ impl EventLog for KafkaLog {
         record: Bytes,
         _: Ack,
     ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
-        self.send(topic, key, &record)
+        self.send(topic, key, record)
     }
 
     fn together(&self, topic: Topic, _: Ack) -> impl Together {

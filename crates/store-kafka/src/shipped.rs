@@ -306,19 +306,19 @@ impl EventLog for ShippedLog {
         let too_large = record.len() > names::largest(topic);
         let way = match (topic, ack) {
             // Kafka's way refuses it.
-            _ if too_large => Way::Kafka(inner.kafka.send(topic, key, &record)),
+            _ if too_large => Way::Kafka(inner.kafka.send(topic, key, record)),
             (Topic::Events, Ack::Kernel) => {
                 let frame = Frame::Events(key, record);
                 Way::Journal(inner.journaled(topic, &frame, ack, Space::Admit))
             }
             (Topic::Leads, _) => {
                 let frame = Frame::Leads(key, record.clone());
-                let sent = inner.send(&frame, ack, || inner.kafka.send(topic, key, &record));
+                let sent = inner.send(&frame, ack, || inner.kafka.send(topic, key, record));
                 let inner = Arc::clone(inner);
                 Way::Lead(Box::pin(async move { inner.sent(frame, sent).await }))
             }
             (Topic::Events, Ack::Durable) | (Topic::Catalog, _) => {
-                Way::Kafka(inner.kafka.send(topic, key, &record))
+                Way::Kafka(inner.kafka.send(topic, key, record))
             }
         };
         async move {
