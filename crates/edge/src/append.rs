@@ -41,7 +41,7 @@ impl Keyed {
     }
 
     /// Queues it with others. It is on its way when this returns, so that several share one sync.
-    pub(crate) fn queue(self, others: &mut impl Together) {
+    pub(crate) fn join(self, others: &mut impl Together) {
         others.add(self.key, self.record);
     }
 

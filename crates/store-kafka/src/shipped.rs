@@ -303,21 +303,20 @@ impl EventLog for ShippedLog {
         ack: Ack,
     ) -> impl Future<Output = Result<Position, LogError>> + Send + 'static {
         let inner = &self.0;
-        let too_large = record.len() > names::largest(topic);
+        let fits = record.len() <= names::largest(topic);
         let way = match (topic, ack) {
-            // Kafka's way refuses it.
-            _ if too_large => Way::Kafka(inner.kafka.send(topic, key, record)),
-            (Topic::Events, Ack::Kernel) => {
+            (Topic::Events, Ack::Kernel) if fits => {
                 let frame = Frame::Events(key, record);
                 Way::Journal(inner.journaled(topic, &frame, ack, Space::Admit))
             }
-            (Topic::Leads, _) => {
+            (Topic::Leads, _) if fits => {
                 let frame = Frame::Leads(key, record.clone());
                 let sent = inner.send(&frame, ack, || inner.kafka.send(topic, key, record));
                 let inner = Arc::clone(inner);
                 Way::Lead(Box::pin(async move { inner.sent(frame, sent).await }))
             }
-            (Topic::Events, Ack::Durable) | (Topic::Catalog, _) => {
+            // There what is too large is refused.
+            (Topic::Events | Topic::Leads | Topic::Catalog, _) => {
                 Way::Kafka(inner.kafka.send(topic, key, record))
             }
         };

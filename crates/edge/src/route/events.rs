@@ -231,7 +231,7 @@ pub(super) async fn record<B: Backend>(
         match event::read(&mut members, context, &mut memory) {
             Ok(ready) => {
                 match ready.record {
-                    Ok(record) => record.queue(&mut queued),
+                    Ok(record) => record.join(&mut queued),
                     Err(error) => {
                         outcomes.push(unrecorded(index, &error));
                         continue;

@@ -5,7 +5,7 @@
 //! acknowledged and not noted when the process was killed is shipped again: everything that reads it knows
 //! its records by id.
 
-use std::future::poll_fn;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -195,8 +195,8 @@ impl Shipper {
     }
 }
 
-async fn acknowledged(mut queued: Queued) -> Result<(), LogError> {
-    taken(poll_fn(|context| queued.poll_all(context)).await)
+async fn acknowledged(queued: Queued) -> Result<(), LogError> {
+    taken(queued.fates(pending()).await)
 }
 
 /// Those that are not acknowledged yet.
