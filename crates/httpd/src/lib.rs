@@ -9,6 +9,7 @@ mod body;
 mod code;
 mod connection;
 mod credential;
+mod elsewhere;
 pub mod form;
 mod limits;
 mod operator;

@@ -20,11 +20,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use telemetry::{Count, Metrics, Times};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::{Connection, Wire};
+use crate::elsewhere::Elsewhere;
 use crate::{Forwarded, Limits, Problem, Reply, Request, RequestId, Service};
 
 /// Connections the kernel holds until they are accepted.
@@ -57,6 +59,7 @@ pub struct Server {
     listener: TcpListener,
     limits: Limits,
     forwarded: Forwarded,
+    elsewhere: Option<Elsewhere>,
     host: Host,
 }
 
@@ -93,6 +96,7 @@ impl Server {
             listener: socket.listen(BACKLOG)?,
             limits,
             forwarded: Forwarded::Ignore,
+            elsewhere: None,
             host,
         })
     }
@@ -101,6 +105,14 @@ impl Server {
     #[must_use]
     pub fn forwarded(mut self, forwarded: Forwarded) -> Self {
         self.forwarded = forwarded;
+        self
+    }
+
+    /// Serves connections on `runtime` whose first request begins with `begin`, and all others where it
+    /// accepts them.
+    #[must_use]
+    pub fn elsewhere(mut self, begin: &'static [u8], runtime: Handle) -> Self {
+        self.elsewhere = Some(Elsewhere { begin, runtime });
         self
     }
 
@@ -120,6 +132,7 @@ impl Server {
             listener,
             limits,
             forwarded,
+            elsewhere,
             host,
         } = self;
         let places = Arc::new(Semaphore::new(limits.connections));
@@ -131,6 +144,7 @@ impl Server {
             service,
             limits,
             forwarded,
+            elsewhere,
             answered: Answered::of(&host.metrics, name),
             host,
         });
@@ -150,8 +164,13 @@ impl Server {
             };
             if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
                 let (shutdown, cut) = (shutdown.clone(), cut.clone());
-                let ends = Ends { shutdown, cut };
-                tasks.spawn(Arc::clone(&shared).connection(stream, peer, place, ends));
+                let accepted = Accepted {
+                    peer,
+                    _open: Open::new(&shared.host.metrics, name),
+                    _place: place,
+                    ends: Ends { shutdown, cut },
+                };
+                tasks.spawn(Arc::clone(&shared).accepted(stream, accepted, tasks.clone()));
             } else {
                 shared.host.metrics.count(telemetry::HTTP_REFUSED, [name]);
                 if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
@@ -197,8 +216,17 @@ struct Shared<S> {
     service: S,
     limits: Limits,
     forwarded: Forwarded,
+    elsewhere: Option<Elsewhere>,
     answered: Answered,
     host: Host,
+}
+
+/// A connection beside its stream.
+struct Accepted {
+    peer: SocketAddr,
+    _open: Open,
+    _place: OwnedSemaphorePermit,
+    ends: Ends,
 }
 
 /// What ends connections.
@@ -234,30 +262,58 @@ impl Answered {
 }
 
 /// Counts a connection for as long as it lives.
-struct Open<'a>(&'a Metrics, &'static str);
+struct Open(Metrics, &'static str);
 
-impl<'a> Open<'a> {
-    fn new(metrics: &'a Metrics, name: &'static str) -> Self {
+impl Open {
+    fn new(metrics: &Metrics, name: &'static str) -> Self {
         metrics.shift(telemetry::HTTP_CONNECTIONS, [name], 1);
-        Self(metrics, name)
+        Self(metrics.clone(), name)
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.shift(telemetry::HTTP_CONNECTIONS, [self.1], -1);
     }
 }
 
 impl<S: Service> Shared<S> {
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        _place: OwnedSemaphorePermit,
-        Ends { shutdown, cut }: Ends,
-    ) {
-        let _open = Open::new(&self.host.metrics, self.name);
+    /// Finds the runtime for a connection.
+    async fn accepted(self: Arc<Self>, stream: TcpStream, accepted: Accepted, tasks: TaskTracker) {
+        let Some(elsewhere) = &self.elsewhere else {
+            return self.connection(stream, accepted).await;
+        };
+        let takes = tokio::select! {
+            biased;
+            () = accepted.ends.shutdown.cancelled() => return,
+            takes = elsewhere.takes(&stream, self.limits.read_timeout) => takes,
+        };
+        match takes {
+            Some(false) => self.connection(stream, accepted).await,
+            Some(true) => {
+                // Out of this runtime's hands, into the other's.
+                let Ok(stream) = stream.into_std() else {
+                    return;
+                };
+                let runtime = elsewhere.runtime.clone();
+                let served = async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        self.connection(stream, accepted).await;
+                    }
+                };
+                tasks.spawn_on(served, &runtime);
+            }
+            None => {}
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, accepted: Accepted) {
+        let Accepted {
+            peer,
+            ends: Ends { shutdown, cut },
+            ..
+        } = &accepted;
+        let peer = *peer;
         let _ = stream.set_nodelay(true);
         let wire = Arc::new(Wire::default());
         let io = Connection::new(stream, Arc::clone(&wire), self.limits.write_timeout);

@@ -36,6 +36,9 @@ httpd::routes! {
     }
 }
 
+/// How the requests begin that auctions are run for.
+pub const AUCTIONS: &[u8] = b"POST /v1/campaigns/";
+
 /// All that the router answers.
 pub fn endpoints() -> impl Iterator<Item = Endpoint> {
     Route::ALL.iter().map(|route| route.endpoint())

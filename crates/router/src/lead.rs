@@ -37,6 +37,8 @@ pub(crate) struct Used {
 /// An admitted lead.
 pub(crate) struct Job {
     pub(crate) lead: LeadId,
+    /// What seals it, if that is in the vault.
+    pub(crate) key: Option<LeadKey>,
     pub(crate) stall: Arc<Stall>,
     pub(crate) rules: Rules,
     pub(crate) market: Arc<Market>,
@@ -93,13 +95,9 @@ pub(crate) enum BeginError {
 
 impl<B: Backend> Router<B> {
     /// Takes an admitted lead to its outcome.
-    pub(crate) async fn run_lead(&self, job: Job) -> Answer {
-        let sealed_key = self.sealer.fresh(job.lead, self.entropy.as_ref());
-        let begun = match sealed_key {
-            Ok((key, wrapped)) => self.begin(&job, key, wrapped).await,
-            Err(error) => Err(error.into()),
-        };
-        match begun {
+    pub(crate) async fn run_lead(&self, mut job: Job) -> Answer {
+        let key = job.key.take();
+        match self.begin(&job, key).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(lead = %job.lead, %error, "lead refused: it could not be recorded");
@@ -111,13 +109,20 @@ impl<B: Backend> Router<B> {
         }
     }
 
-    async fn begin(
-        &self,
-        job: &Job,
-        key: LeadKey,
-        wrapped: store::WrappedKey,
-    ) -> Result<Answer, BeginError> {
-        let vault = self.backend.vault().put(job.lead, wrapped);
+    async fn begin(&self, job: &Job, key: Option<LeadKey>) -> Result<Answer, BeginError> {
+        let (key, put) = match key {
+            Some(key) => (key, None),
+            None => {
+                let (key, wrapped) = self.sealer.fresh(job.lead, self.entropy.as_ref())?;
+                (key, Some(self.backend.vault().put(job.lead, wrapped)))
+            }
+        };
+        let vault = async {
+            match put {
+                Some(put) => put.await,
+                None => Ok(()),
+            }
+        };
         let context = Context {
             consumer: job.known.consumer.clone(),
             ..Self::context(&job.market, &job.publisher, &job.control, job.wall)

@@ -36,6 +36,7 @@ mod replay;
 pub mod rerun;
 mod round;
 mod settle;
+mod stock;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +53,13 @@ use tokio_util::task::TaskTracker;
 
 pub use catalogs::{Catalogs, Pending, Put, PutError};
 pub use finder::{Finder, Finding, Found};
-pub use http::{RouterService, endpoints};
+pub use http::{AUCTIONS, RouterService, endpoints};
 pub use lately::LatelyMember;
 pub use market::MarketError;
 pub use quote::QuoteKey;
 
 use market::Market;
+use stock::Stock;
 
 /// The secrets of a router.
 pub struct Keys {
@@ -118,6 +120,7 @@ pub struct Router<B: Backend> {
     stopped: CancellationToken,
     places: Arc<Semaphore>,
     lease: Duration,
+    stock: Stock,
 }
 
 impl<B: Backend> Router<B> {
@@ -144,6 +147,7 @@ impl<B: Backend> Router<B> {
             stopped: CancellationToken::new(),
             places: Arc::new(Semaphore::new(parts.leads)),
             lease: parts.lease,
+            stock: Stock::default(),
         }))
     }
 

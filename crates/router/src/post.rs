@@ -168,8 +168,12 @@ impl<B: Backend> Router<B> {
             request.control.test,
             values,
         );
+        let stocked = self.stocked();
         let admission = AdmitRequest {
-            lead: LeadId::mint(caller.wall, self.entropy.as_ref()),
+            lead: match &stocked {
+                Some(stocked) => stocked.lead,
+                None => LeadId::mint(caller.wall, self.entropy.as_ref()),
+            },
             key: claim.clone(),
             digest,
             quote: quote.as_ref().map(|quote| quote.auction),
@@ -182,7 +186,9 @@ impl<B: Backend> Router<B> {
             now: caller.wall,
         };
         let consumer = admission.consumer.clone();
-        let (lead, duplicate) = match self.fence(admission, deadline).await? {
+        let admitted = self.fence(admission, deadline).await?;
+        let key = self.stock.key(stocked, admitted.lead());
+        let (lead, duplicate) = match admitted {
             Admission::Granted(lead) => (lead, false),
             Admission::Duplicate(lead) => (lead, true),
             Admission::Conflict => return Err(Refused::IdempotencyConflict),
@@ -239,6 +245,7 @@ impl<B: Backend> Router<B> {
         let recorded = Arc::new(AtomicBool::new(false));
         let job = Job {
             lead,
+            key,
             click: self.click(&control),
             stall: caller.stall,
             rules: caller.rules,

@@ -71,6 +71,18 @@ pub enum Admission {
     Busy(LeadView),
 }
 
+impl Admission {
+    /// The lead for which everything is claimed.
+    pub fn lead(&self) -> Option<LeadId> {
+        match self {
+            Self::Granted(lead) | Self::Duplicate(lead) => Some(*lead),
+            Self::Held(_) | Self::Conflict | Self::QuoteUsed | Self::QuoteVoid | Self::Busy(_) => {
+                None
+            }
+        }
+    }
+}
+
 /// The answer to the claim's compare-and-set before the first post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostingClaim {

@@ -260,7 +260,10 @@ async fn serve<S: Stores>(
             .with_context(|| format!("cannot listen on {address}"))
             .map_err(Failure::Usage)
     };
-    let public = bind("public", config.listen.public, limits)?;
+    let mut public = bind("public", config.listen.public, limits)?;
+    if ground.roles.has(Role::Router) {
+        public = public.elsewhere(router::AUCTIONS, runtimes.leads.handle().clone());
+    }
     let operator = bind("operator", config.listen.operator, few)?;
     let ready = Ready {
         public: public.local_addr().map_err(Failure::work)?,

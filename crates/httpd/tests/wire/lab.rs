@@ -12,6 +12,7 @@ use httpd::{
     Server, Service,
 };
 use telemetry::Metrics;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,30 @@ pub(crate) struct Lab {
     pub(crate) held: Arc<Notify>,
 }
 
+/// A runtime whose thread is called `apart`.
+pub(crate) struct Apart(Option<Runtime>);
+
+impl Apart {
+    pub(crate) fn start() -> Self {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).thread_name("apart").enable_all();
+        Self(Some(builder.build().unwrap()))
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.as_ref().unwrap().handle().clone()
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // A runtime may not wait for its end inside another.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 pub(crate) struct Routes {
     release: Arc<Notify>,
     held: Arc<Notify>,
@@ -70,6 +95,11 @@ impl Service for Routes {
                 self.held.notify_one();
                 self.release.notified().await;
                 Reply::bytes(StatusCode::OK, "text/plain", "held\n")
+            }
+            "/thread" => {
+                let thread = std::thread::current();
+                let name = thread.name().unwrap_or_default();
+                Reply::bytes(StatusCode::OK, "text/plain", format!("{name}\n"))
             }
             "/vast" => Reply::bytes(StatusCode::OK, "text/plain", vec![b'x'; 64 << 20]),
             "/away" => Reply::redirect(HeaderValue::from_static("https://example.test/")),
@@ -122,15 +152,18 @@ impl Lab {
     }
 
     pub(crate) fn start_behind(limits: Limits, forwarded: Forwarded) -> Self {
+        Self::start_with(limits, |server| server.forwarded(forwarded))
+    }
+
+    pub(crate) fn start_with(limits: Limits, set: impl FnOnce(Server) -> Server) -> Self {
         let metrics = Metrics::new();
         let host = Host {
             clock: Arc::new(Still::default()),
             entropy: Arc::new(Still::default()),
             metrics: metrics.clone(),
         };
-        let server = Server::bind("lab", ([127, 0, 0, 1], 0).into(), limits, host)
-            .unwrap()
-            .forwarded(forwarded);
+        let server = Server::bind("lab", ([127, 0, 0, 1], 0).into(), limits, host).unwrap();
+        let server = set(server);
         let address = server.local_addr().unwrap();
         let (shutdown, release, held) = (
             CancellationToken::new(),

@@ -8,6 +8,7 @@
 
 mod client;
 mod drain;
+mod elsewhere;
 mod lab;
 mod limits;
 mod operator;
