@@ -120,8 +120,10 @@ impl Chaos {
             shared: None,
             roles: &[],
         };
+        let pool = || Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock));
         let driver = Arc::new(Driver {
-            pool: Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock)),
+            browsers: pool(),
+            publishers: pool(),
             world: cast.world(),
             mix: cast.mix(),
             patience: PATIENCE,
@@ -261,7 +263,7 @@ impl Chaos {
 
     async fn settle(&self) -> Result<Settled> {
         Settling {
-            public: &self.driver.pool,
+            public: &self.driver.publishers,
             operator: &self.operator,
             warehouse: &self.warehouse,
             cast: self.order.cast,

@@ -20,8 +20,10 @@ const VISITORS: usize = 50_000;
 
 /// Everything a story needs.
 pub struct Driver {
-    /// The service's public port.
-    pub pool: Pool,
+    /// The visitors' connections to the service's public port.
+    pub browsers: Pool,
+    /// Those of the publishers' servers.
+    pub publishers: Pool,
     /// Who takes part.
     pub world: World,
     /// What happens how often.
@@ -88,9 +90,9 @@ impl Driver {
         stretch
     }
 
-    pub(crate) fn asking(&self) -> Asking<'_> {
+    pub(crate) fn asking<'a>(&'a self, pool: &'a Pool) -> Asking<'a> {
         Asking {
-            pool: &self.pool,
+            pool,
             book: &self.book,
             gate: &self.gate,
             patience: self.patience,

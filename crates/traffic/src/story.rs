@@ -116,7 +116,7 @@ impl Driver {
             call = call.with(header::COOKIE, &visitor.cookies.join("; "));
         }
         let Some(heard) = self
-            .asking()
+            .asking(&self.browsers)
             .ask(Asked::Click, &marker, &marker, call)
             .await
         else {
@@ -308,7 +308,7 @@ impl Driver {
             return false;
         };
         let call = Call::get(format!("/v1/leads/{}", lead.lead)).with_key(&publisher.key);
-        let Ok(answered) = self.pool.call(call).await else {
+        let Ok(answered) = self.publishers.call(call).await else {
             return false;
         };
         let Some(answer) = read::<PostAnswer>(&answered) else {
@@ -339,7 +339,10 @@ impl Driver {
         let call = Call::json(path, body)
             .with_key(&going.publisher.key)
             .with(header::HeaderName::from_static("idempotency-key"), key);
-        let heard = self.asking().ask(asked, key, &going.marker, call).await;
+        let heard = self
+            .asking(&self.publishers)
+            .ask(asked, key, &going.marker, call)
+            .await;
         if heard.is_none() {
             Live::up(&self.live.unanswered);
         }
@@ -366,7 +369,7 @@ impl Driver {
             text(token),
         );
         let heard = self
-            .asking()
+            .asking(&self.browsers)
             .ask(Asked::Postback, &txid, &txid, Call::get(path))
             .await;
         let Some(heard) = heard else {

@@ -72,13 +72,11 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
         ..Order::default()
     };
     let mut stage = Stage::set(&setting.gavel, setting.cores, order).await?;
+    let public = stage.address();
+    let pool = || Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock));
     let driver = Arc::new(Driver {
-        pool: Pool::new(
-            stage.address(),
-            CONNECTIONS,
-            CLIENT_LIMIT,
-            Arc::clone(&clock),
-        ),
+        browsers: pool(),
+        publishers: pool(),
         world: cast::world(),
         mix: cast::mix(args.rate),
         patience: PATIENCE,

@@ -185,13 +185,11 @@ async fn perform(
         dice.fork(),
         Arc::clone(&clock),
     ));
+    let public = stage.public();
+    let pool = || Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock));
     let driver = Arc::new(Driver {
-        pool: Pool::new(
-            stage.public(),
-            CONNECTIONS,
-            CLIENT_LIMIT,
-            Arc::clone(&clock),
-        ),
+        browsers: pool(),
+        publishers: pool(),
         world: cast::world(),
         mix: cast::mix(args.rate),
         patience: PATIENCE,
