@@ -46,6 +46,13 @@ pub(crate) enum Urgency {
     Now,
 }
 
+impl Urgency {
+    /// Whether the thread that wrote syncs too, with nobody woken for it.
+    pub(crate) fn is_met_by_writer(self, syncs: Syncs) -> bool {
+        (self, syncs) == (Self::Now, Syncs::Writing)
+    }
+}
+
 /// Work for one commit.
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
@@ -104,10 +111,9 @@ impl Commits {
         state.next.bytes += written.bytes;
         state.urgency = state.urgency.max(written.urgency);
         // A syncer that waits out its 5 ms is left alone unless somebody waits for it.
-        let wake = match (written.urgency, syncs) {
-            (Urgency::Now, Syncs::Writing) => false,
-            (Urgency::Now, Syncs::Beside) => true,
-            (Urgency::Soon, _) => was_clean,
+        let wake = match written.urgency {
+            Urgency::Now => !written.urgency.is_met_by_writer(syncs),
+            Urgency::Soon => was_clean,
         };
         if wake {
             self.work.notify_one();

@@ -88,7 +88,10 @@ fn write(shared: &Shared, syncer: &Mutex<Syncer>) -> Result<(), Failure> {
         pen.write(shared, batch, shared.options.syncs)?;
         drop(pen);
         shared.commits.wait_for_room();
-        sync(shared, syncer, urgency)?;
+        if urgency.is_met_by_writer(shared.options.syncs) {
+            sync(shared, syncer)?;
+            shared.appended.notify_waiters();
+        }
         pen = shared.pen.lock();
     }
     pen.prepare(shared);
@@ -96,11 +99,8 @@ fn write(shared: &Shared, syncer: &Mutex<Syncer>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Syncs for those who wait, unless another thread is at it: that one looks again when it is done.
-fn sync(shared: &Shared, syncer: &Mutex<Syncer>, urgency: Urgency) -> Result<(), Failure> {
-    if (urgency, shared.options.syncs) != (Urgency::Now, Syncs::Writing) {
-        return Ok(());
-    }
+/// Syncs, unless another thread is at it: that one looks again when it is done.
+fn sync(shared: &Shared, syncer: &Mutex<Syncer>) -> Result<(), Failure> {
     match syncer.try_lock() {
         Some(mut syncer) => syncer.sync(shared),
         None => Ok(()),
@@ -217,7 +217,7 @@ impl Pen {
         Ok(())
     }
 
-    /// Tells readers, waiting appends and the syncer.
+    /// Tells waiting appends, the syncer and readers.
     fn announce(&mut self, shared: &Shared, batch: Batch, syncs: Syncs) {
         let (bytes, urgency) = (batch.bytes.len() as u64, batch.urgency);
         self.segment.remember(self.position, &self.next);
@@ -237,7 +237,10 @@ impl Pen {
         };
         shared.commits.written(&written, syncs);
         shared.written.advance(self.ticket, &mut self.woken);
-        shared.appended.notify_waiters();
+        // Who waits for the sync comes first: readers are told after it.
+        if !urgency.is_met_by_writer(syncs) {
+            shared.appended.notify_waiters();
+        }
     }
 
     fn is_unmeasured(&self) -> bool {

@@ -76,7 +76,11 @@ pub(crate) async fn gather<C: Consumer>(
             // More is not waited for record by record: the log keeps it, and one look takes it all.
             None if !gathered.records.is_empty() && !waited => {
                 waited = true;
-                tokio::time::sleep(pace.not_before.since(clock.mono())).await;
+                let rest = pace.not_before.since(clock.mono());
+                // The shortest sleep is a timer's grain.
+                if !rest.is_zero() {
+                    tokio::time::sleep(rest).await;
+                }
             }
             None => return Ok(gathered),
             Some(Delivery::Assigned {

@@ -130,7 +130,7 @@ impl Consumer for LocalConsumer {
         if self.ready.is_empty() {
             self.read_now()?;
         }
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && !wait.is_zero() {
             match timeout(wait, self.read()).await {
                 Ok(read) => read?,
                 Err(_) => return Ok(None),
