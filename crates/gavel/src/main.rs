@@ -4,6 +4,7 @@
 mod cmd;
 mod ending;
 mod env;
+mod memory;
 mod os;
 mod serve;
 
@@ -42,6 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     let cli = Cli::parse();
     let logs = env::log_format().and_then(|format| {
         let set_up = telemetry::init_logs(format, &env::log_filter());

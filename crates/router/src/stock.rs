@@ -119,7 +119,6 @@ impl Stock {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::cell::RefCell;
 
@@ -129,13 +128,15 @@ mod tests {
 
     use super::*;
 
+    type Answer = Sender<Result<(), StoreError>>;
+
     struct Scene {
         stock: Stock,
         clock: FakeClock,
         entropy: SeededEntropy,
         sealer: Sealer,
         /// What the vault was asked to store and has not answered.
-        asked: RefCell<Vec<(LeadId, Sender<Result<(), StoreError>>)>>,
+        asked: RefCell<Vec<(LeadId, Answer)>>,
     }
 
     impl Scene {
