@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 /// The longest beginning that is looked at.
-pub(crate) const LONGEST: usize = 64;
+const LONGEST: usize = 64;
 
 /// Where some connections are served.
 #[derive(Debug, Clone)]

@@ -73,16 +73,15 @@ pub(crate) async fn gather<C: Consumer>(
             Err(_) => return Ok(gathered),
         };
         match delivery {
-            // More is not waited for record by record: the log keeps it, and one look takes it all.
-            None if !gathered.records.is_empty() && !waited => {
-                waited = true;
+            None => {
                 let rest = pace.not_before.since(clock.mono());
-                // The shortest sleep is a timer's grain.
-                if !rest.is_zero() {
-                    tokio::time::sleep(rest).await;
+                if gathered.records.is_empty() || waited || rest.is_zero() {
+                    return Ok(gathered);
                 }
+                // More is not waited for record by record: the log keeps it, and one look takes it all.
+                waited = true;
+                tokio::time::sleep(rest).await;
             }
-            None => return Ok(gathered),
             Some(Delivery::Assigned {
                 topic,
                 partition,
