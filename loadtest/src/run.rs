@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use traffic::{
     Book, Books, Buyers, Check, Clients, Dice, Driver, Gate, Held, LeadTold, Live, MARKER_FIELD,
-    Patience, Plan, Pool, Run, Service, Stretch, Told, Warehouse, free_addresses,
+    Patience, Plan, Pool, Ports, Run, Service, Stretch, Told, Warehouse,
 };
 
 use crate::cast::{self, Cast};
@@ -107,19 +107,17 @@ impl Chaos {
             })
             .chain([("post_timeout".to_owned(), "2s".to_owned())])
             .collect();
-        let [public, operator, clickhouse] = free_addresses()?;
         let plan = Plan {
             gavel: order.gavel.clone(),
             dir: order.dir.clone(),
             catalog,
             vars,
             admin_key: cast::OPERATOR_KEY.to_owned(),
-            public,
-            operator,
-            clickhouse,
+            ports: Ports::hold()?,
             shared: None,
             roles: &[],
         };
+        let public = plan.ports.public.addr();
         let pool = || Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock));
         let driver = Arc::new(Driver {
             browsers: pool(),

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use servers::Port;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// As the catalog below has it.
@@ -279,10 +280,8 @@ fn each_publisher_is_told_the_last_state_of_each_conversion_whatever_dies() {
     let publisher = Publisher::start();
     let catalog = CATALOG.replace("@ADDRESS@", &publisher.address);
     fs::write(home.path().join("catalog.toml"), catalog).unwrap();
-    let engine = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let port = Port::hold().unwrap();
+    let engine = port.addr();
     let config = format!(
         "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n\
          [engine]\nlisten = \"{engine}\"\nlib = {library:?}\n\

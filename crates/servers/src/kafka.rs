@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{Server, free_port};
+use crate::{Port, Server};
 
 /// How long it may take until it answers: two Java programs start, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,7 +23,10 @@ const VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
 /// A Kafka broker; killed when dropped.
 #[derive(Debug)]
-pub struct Kafka(Server);
+pub struct Kafka {
+    server: Server,
+    _controller: Port,
+}
 
 impl Kafka {
     /// Starts the broker whose jars are in `jars` with its files in `dir`, which is made if it is not
@@ -31,8 +34,8 @@ impl Kafka {
     ///
     /// # Errors
     /// There is no Java, or it cannot be started, or does not answer.
-    pub fn start(jars: &Path, dir: &Path, port: Option<u16>) -> io::Result<Self> {
-        Self::start_with(jars, dir, port, "")
+    pub fn start(jars: &Path, dir: &Path) -> io::Result<Self> {
+        Self::start_with(jars, dir, "")
     }
 
     /// As [`Kafka::start`], compiled as brokers are that stay: it begins slower, and a record then costs half as
@@ -41,7 +44,7 @@ impl Kafka {
     /// # Errors
     /// There is no Java, or it cannot be started, or does not answer.
     pub fn start_to_stay(jars: &Path, dir: &Path) -> io::Result<Self> {
-        Self::launch(jars, dir, None, "", None)
+        Self::launch(jars, dir, "", None)
     }
 
     /// As [`Kafka::start`], with these lines of settings behind our own; `{listeners}` and `{protocols}`
@@ -49,26 +52,15 @@ impl Kafka {
     ///
     /// # Errors
     /// There is no Java, or it cannot be started, or does not answer.
-    pub fn start_with(
-        jars: &Path,
-        dir: &Path,
-        port: Option<u16>,
-        settings: &str,
-    ) -> io::Result<Self> {
-        Self::launch(jars, dir, port, settings, Some(SHORT))
+    pub fn start_with(jars: &Path, dir: &Path, settings: &str) -> io::Result<Self> {
+        Self::launch(jars, dir, settings, Some(SHORT))
     }
 
-    fn launch(
-        jars: &Path,
-        dir: &Path,
-        port: Option<u16>,
-        settings: &str,
-        compiled: Option<&str>,
-    ) -> io::Result<Self> {
+    fn launch(jars: &Path, dir: &Path, settings: &str, compiled: Option<&str>) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let port = port.map_or_else(free_port, Ok)?;
+        let (port, controller) = (Port::hold()?, Port::hold()?);
         let (file, output) = (dir.join("broker.properties"), dir.join("output"));
-        fs::write(&file, lines(dir, port, free_port()?, settings))?;
+        fs::write(&file, lines(dir, &port, &controller, settings))?;
         let java = || {
             let mut java = Command::new(java());
             java.arg("-cp").arg(jars.join("*")).current_dir(dir);
@@ -88,7 +80,11 @@ impl Kafka {
             .args(["-Xmx512m", "-XX:+UseSerialGC"])
             .args(compiled);
         command.arg("kafka.Kafka").arg(&file);
-        Server::start(command, output, port, PATIENCE, answers).map(Self)
+        let server = Server::start(command, output, port, PATIENCE, answers)?;
+        Ok(Self {
+            server,
+            _controller: controller,
+        })
     }
 }
 
@@ -96,13 +92,13 @@ impl Deref for Kafka {
     type Target = Server;
 
     fn deref(&self) -> &Server {
-        &self.0
+        &self.server
     }
 }
 
 impl DerefMut for Kafka {
     fn deref_mut(&mut self) -> &mut Server {
-        &mut self.0
+        &mut self.server
     }
 }
 
@@ -118,8 +114,9 @@ fn java() -> PathBuf {
 
 /// One replica of everything, no waits for others, and a session short enough to come back in seconds
 /// after it was killed: the controller waits for the old one to end.
-fn lines(dir: &Path, port: u16, controller: u16, settings: &str) -> String {
-    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+fn lines(dir: &Path, port: &Port, controller: &Port, settings: &str) -> String {
+    let (port, controller) = (port.addr(), controller.addr());
+    let listeners = format!("PLAINTEXT://{port},CONTROLLER://{controller}");
     let protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT";
     let settings = settings
         .replace("{listeners}", &listeners)
@@ -128,7 +125,7 @@ fn lines(dir: &Path, port: u16, controller: u16, settings: &str) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+controller.quorum.voters=1@{controller}
 listeners={listeners}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map={protocols}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Server, free_port};
+use crate::{Port, Server};
 
 /// How long it may take until it answers; it has nothing to load.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,25 +24,20 @@ impl Redis {
     ///
     /// # Errors
     /// It cannot be started, or does not answer.
-    pub fn start(binary: &Path, dir: &Path, port: Option<u16>) -> io::Result<Self> {
+    pub fn start(binary: &Path, dir: &Path) -> io::Result<Self> {
         let files = ["--appendonly", "yes", "--save", ""];
-        Self::start_with(binary, dir, port, &files)
+        Self::start_with(binary, dir, &files)
     }
 
     /// As [`Redis::start`], with these arguments instead of the append-only file's.
     ///
     /// # Errors
     /// It cannot be started, or does not answer.
-    pub fn start_with(
-        binary: &Path,
-        dir: &Path,
-        port: Option<u16>,
-        arguments: &[&str],
-    ) -> io::Result<Self> {
+    pub fn start_with(binary: &Path, dir: &Path, arguments: &[&str]) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let port = port.map_or_else(free_port, Ok)?;
+        let port = Port::hold()?;
         let mut command = Command::new(binary);
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--bind", "127.0.0.1", "--port", &port.number().to_string()]);
         command.arg("--dir").arg(dir).args(arguments);
         let output = dir.join("output");
         Server::start(command, output, port, PATIENCE, answers).map(Self)

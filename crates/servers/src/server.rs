@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::Child;
+use crate::{Child, Port};
 
 /// A server; killed when dropped.
 #[derive(Debug)]
 pub struct Server {
     command: Command,
     output: PathBuf,
-    addr: SocketAddr,
+    port: Port,
     /// How long it may take until it answers.
     patience: Duration,
     /// Whether it answers.
@@ -22,18 +22,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on this port of 127.0.0.1 and waits until it answers; what it writes goes to `output`.
+    /// Starts it on this port and waits until it answers; what it writes goes to `output`.
     pub(crate) fn start(
         command: Command,
         output: PathBuf,
-        port: u16,
+        port: Port,
         patience: Duration,
         answers: fn(SocketAddr) -> io::Result<()>,
     ) -> io::Result<Self> {
         let mut server = Self {
             command,
             output,
-            addr: SocketAddr::from(([127, 0, 0, 1], port)),
+            port,
             patience,
             answers,
             child: None,
@@ -44,7 +44,7 @@ impl Server {
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.port.addr()
     }
 
     /// Ends it as `kill -9` does; its files are as it left them.
@@ -78,7 +78,7 @@ impl Server {
     pub fn start_again(&mut self) -> io::Result<()> {
         self.kill()?;
         let child = Child::start(&self.command, &self.output)?;
-        let (addr, answers) = (self.addr, self.answers);
+        let (addr, answers) = (self.addr(), self.answers);
         child.wait_until(self.patience, &self.output, || answers(addr).is_ok())?;
         self.child = Some(child);
         Ok(())

@@ -24,7 +24,7 @@ fn ask(connection: &mut TcpStream, patience: Duration) -> io::Result<u32> {
 fn a_broker_is_stopped_killed_and_comes_back() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let mut kafka = Kafka::start(&jars, dir.path()).unwrap();
     let addr = kafka.addr();
     let connect = || TcpStream::connect(addr).unwrap();
     assert!(ask(&mut connect(), SOON).unwrap() > 10);

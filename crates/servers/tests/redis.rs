@@ -25,7 +25,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 fn it_is_killed_stopped_and_started_again_where_it_was() {
     let Some(binary) = REDIS.find() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let mut redis = Redis::start(&binary, dir.path(), None).unwrap();
+    let mut redis = Redis::start(&binary, dir.path()).unwrap();
     assert_eq!(ask(&redis, "SET k v", SOON).as_deref(), Some("+OK"));
 
     redis.stop().unwrap();
@@ -49,7 +49,7 @@ fn it_is_killed_stopped_and_started_again_where_it_was() {
 fn one_that_does_not_start_says_why() {
     let Some(binary) = REDIS.find() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let wrong = Redis::start_with(&binary, dir.path(), None, &["--no-such-setting", "1"]);
+    let wrong = Redis::start_with(&binary, dir.path(), &["--no-such-setting", "1"]);
     let said = wrong.unwrap_err().to_string();
     assert!(said.contains("no-such-setting"), "{said}");
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use servers::{KAFKA, Kafka, free_port};
+use servers::{KAFKA, Kafka, Port};
 use store::{Ack, Consumer as _, Delivery, EventLog as _, Replay as _, Topic};
 use store_kafka::{KafkaLog, KafkaOptions, Mechanism, OpenError, Sasl, Security, Tls};
 use telemetry::{Metrics, Redacted};
@@ -74,9 +74,10 @@ async fn records_go_through_tls_for_who_has_the_password_and_trusts_the_broker()
     let Some(jars) = KAFKA.find() else { return };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     certificate(dir.path());
-    let secure = free_port().unwrap();
+    let port = Port::hold().unwrap();
+    let secure = port.addr();
     let settings = format!(
-        "listeners={{listeners}},SECURE://127.0.0.1:{secure}
+        "listeners={{listeners}},SECURE://{secure}
 listener.security.protocol.map={{protocols}},SECURE:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
 ssl.keystore.location={}
@@ -88,7 +89,7 @@ listener.name.secure.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.secu
 listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;",
         dir.path().join("server.p12").display()
     );
-    let kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), None, &settings).unwrap();
+    let kafka = Kafka::start_with(&jars, &dir.path().join("kafka"), &settings).unwrap();
     let options = |mechanism, password: &str, authorities: Option<&Path>| KafkaOptions {
         replicas: 1,
         node: Some("secure".to_owned()),
@@ -104,7 +105,7 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.secu
                 password: Redacted::new(password.to_owned()),
             }),
         },
-        ..KafkaOptions::of(format!("127.0.0.1:{secure}"))
+        ..KafkaOptions::of(secure.to_string())
     };
     let open =
         async |options| KafkaLog::open(options, FakeClock::default().port(), Metrics::new()).await;

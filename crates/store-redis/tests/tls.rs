@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use domain::CounterKey;
-use servers::{REDIS, free_port};
+use servers::{Port, REDIS};
 use store::{Backend as _, Caps as _, Journeys as _};
 use store_local::{Local, LocalOptions};
 use store_redis::{Health, OpenError, Redis, RedisOptions};
@@ -42,8 +42,13 @@ async fn state_goes_through_tls_for_who_has_the_password_and_trusts_the_server()
     let file = |name: &str| dir.path().join(name).display().to_string();
     let users = format!("user default off\nuser gavel {USER}\n");
     std::fs::write(dir.path().join("users.acl"), users).unwrap();
-    let secure = free_port().unwrap();
-    let (port, key, server) = (secure.to_string(), file("key.pem"), file("server.pem"));
+    let held = Port::hold().unwrap();
+    let secure = held.addr();
+    let (port, key, server) = (
+        held.number().to_string(),
+        file("key.pem"),
+        file("server.pem"),
+    );
     let users = file("users.acl");
     let arguments = [
         ["--tls-port", &port],
@@ -55,11 +60,10 @@ async fn state_goes_through_tls_for_who_has_the_password_and_trusts_the_server()
         ["--appendonly", "no"],
     ];
     let redis = dir.path().join("redis");
-    let server =
-        servers::Redis::start_with(&binary, &redis, None, arguments.as_flattened()).unwrap();
+    let server = servers::Redis::start_with(&binary, &redis, arguments.as_flattened()).unwrap();
 
     let options = |who: &str, trusted: bool| RedisOptions {
-        url: format!("rediss://{who}@127.0.0.1:{secure}"),
+        url: format!("rediss://{who}@{secure}"),
         authorities: trusted.then(|| dir.path().join("server.pem")),
         connect_within: Duration::from_secs(5),
         ..RedisOptions::default()

@@ -47,7 +47,7 @@ pub use live::{Counts, Live};
 pub use pace::Pace;
 pub use person::{Person, Vertical};
 pub use postbacks::{HeldNotice, HeldPayable, Postbacks};
-pub use service::{Plan, Service, ServiceError, caught_up, free_addresses};
+pub use service::{Plan, Ports, Service, ServiceError, caught_up};
 pub use shared::Shared;
 pub use steal::{Seconds, Steal};
 pub use story::DIRECT_MARKER;

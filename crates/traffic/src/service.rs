@@ -1,16 +1,17 @@
-//! `gavel serve` as a child process: on free loopback ports, with a config file of its own, and gone
+//! `gavel serve` as a child process: on ports that are kept for it, with a config file of its own, and gone
 //! when its parent is gone.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
+use servers::Port;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::{Call, Pool, Shared, Warehouse};
@@ -76,16 +77,40 @@ pub struct Plan {
     pub vars: BTreeMap<String, String>,
     /// The operator's key.
     pub admin_key: String,
-    /// Publishers, buyers, clicks.
-    pub public: SocketAddr,
-    /// Health and metrics.
-    pub operator: SocketAddr,
-    /// ClickHouse's HTTP interface.
-    pub clickhouse: SocketAddr,
+    /// Where it listens.
+    pub ports: Ports,
     /// What it shares with other nodes.
     pub shared: Option<Shared>,
     /// What it does; nothing named is everything.
     pub roles: &'static [&'static str],
+}
+
+/// Where a service listens, as long as it is started again and again.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Publishers, buyers, clicks.
+    pub public: Port,
+    /// Health and metrics.
+    pub operator: Port,
+    /// Its own ClickHouse, unless nodes share one.
+    pub engine: Port,
+}
+
+impl Ports {
+    /// Finds them.
+    pub fn hold() -> Result<Self, ServiceError> {
+        let port = || {
+            Port::hold().map_err(|source| ServiceError::Io {
+                what: "no free port".to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            public: port()?,
+            operator: port()?,
+            engine: port()?,
+        })
+    }
 }
 
 /// The running child.
@@ -94,15 +119,6 @@ pub struct Service {
     /// Its life line. Not left in `child`, which closes it as soon as its end is awaited.
     stdin: Option<ChildStdin>,
     log: PathBuf,
-}
-
-/// Three loopback addresses that nobody listens on right now.
-pub fn free_addresses() -> io::Result<[SocketAddr; 3]> {
-    // All three are held at once, so that they differ.
-    let hold = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [hold()?, hold()?, hold()?];
-    let [a, b, c] = &held;
-    Ok([a.local_addr()?, b.local_addr()?, c.local_addr()?])
 }
 
 impl Plan {
@@ -115,9 +131,9 @@ impl Plan {
             "data_dir = {}\n\n[listen]\npublic = \"{}\"\noperator = \"{}\"\n\n[engine]\nlisten = \"{}\"\n\n\
              {}[admin]\nkey = {}\n\n[catalog]\nfile = {}\n\n[catalog.vars]\n",
             path(&self.dir.join("data")),
-            self.public,
-            self.operator,
-            self.clickhouse,
+            self.ports.public.addr(),
+            self.ports.operator.addr(),
+            self.ports.engine.addr(),
             self.shared.as_ref().map(Shared::config).unwrap_or_default(),
             text(&self.admin_key),
             path(&self.catalog),
@@ -172,15 +188,21 @@ impl Plan {
         Ok(Service { child, stdin, log })
     }
 
+    /// Where its ClickHouse listens for HTTP.
+    fn clickhouse(&self) -> SocketAddr {
+        let shared = self.shared.as_ref().and_then(Shared::clickhouse);
+        shared.unwrap_or_else(|| self.ports.engine.addr())
+    }
+
     /// A way to ask its ClickHouse: a query may take `limit`, its result up to `bytes`.
     pub fn warehouse(&self, limit: Duration, bytes: usize, clock: Arc<dyn Clock>) -> Warehouse {
-        let pool = Pool::new(self.clickhouse, 4, limit, clock).answers_up_to(bytes);
+        let pool = Pool::new(self.clickhouse(), 4, limit, clock).answers_up_to(bytes);
         Warehouse::new(pool, DATABASE)
     }
 
     /// A pool for health and metrics.
     pub fn operator_pool(&self, clock: Arc<dyn Clock>) -> Pool {
-        Pool::new(self.operator, 2, Duration::from_secs(2), clock)
+        Pool::new(self.ports.operator.addr(), 2, Duration::from_secs(2), clock)
     }
 }
 
@@ -296,15 +318,12 @@ mod tests {
 
     #[test]
     fn the_config_quotes_what_it_names() {
-        let [public, operator, clickhouse] = free_addresses().unwrap();
         let plan = Plan {
             gavel: "gavel".into(),
             dir: "/tmp/a \"b\"".into(),
             catalog: "c.toml".into(),
             vars: BTreeMap::from([("buyer_01".to_owned(), "127.0.0.1:1".to_owned())]),
-            public,
-            operator,
-            clickhouse,
+            ports: Ports::hold().unwrap(),
             admin_key: "key".into(),
             shared: None,
             roles: &[],
@@ -315,6 +334,5 @@ mod tests {
             "{config}"
         );
         assert!(config.contains("buyer_01 = \"127.0.0.1:1\""), "{config}");
-        assert!(public != operator && operator != clickhouse);
     }
 }

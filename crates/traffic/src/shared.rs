@@ -39,6 +39,11 @@ impl Shared {
         }
     }
 
+    /// The ClickHouse of all nodes, if they have one.
+    pub(crate) fn clickhouse(&self) -> Option<SocketAddr> {
+        self.clickhouse
+    }
+
     /// With this ClickHouse for all nodes.
     #[must_use]
     pub fn with_clickhouse(mut self, addr: SocketAddr) -> Self {

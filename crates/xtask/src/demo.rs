@@ -84,8 +84,8 @@ impl Servers {
             files.path().display()
         );
         Ok(Self {
-            kafka: Kafka::start(&jars, &files.path().join("kafka"), None)?,
-            redis: Redis::start(&redis, &files.path().join("redis"), None)?,
+            kafka: Kafka::start(&jars, &files.path().join("kafka"))?,
+            redis: Redis::start(&redis, &files.path().join("redis"))?,
             _files: files,
         })
     }

@@ -280,7 +280,7 @@ struct Exchange {
 impl Exchange {
     /// Sends the head of a request with a body of so many bytes.
     fn begin(engine: &Engine, sql: &str, bytes: usize) -> Result<Self> {
-        let mut stream = TcpStream::connect(engine.address)?;
+        let mut stream = TcpStream::connect(engine.address())?;
         let sql: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let head = format!("POST /?query={sql} HTTP/1.0\r\ncontent-length: {bytes}\r\n\r\n");
         stream.write_all(head.as_bytes())?;

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     setting.cores.drive()?;
     let mut dice = Dice::new(setting.seed);
     // What a broker learns while it runs would take from the first rounds the rate that is asked for.
-    let town = Town::found(|jars, dir| Kafka::start(jars, dir, None))?;
+    let town = Town::found(Kafka::start)?;
     let (mut figures, mut raw) = (Vec::new(), Raw::default());
     if args.only != Some(Part::Batches) {
         let (all, counted) = clicks(&args, setting, &town, &mut dice).await?;
@@ -96,7 +96,7 @@ async fn batches(args: &Args, setting: &Setting, town: &Town, dice: &mut Dice) -
     let program = setting.programs.join("bare-ingest");
     let bare = Bare::start(&program, &[town.brokers()], cores).await?;
     let engine = town.engine(&setting.gavel).await?;
-    let shared = town.cluster(dice).with_clickhouse(engine.address);
+    let shared = town.cluster(dice).with_clickhouse(engine.address());
     let order = |roles| Order {
         shared: Some(shared.clone()),
         roles,

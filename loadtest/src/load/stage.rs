@@ -13,7 +13,7 @@ use loadtest::clock::OsClock;
 use loadtest::core::Cores;
 use loadtest::{engine, metrics, process};
 use tempfile::TempDir;
-use traffic::{Call, Plan, Pool, Service, Shared, Warehouse, caught_up, free_addresses};
+use traffic::{Call, Plan, Pool, Ports, Service, Shared, Warehouse, caught_up};
 
 /// The catalog of all load tests.
 const CATALOG: &str = include_str!("../../catalog/load.toml");
@@ -85,16 +85,13 @@ impl Stage {
             .zip(order.buyers)
             .map(|(number, addr)| (format!("buyer_{number:02}"), format!("http://{addr}")))
             .collect();
-        let [public, operator, clickhouse] = free_addresses()?;
         let plan = Plan {
             gavel: gavel.to_owned(),
             dir: home.path().to_owned(),
             catalog,
             vars,
             admin_key: "load-key-of-operator".to_owned(),
-            public,
-            operator,
-            clickhouse,
+            ports: Ports::hold()?,
             shared: order.shared,
             roles: order.roles,
         };
@@ -114,7 +111,7 @@ impl Stage {
 
     /// Where requests go.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.plan.public
+        self.plan.ports.public.addr()
     }
 
     /// The driver's clock.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use servers::{KAFKA, Kafka, REDIS, Redis};
+use servers::{KAFKA, Kafka, Port, REDIS, Redis};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use traffic::{Dice, Shared, free_addresses};
+use traffic::{Dice, Shared};
 
 /// Running servers with files of their own; they end with it.
 pub(crate) struct Town {
@@ -27,7 +27,7 @@ impl Town {
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         Ok(Self {
             kafka: kafka(&jars, &home.path().join("kafka")).context("Kafka")?,
-            redis: Redis::start(&redis, &home.path().join("redis"), None).context("Redis")?,
+            redis: Redis::start(&redis, &home.path().join("redis")).context("Redis")?,
             home,
         })
     }
@@ -50,17 +50,22 @@ impl Town {
 
 /// A ClickHouse, as `gavel clickhouse`.
 pub(crate) struct Engine {
-    pub(crate) address: SocketAddr,
+    port: Port,
     child: Child,
 }
 
 impl Engine {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.port.addr()
+    }
+
     /// Starts one on its files.
     pub(crate) async fn start(gavel: &Path, data: &Path) -> Result<Self> {
-        let [address, ..] = free_addresses()?;
+        let port = Port::hold()?;
         let mut command = Command::new(gavel);
         command
-            .args(["clickhouse", "--listen", &address.to_string(), "--data"])
+            .args(["clickhouse", "--listen", &port.addr().to_string(), "--data"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -71,7 +76,7 @@ impl Engine {
         let mut ready = String::new();
         BufReader::new(stdout).read_line(&mut ready).await?;
         ensure!(ready.starts_with("ready"), "ClickHouse said {ready:?}");
-        Ok(Engine { address, child })
+        Ok(Engine { port, child })
     }
 
     /// Its process id.

@@ -105,12 +105,12 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
     // It runs for minutes, beside a load that leaves its core little.
     let town = Town::found(Kafka::start_to_stay)?;
     let engine = town.engine(&setting.gavel).await?;
-    let shared = town.cluster(&mut dice).with_clickhouse(engine.address);
+    let shared = town.cluster(&mut dice).with_clickhouse(engine.address());
     let bench = Bench {
         topic: format!("{}events", shared.prefix()),
         group: format!("{}worker-tables", shared.prefix()),
         brokers: town.brokers(),
-        clickhouse: engine.address,
+        clickhouse: engine.address(),
         setting,
         shared,
         clock: OsClock::start(),

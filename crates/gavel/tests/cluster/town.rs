@@ -17,10 +17,10 @@ use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, TopicPartitionList};
 use serde_json::{Value, json};
-use servers::{KAFKA, Kafka, REDIS, Redis};
+use servers::{KAFKA, Kafka, Port, REDIS, Redis};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use traffic::{Answered, Call, Dice, Plan, Pool, Service, Shared, free_addresses};
+use traffic::{Answered, Call, Dice, Plan, Pool, Ports, Service, Shared};
 
 use crate::library;
 
@@ -92,7 +92,7 @@ pub(crate) struct Town {
     pub(crate) kafka: Kafka,
     pub(crate) redis: Redis,
     shared: Shared,
-    clickhouse: SocketAddr,
+    clickhouse: Port,
     vars: BTreeMap<String, String>,
     clock: Arc<dyn Clock>,
     _engine: Process,
@@ -139,9 +139,10 @@ impl Town {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let home = tempfile::tempdir().unwrap();
         let folder = |name: &str| home.path().join(name);
-        let kafka = Kafka::start(&jars, &folder("kafka"), None).unwrap();
-        let redis = Redis::start(&redis, &folder("redis"), None).unwrap();
-        let [clickhouse, ..] = free_addresses().unwrap();
+        let kafka = Kafka::start(&jars, &folder("kafka")).unwrap();
+        let redis = Redis::start(&redis, &folder("redis")).unwrap();
+        let port = Port::hold().unwrap();
+        let clickhouse = port.addr();
         let mut engine = Command::new(GAVEL);
         engine.args(["clickhouse", "--exit-with-stdin", "--listen"]);
         engine
@@ -177,7 +178,7 @@ impl Town {
         Some(Self {
             vars: vars.collect(),
             shared,
-            clickhouse,
+            clickhouse: port,
             clock: Arc::new(Now(Instant::now())),
             kafka,
             redis,
@@ -190,7 +191,7 @@ impl Town {
 
     /// Starts a node with these roles, all if none is named, and waits until it is ready.
     pub(crate) async fn node(&self, name: &str, roles: &'static [&'static str]) -> Node {
-        self.node_by(self.clickhouse, name, roles).await
+        self.node_by(self.clickhouse(), name, roles).await
     }
 
     /// The same with another way to ClickHouse.
@@ -207,27 +208,24 @@ impl Town {
 
     /// A node that is not started yet.
     pub(crate) fn plan(&self, name: &str, roles: &'static [&'static str]) -> Node {
-        self.plan_by(self.clickhouse, name, roles)
+        self.plan_by(self.clickhouse(), name, roles)
     }
 
     fn plan_by(&self, clickhouse: SocketAddr, name: &str, roles: &'static [&'static str]) -> Node {
-        let [public, operator, _] = free_addresses().unwrap();
         let plan = Plan {
             gavel: GAVEL.into(),
             dir: self.home.path().join(name),
             catalog: self.catalog(),
             vars: self.vars.clone(),
             admin_key: ADMIN.to_owned(),
-            public,
-            operator,
-            clickhouse,
+            ports: Ports::hold().unwrap(),
             shared: Some(self.shared.clone().with_clickhouse(clickhouse)),
             roles,
         };
         let clock = Arc::clone(&self.clock);
         Node {
             service: Mutex::new(None),
-            public: Pool::new(public, 64, PATIENCE, Arc::clone(&clock)),
+            public: Pool::new(plan.ports.public.addr(), 64, PATIENCE, Arc::clone(&clock)),
             operator: plan.operator_pool(Arc::clone(&clock)),
             plan,
             clock,
@@ -246,7 +244,7 @@ impl Town {
 
     /// Where ClickHouse is.
     pub(crate) fn clickhouse(&self) -> SocketAddr {
-        self.clickhouse
+        self.clickhouse.addr()
     }
 
     /// Consumers of these groups begin at the beginning of the log; nobody may be in them now.
@@ -329,7 +327,7 @@ impl Town {
     /// The rows of a query with one column.
     pub(crate) async fn column(&self, sql: &str) -> Vec<String> {
         let clock = Arc::clone(&self.clock);
-        let pool = Pool::new(self.clickhouse, 1, PATIENCE, clock);
+        let pool = Pool::new(self.clickhouse(), 1, PATIENCE, clock);
         let call = Call::text("/?default_format=TSV", sql.to_owned());
         let answered = pool.call(call).await.unwrap();
         let text = String::from_utf8_lossy(&answered.body).into_owned();

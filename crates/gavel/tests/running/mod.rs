@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use servers::Port;
 
 const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,6 +57,7 @@ impl Process {
 pub(crate) struct Running {
     pub(crate) serve: Process,
     sandbox: Process,
+    _engine: Port,
     /// What the service keeps and prints, and nothing else.
     pub(crate) home: tempfile::TempDir,
     /// The buyers' journals and the configuration: others' affairs.
@@ -78,13 +80,14 @@ impl Running {
             .arg(root.join("deploy/sandbox/steady.toml"));
         let sandbox = Process::start(&mut sandbox, &outside.path().join("stderr"));
 
+        let engine = Port::hold().unwrap();
         let catalog = outside.path().join("catalog.toml");
         let shipped = fs::read_to_string(root.join("deploy/catalog/auto-us.toml")).unwrap();
         fs::write(&catalog, format!("{shipped}\n{more}")).unwrap();
         let mut text = format!(
-            "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"127.0.0.1:{}\"\n{config}[catalog]\nfile = {catalog:?}\n[catalog.vars]\n{vars}",
+            "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"{}\"\n{config}[catalog]\nfile = {catalog:?}\n[catalog.vars]\n{vars}",
             home.path().join("data"),
-            free_port(),
+            engine.addr(),
         );
         for (number, buyer) in (1..).zip(sandbox.ready["buyers"].as_array().unwrap()) {
             let address = buyer["addr"].as_str().unwrap();
@@ -96,6 +99,7 @@ impl Running {
         Self {
             serve,
             sandbox,
+            _engine: engine,
             home,
             outside,
         }
@@ -172,12 +176,4 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what} does not come about");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }

@@ -23,7 +23,7 @@ pub(crate) fn topics() -> Option<KafkaOptions> {
         if dir.exists() {
             std::fs::remove_dir_all(&dir).unwrap();
         }
-        Some(Kafka::start(&jars, &dir, None).unwrap())
+        Some(Kafka::start(&jars, &dir).unwrap())
     });
     let number = TOPICS.fetch_add(1, Ordering::Relaxed);
     let broker = broker.as_ref()?.addr().to_string();

@@ -87,7 +87,7 @@ async fn compaction_takes_what_was_erased_and_nothing_else() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
     let hasty = "log.cleaner.backoff.ms=100\nlog.cleaner.min.cleanable.ratio=0.01\n";
-    let kafka = Kafka::start_with(&jars, dir.path(), None, hasty).unwrap();
+    let kafka = Kafka::start_with(&jars, dir.path(), hasty).unwrap();
     let data = dir.path().join("data");
     let options = broker::options(&kafka.addr().to_string(), "compacted.");
     let log = broker::open(&options).await;

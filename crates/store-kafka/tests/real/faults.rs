@@ -77,7 +77,7 @@ async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) 
 async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let mut kafka = Kafka::start(&jars, dir.path()).unwrap();
     let options = KafkaOptions {
         leads_patience: Duration::from_secs(2),
         ..broker::options(&kafka.addr().to_string(), "killed.")
@@ -145,7 +145,7 @@ async fn a_killed_broker_loses_nothing_that_was_acknowledged() {
 async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let kafka = Kafka::start(&jars, dir.path()).unwrap();
     let options = KafkaOptions {
         leads_patience: Duration::from_secs(1),
         queue_records: 50,
@@ -177,7 +177,7 @@ async fn a_stopped_broker_is_waited_for_no_longer_than_patience() {
 async fn without_a_broker_nobody_waits_in_vain_and_the_log_closes() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let mut kafka = Kafka::start(&jars, dir.path(), None).unwrap();
+    let mut kafka = Kafka::start(&jars, dir.path()).unwrap();
     let options = KafkaOptions {
         leads_patience: SOON * 10,
         ..broker::options(&kafka.addr().to_string(), "gone.")

@@ -115,7 +115,7 @@ const WAYS: [(Topic, Ack); 2] = [(Topic::Events, Ack::Kernel), (Topic::Leads, Ac
 async fn while_the_broker_is_away_leads_and_clicks_go_on_and_are_shipped_in_order() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let mut kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
+    let mut kafka = Kafka::start(&jars, &dir.path().join("kafka")).unwrap();
     let options = hasty(&kafka.addr().to_string(), "away.");
     let metrics = Metrics::new();
     let front = FrontOptions::in_dir(dir.path().join("front"));
@@ -221,7 +221,7 @@ async fn child() {
 async fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
+    let kafka = Kafka::start(&jars, &dir.path().join("kafka")).unwrap();
     let front = dir.path().join("front");
     let mut acknowledged: BTreeMap<Topic, BTreeSet<String>> = BTreeMap::new();
     // Lines of its output after which the broker is stopped, if it is, and after which it is killed.
@@ -295,7 +295,7 @@ fn live(
 async fn a_full_journal_refuses_what_is_new_and_says_so() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let kafka = Kafka::start(&jars, &dir.path().join("kafka"), None).unwrap();
+    let kafka = Kafka::start(&jars, &dir.path().join("kafka")).unwrap();
     let options = hasty(&kafka.addr().to_string(), "full.");
     let front = FrontOptions {
         most_bytes: 64 << 10,

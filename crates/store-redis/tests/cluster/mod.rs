@@ -27,7 +27,7 @@ fn server() -> Option<&'static Server> {
     let started = SERVER.get_or_init(|| {
         let binary: PathBuf = REDIS.find()?;
         let dir = tempfile::tempdir().unwrap();
-        let redis = servers::Redis::start(&binary, dir.path(), None).unwrap();
+        let redis = servers::Redis::start(&binary, dir.path()).unwrap();
         Some(Server { redis, _dir: dir })
     });
     started.as_ref()

@@ -28,7 +28,7 @@ impl Scene {
     pub(crate) async fn start(files: &[&str]) -> Option<Self> {
         let binary = REDIS.find()?;
         let dir = tempfile::tempdir().unwrap();
-        let server = servers::Redis::start_with(&binary, dir.path(), None, files).unwrap();
+        let server = servers::Redis::start_with(&binary, dir.path(), files).unwrap();
         let local = Local::open(LocalOptions::default(), FakeClock::new(wall()).port()).unwrap();
         Some(Self {
             server,

@@ -14,9 +14,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
-use traffic::{
-    Endpoint, Plan, Pool, Postbacks, Service, Shared, Warehouse, caught_up, free_addresses,
-};
+use traffic::{Endpoint, Plan, Pool, Ports, Postbacks, Service, Shared, Warehouse, caught_up};
 
 use super::cast::{self, OPERATOR_KEY};
 use crate::cmd::Failure;
@@ -143,7 +141,6 @@ impl Stage {
             .zip(&sandbox.buyers)
             .map(|(number, addr)| (format!("sandbox_{number:02}"), format!("http://{addr}")))
             .collect();
-        let [public, operator, clickhouse] = free_addresses().context("no free ports")?;
         let dir = home.dir().to_owned();
         let admin_key = OPERATOR_KEY.to_owned();
         let plan = Plan {
@@ -152,9 +149,7 @@ impl Stage {
             catalog,
             vars,
             admin_key,
-            public,
-            operator,
-            clickhouse,
+            ports: Ports::hold()?,
             shared,
             roles: &[],
         };
@@ -174,7 +169,7 @@ impl Stage {
     }
 
     pub(super) fn public(&self) -> SocketAddr {
-        self.plan.public
+        self.plan.ports.public.addr()
     }
 
     pub(super) fn buyers(&self) -> Vec<SocketAddr> {
