@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::queue::{Place, Queue};
 use crate::reader::Reader;
 use crate::repair::{Opened, repair};
+use crate::runway::{self, Runway};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::space::SpaceGate;
@@ -39,8 +40,7 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct Running {
-    writer: JoinHandle<()>,
-    syncer: JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
     _lock: DirLock,
 }
 
@@ -68,6 +68,7 @@ impl Journal {
                 Arc::new(repaired.file),
                 ends.clone(),
             )),
+            runway: Runway::default(),
             commits: Commits::default(),
             segments: Segments::new(repaired.segments),
             space: SpaceGate::open(dir, options.reserve_bytes).map_err(io)?,
@@ -83,33 +84,14 @@ impl Journal {
         });
         let syncer = Syncer::new(dir.to_owned(), repaired.mark, named);
         let syncer = Arc::new(Mutex::new(syncer));
-        let topic = dir
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let writer = Builder::new()
-            .name(format!("jwrite-{topic}"))
-            .spawn({
-                let (own, syncer) = (Arc::clone(&shared), Arc::clone(&syncer));
-                move || writer::run(&own, &syncer)
-            })
-            .map_err(io)?;
-        let own = Arc::clone(&shared);
-        let syncer = match Builder::new()
-            .name(format!("jsync-{topic}"))
-            .spawn(move || syncer::run(&own, &syncer))
-        {
-            Ok(syncer) => syncer,
-            Err(source) => {
-                shared.queue.end(AppendError::Closed);
-                let _ = writer.join();
-                return Err(io(source));
-            }
-        };
+        let mut threads = Vec::with_capacity(3);
+        if let Err(source) = start(&shared, &syncer, dir, &mut threads) {
+            shared.queue.end(AppendError::Closed);
+            join(threads);
+            return Err(io(source));
+        }
         let running = Mutex::new(Some(Running {
-            writer,
-            syncer,
+            threads,
             _lock: lock,
         }));
         Ok((
@@ -172,16 +154,11 @@ impl Journal {
     }
 
     fn appended(&self, place: Place, ack: Ack) -> Appended {
-        let appended = Appended {
+        Appended {
             shared: Arc::clone(&self.shared),
             place,
             ack,
             handed: Handed::Queued,
-        };
-        match ack {
-            Ack::Kernel => appended,
-            // The disk takes longer than anything else in such an append: it begins at once.
-            Ack::Durable => appended.told(),
         }
     }
 
@@ -224,16 +201,42 @@ impl Journal {
         Ok(gone)
     }
 
-    /// Takes no more appends, writes and syncs what is queued, ends both threads and lets go of the
+    /// Takes no more appends, writes and syncs what is queued, ends its threads and lets go of the
     /// directory. Waits for the disk. Readers get what is left, then `None`.
     pub fn close(&self) {
         let mut running = self.running.lock();
         self.shared.queue.end(AppendError::Closed);
         if let Some(running) = running.take() {
-            // A thread that panicked has already failed the journal.
-            let _ = running.writer.join();
-            let _ = running.syncer.join();
+            join(running.threads);
         }
+    }
+}
+
+/// Starts the writer, whose end is the others', then them.
+fn start(
+    shared: &Arc<Shared>,
+    syncer: &Arc<Mutex<Syncer>>,
+    dir: &Path,
+    threads: &mut Vec<JoinHandle<()>>,
+) -> io::Result<()> {
+    let topic = dir.file_name().unwrap_or_default().to_string_lossy();
+    let named = |name| Builder::new().name(format!("{name}-{topic}"));
+    let (own, sync) = (Arc::clone(shared), Arc::clone(syncer));
+    threads.push(named("jwrite").spawn(move || writer::run(&own, &sync))?);
+    let (own, sync) = (Arc::clone(shared), Arc::clone(syncer));
+    threads.push(named("jsync").spawn(move || syncer::run(&own, &sync))?);
+    if shared.options.runway_bytes > 0 {
+        shared.runway.is_short();
+        let own = Arc::clone(shared);
+        threads.push(named("jlay").spawn(move || runway::run(&own))?);
+    }
+    Ok(())
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        // One that panicked has already failed the journal.
+        let _ = thread.join();
     }
 }
 
@@ -249,8 +252,9 @@ impl Drop for Journal {
 
 /// An append on its way: resolves to its offset once it is acknowledged.
 ///
-/// The first that only waits for the kernel lets the tasks that are ready run before it writes, for all that
-/// they append meanwhile: it goes into the same `write`.
+/// It is queued already, and written when somebody waits for it or drops it: what a task appends before it waits
+/// for any of it is one `write`, and one sync. The first that only waits for the kernel lets the tasks that are
+/// ready run before it writes, for all that they append meanwhile.
 #[derive(Debug)]
 #[must_use = "an append counts only once it is acknowledged"]
 pub struct Appended {
@@ -272,11 +276,6 @@ enum Handed {
 }
 
 impl Appended {
-    fn told(mut self) -> Self {
-        self.tell();
-        self
-    }
-
     fn tell(&mut self) {
         if self.handed == Handed::Telling {
             // Before the queue is looked at: who queues after this sees to it again.
@@ -297,6 +296,8 @@ impl Future for Appended {
         let progress = self.shared.progress(self.ack);
         match self.handed {
             Handed::Queued if progress.has_passed(self.place.ticket) => self.handed = Handed::Told,
+            // The disk takes longer than anything that would be done meanwhile.
+            Handed::Queued if self.ack == Ack::Durable => self.tell(),
             Handed::Queued if self.shared.telling.swap(true, Ordering::SeqCst) => {
                 self.handed = Handed::Told;
             }

@@ -29,6 +29,7 @@ mod progress;
 mod queue;
 mod reader;
 mod repair;
+mod runway;
 mod segment;
 mod segments;
 mod shared;

@@ -51,7 +51,7 @@ pub struct Options {
     pub lanes: u16,
     /// A segment that has reached this size is closed and the next one begins.
     pub segment_bytes: u64,
-    /// Zeros laid out at a time ahead of the records: one sync in so many bytes is slow.
+    /// Zeros kept laid out ahead of the records. When half of them are used up the rest is laid out again.
     pub runway_bytes: u64,
     /// Records that may wait for the writer; one more is `Full`.
     pub queue_records: usize,

@@ -1,4 +1,4 @@
-//! What the handle, the two threads and the readers share.
+//! What the handle, the threads and the readers share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -11,6 +11,7 @@ use crate::error::{AppendError, Failure};
 use crate::options::{Ack, OnFailure, Options};
 use crate::progress::Progress;
 use crate::queue::Queue;
+use crate::runway::Runway;
 use crate::segments::Segments;
 use crate::space::SpaceGate;
 use crate::writer::Pen;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) queue: Queue,
     pub(crate) pen: Mutex<Pen>,
+    pub(crate) runway: Runway,
     pub(crate) commits: Commits,
     pub(crate) segments: Segments,
     pub(crate) space: SpaceGate,
@@ -69,6 +71,7 @@ impl Shared {
 
     fn stop(&self) {
         self.queue.end(AppendError::Failed);
+        self.runway.end();
         self.commits.fail();
         self.written.fail();
         self.durable.fail();

@@ -2,12 +2,8 @@
 //! that is there for it.
 //!
 //! A copy into the kernel costs less than waking a thread and being woken by it. So who waits for the kernel
-//! alone writes himself, if nobody else does and nothing has to be done that may take longer: the
-//! next piece of the runway, a new segment, a sync that somebody waits for.
-//!
-//! Ahead of what is written lies a runway of zeros. A file that grows has its new size and blocks
-//! committed by the file system with each sync, behind whatever else that has to commit; in a file that
-//! does not grow a sync costs what the disk costs (seen: p99 3.7 against 0.6 ms).
+//! alone writes himself, if nobody else does and nothing has to be done that may take longer: a new
+//! segment, bytes beyond the runway, a sync that somebody waits for.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -21,13 +17,12 @@ use parking_lot::Mutex;
 
 use crate::commit::{Urgency, Written};
 use crate::error::Failure;
-use crate::options::Syncs;
+use crate::options::{Options, Syncs};
 use crate::queue::{Batch, Next, Waited};
+use crate::runway::PIECE;
 use crate::segment::Segment;
 use crate::shared::{Shared, Watch};
 use crate::syncer::Syncer;
-
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Free space is measured after as many batches or bytes, and when nothing was written for a while.
 const MEASURE_BATCHES: u32 = 64;
@@ -46,8 +41,10 @@ pub(crate) struct Pen {
     segment: Arc<Segment>,
     file: Arc<File>,
     position: u64,
-    /// Where the runway ends.
+    /// Where the runway ends, or the records where there is none.
     prepared: u64,
+    /// It was said that the runway is short, and nothing was done about it yet.
+    asked: bool,
     /// Next offset per lane.
     next: Box<[u64]>,
     ticket: u64,
@@ -70,6 +67,7 @@ pub(crate) fn run(shared: &Shared, syncer: &Mutex<Syncer>) {
             Waited::End => break,
         }
     }
+    shared.runway.end();
     // What is left of the runway only costs the next start a look.
     let pen = shared.pen.lock();
     let _ = pen.file.set_len(pen.position);
@@ -94,7 +92,6 @@ fn write(shared: &Shared, syncer: &Mutex<Syncer>) -> Result<(), Failure> {
         }
         pen = shared.pen.lock();
     }
-    pen.prepare(shared);
     pen.measure(shared);
     Ok(())
 }
@@ -139,6 +136,7 @@ impl Pen {
             dir,
             position: segment.length(),
             prepared: segment.length(),
+            asked: false,
             segment,
             file,
             next,
@@ -172,26 +170,36 @@ impl Pen {
         self.unmeasured.0 += 1;
         self.unmeasured.1 += size;
         self.announce(shared, batch, syncs);
+        self.prepared = self.prepared.max(self.position);
+        if !self.asked
+            && self.prepared < self.reach(&shared.options, shared.options.runway_bytes / 2)
+        {
+            self.asked = true;
+            shared.runway.is_short();
+        }
         Ok(())
     }
 
-    /// Lays out the next piece of the runway. A disk that has no room for it may have room for records.
-    fn prepare(&mut self, shared: &Shared) {
-        if self.position < self.prepared {
-            return;
-        }
-        let options = &shared.options;
+    /// Where a runway ends of which so many bytes lie ahead; it never reaches beyond its segment.
+    fn reach(&self, options: &Options, bytes: u64) -> u64 {
         let most = options.segment_bytes.max(self.position);
-        let upto = most.min(self.position + options.runway_bytes);
-        self.prepared = self.position;
-        while self.prepared < upto {
-            let piece = (upto - self.prepared).min(ZEROS.len() as u64);
-            let zeros = ZEROS.get(..piece as usize).unwrap_or_default();
-            if self.file.write_all_at(zeros, self.prepared).is_err() {
-                break;
-            }
-            self.prepared += piece;
+        most.min(self.position + bytes)
+    }
+
+    /// Lays out the next piece of the runway, which is to be synced then; nothing when all of it is there. A disk
+    /// that has no room for it may have room for records.
+    pub(crate) fn lay(&mut self, options: &Options) -> Option<(Arc<Segment>, Arc<File>)> {
+        let missing = self
+            .reach(options, options.runway_bytes)
+            .saturating_sub(self.prepared);
+        let piece = missing.min(PIECE.len() as u64);
+        let zeros = PIECE.get(..piece as usize).unwrap_or_default();
+        if zeros.is_empty() || self.file.write_all_at(zeros, self.prepared).is_err() {
+            self.asked = false;
+            return None;
         }
+        self.prepared += piece;
+        Some((Arc::clone(&self.segment), Arc::clone(&self.file)))
     }
 
     /// Closes the segment and begins the next one. The syncer makes both last, and moves its mark on

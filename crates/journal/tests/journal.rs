@@ -471,3 +471,47 @@ async fn answers_everybody(syncs: Syncs) {
     let refused = journal.append(0, payload(1), Ack::Kernel, Space::Admit);
     assert_eq!(refused.unwrap_err(), AppendError::Failed);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runway_is_laid_out_before_it_is_needed_and_cut_at_the_end() {
+    const RUNWAY: u64 = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        segment_bytes: 16 << 20,
+        runway_bytes: RUNWAY,
+        ..options()
+    };
+    let (journal, _) = Journal::open(dir.path(), options).unwrap();
+    let file = dir.path().join("0000000000000001.seg");
+    let length = || fs::metadata(&file).unwrap().len();
+    let until = async |least: u64| {
+        let long_enough = async {
+            while length() < least {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let laid = tokio::time::timeout(Duration::from_secs(60), long_enough).await;
+        laid.unwrap_or_else(|_| panic!("{} bytes instead of {least}", length()));
+    };
+    let append = async |bytes: u64| {
+        let record = Bytes::from(vec![7; bytes as usize]);
+        let appended = journal.append(0, record, Ack::Durable, Space::Admit);
+        appended.unwrap().await.unwrap();
+    };
+    until(RUNWAY).await;
+    append(RUNWAY / 3).await;
+    let before = length();
+    append(RUNWAY / 3).await;
+    until(RUNWAY / 2 + RUNWAY).await;
+    assert!(
+        before < RUNWAY / 2 + RUNWAY,
+        "half of it was left, which is enough"
+    );
+    journal.close();
+    let records = 2 * (RUNWAY / 3);
+    assert!(
+        (records..records + 200).contains(&length()),
+        "the rest is cut: {}",
+        length()
+    );
+}

@@ -11,6 +11,7 @@ use domain::{
     AuctionId, ClickId, Consent, FullLead, LeadId, LeadReason, LeadStatus, Micros, Mono,
     PublisherName, Timestamp,
 };
+use futures_util::future::{Either, join, ready};
 use intake::{Control, Issue};
 use proto::{Claim, LeadBody, LeadRecord, Message};
 use store::{
@@ -141,8 +142,8 @@ impl<B: Backend> Router<B> {
         if let Some(reason) = job.known.away {
             return climber.turn_away(reason, &context, vault).await;
         }
-        // `received` is durable before the first post: it overlaps with the pings of a direct post,
-        // and shares one group commit with the first `posting` where no ping is out.
+        // `received` is durable before the first post: it overlaps with the pings of a direct post, and where no
+        // ping is out it is queued here and waited for with the first `posting`, which is one sync of both.
         let (order, source);
         let (climb, received, pinging) = match &job.quote {
             Some(quote) => {
@@ -155,7 +156,7 @@ impl<B: Backend> Router<B> {
                         quote.min_payout,
                         Some(quote.promise),
                     ),
-                    received,
+                    Either::Left(received),
                     None,
                 )
             }
@@ -174,12 +175,29 @@ impl<B: Backend> Router<B> {
                     deadline: job.deadline,
                 };
                 let (screened, facts, passes) = self.screen(&order).await?;
-                let received = self.append_lead(job.lead, 0, climber.received(&facts, &context)?);
+                let known = facts.clone();
                 source = Source::new(self, &order);
                 let mut pinging = self.ping_all(&order, &source, screened, facts, passes);
-                while !pinging.is_ready() {
-                    pinging.step().await;
-                }
+                let queue = || {
+                    let received = climber.received(&known, &context)?;
+                    Ok::<_, BeginError>(self.append_lead(job.lead, 0, received))
+                };
+                let received = if pinging.is_ready() {
+                    Either::Left(queue()?)
+                } else {
+                    let answered = async {
+                        while !pinging.is_ready() {
+                            pinging.step().await;
+                        }
+                    };
+                    let recorded = async {
+                        // Buyers take longer than a sync does: their pings leave first.
+                        tokio::task::yield_now().await;
+                        Ok::<_, BeginError>(queue()?.await)
+                    };
+                    let ((), recorded) = join(answered, recorded).await;
+                    Either::Right(ready(recorded?))
+                };
                 let (result, rest) = pinging.split();
                 climber.awaited += result.awaited;
                 climber.statuses.pings = result.statuses;

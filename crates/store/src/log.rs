@@ -83,7 +83,8 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// Appends a record. The record is queued before the future is returned, so one caller's
     /// appends for one key keep their order even if their futures are awaited together; the future
-    /// resolves when the acknowledgement holds.
+    /// resolves when the acknowledgement holds. A log may begin to write when a future is first awaited, or
+    /// dropped: what is queued before goes with it.
     fn append(
         &self,
         topic: Topic,

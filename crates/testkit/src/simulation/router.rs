@@ -1,7 +1,9 @@
 //! A publisher's request and the router that serves it, with gates where a process can die.
 
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -128,6 +130,7 @@ impl<B: Backend> Router<B> {
         }
         let log = self.store.log();
         let appended = log.append(Topic::Leads, key, bytes.clone(), Ack::Durable);
+        let appended = begun(appended).await;
         self.model.queued();
         self.gate.pass().await;
         self.model.acknowledged(appended.await.unwrap(), bytes);
@@ -345,5 +348,17 @@ impl<B: Backend> Router<B> {
         };
         let outcome = records::outcome(status, reason, replies, &answer);
         (outcome, status.is_final().then(|| answer.into()))
+    }
+}
+
+/// Begins to wait for this; gives the rest of the wait.
+async fn begun<T>(wait: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mut wait = Box::pin(wait);
+    let begun = poll_fn(|context| Poll::Ready(wait.as_mut().poll(context))).await;
+    async move {
+        match begun {
+            Poll::Ready(over) => over,
+            Poll::Pending => wait.await,
+        }
     }
 }
