@@ -39,10 +39,9 @@ impl Behind {
             host,
             ..
         } = ground;
-        let own = engine.as_ref().map(|engine| tables::Engine {
-            up: engine.up.clone(),
-            dir: config.data_dir.join(ENGINE_DIR),
-        });
+        let own = engine
+            .as_ref()
+            .map(|engine| tables::Engine::new(engine.up.clone(), config.data_dir.join(ENGINE_DIR)));
         let usual = worker::Options::new(ground.instance);
         let (settle_every, batch_every) = match &own {
             Some(_) => (tables::SETTLE_EVERY, usual.batch_every),

@@ -16,6 +16,7 @@ mod front;
 mod generations;
 mod identity;
 mod later;
+mod parts;
 mod pulse;
 mod reread;
 mod restored;

@@ -6,21 +6,26 @@
 //!
 //! The embedded engine writes dozens of small files a second, and each sync of one would stand in the
 //! way of the journal's, which leads wait for. So it syncs none: the file system is synced as a whole
-//! every while, and only then are offsets committed. What a power cut takes is in the log.
+//! every while, and only then are offsets committed ([`super::parts`] sees to it that little is left to do then). What
+//! a power cut takes is in the log.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Keep;
 use domain::Timestamp;
 use notifier::{Handoff, Outbox};
+use parking_lot::Mutex;
 use store::Topic;
 use tokio::sync::watch;
 use warehouse::{Batch, PostbackRow, Sought, Table, Warehouse, WarehouseError};
 use worker::Sink;
+
+use super::parts::Parts;
 
 /// After this it is tried all the same, and the worker says what is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,9 +53,29 @@ pub(super) struct Tables {
 #[derive(Clone)]
 pub(super) struct Engine {
     /// Whether it runs.
-    pub(super) up: watch::Receiver<bool>,
+    up: watch::Receiver<bool>,
     /// Where its files are.
-    pub(super) dir: PathBuf,
+    dir: PathBuf,
+    parts: Arc<Mutex<Parts>>,
+}
+
+impl Engine {
+    pub(super) fn new(up: watch::Receiver<bool>, dir: PathBuf) -> Self {
+        Self {
+            up,
+            dir,
+            parts: Arc::default(),
+        }
+    }
+
+    /// Has the files of a batch written while the next one fills.
+    fn begin(&self) {
+        let Self { dir, parts, .. } = self.clone();
+        // Nobody waits for it. One at a time: what comes meanwhile is found by the next.
+        drop(tokio::task::spawn_blocking(move || {
+            parts.try_lock().map(|mut parts| parts.begin(&dir))
+        }));
+    }
 }
 
 impl Tables {
@@ -118,6 +143,9 @@ impl Sink for Tables {
     async fn insert(&self, batch: &Batch) -> Result<(), WarehouseError> {
         self.engine().await;
         Sink::insert(&self.warehouse, batch).await?;
+        if let Some(engine) = &self.engine {
+            engine.begin();
+        }
         self.handoff.offer(&batch.postbacks);
         Ok(())
     }
