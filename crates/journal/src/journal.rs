@@ -377,6 +377,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_queued_before_it_is_awaited_is_synced_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path(), Options::default()).unwrap();
+        let queue = || {
+            let record = Bytes::from_static(b"x");
+            journal
+                .append(0, record, Ack::Durable, Space::Admit)
+                .unwrap()
+        };
+        let (first, second) = {
+            // Whatever the writer is about to do, it does it with both.
+            let _pen = journal.shared.pen.lock();
+            (queue(), queue())
+        };
+        assert_eq!(
+            first.handed,
+            Handed::Queued,
+            "it is told when somebody waits"
+        );
+        assert_eq!(first.await, Ok(0));
+        assert_eq!(journal.durable_ends(), [2, 0, 0, 0]);
+        assert_eq!(second.await, Ok(1));
+        // What nobody waits for is written all the same.
+        drop(queue());
+        let mut reader = journal.reader(vec![2, 0, 0, 0]).unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(10), reader.next(1000)).await;
+        assert_eq!(read.unwrap().unwrap().unwrap()[0].offset, 2);
+        journal.close();
+    }
+
+    #[tokio::test]
     async fn who_tells_the_writer_for_others_and_goes_away_tells_it_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(dir.path(), Options::default()).unwrap();
