@@ -36,6 +36,10 @@ pub(super) const SETTLE_EVERY: Duration = Duration::from_secs(30);
 /// cost is no click's time. Embedded, the worker's own pace is kept.
 pub(super) const BATCH_EVERY: Duration = Duration::from_millis(500);
 
+/// Between two parts whose files the kernel is asked to write: a batch has ten of them, and they are not to come all at
+/// once.
+const PAUSE: Duration = Duration::from_millis(30);
+
 #[derive(Clone)]
 pub(super) struct Tables {
     warehouse: Warehouse,
@@ -73,7 +77,7 @@ impl Engine {
         let Self { dir, parts, .. } = self.clone();
         // Nobody waits for it. One at a time: what comes meanwhile is found by the next.
         drop(tokio::task::spawn_blocking(move || {
-            parts.try_lock().map(|mut parts| parts.begin(&dir))
+            parts.try_lock().map(|mut parts| parts.begin(&dir, PAUSE))
         }));
     }
 }
