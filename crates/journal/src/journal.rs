@@ -226,7 +226,7 @@ fn start(
     let (own, sync) = (Arc::clone(shared), Arc::clone(syncer));
     threads.push(named("jsync").spawn(move || syncer::run(&own, &sync))?);
     if shared.options.runway_bytes > 0 {
-        shared.runway.is_short();
+        shared.runway.ask();
         let own = Arc::clone(shared);
         threads.push(named("jlay").spawn(move || runway::run(&own))?);
     }

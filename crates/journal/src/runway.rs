@@ -22,14 +22,14 @@ pub(crate) struct Runway {
 
 #[derive(Debug, Default)]
 struct State {
-    is_short: bool,
+    asked: bool,
     ended: bool,
 }
 
 impl Runway {
-    /// The pen has come near its end.
-    pub(crate) fn is_short(&self) {
-        self.state.lock().is_short = true;
+    /// Asks for what is missing: the pen has come near its end.
+    pub(crate) fn ask(&self) {
+        self.state.lock().asked = true;
         self.told.notify_one();
     }
 
@@ -39,13 +39,13 @@ impl Runway {
         self.told.notify_one();
     }
 
-    /// Waits until it is short; false at the end.
+    /// Waits until somebody asks; false at the end.
     fn wait(&self) -> bool {
         let mut state = self.state.lock();
-        while !state.is_short && !state.ended {
+        while !state.asked && !state.ended {
             self.told.wait(&mut state);
         }
-        state.is_short = false;
+        state.asked = false;
         !state.ended
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Pen {
     position: u64,
     /// Where the runway ends, or the records where there is none.
     prepared: u64,
-    /// It was said that the runway is short, and nothing was done about it yet.
+    /// More of the runway was asked for, and is not all there yet.
     asked: bool,
     /// Next offset per lane.
     next: Box<[u64]>,
@@ -175,7 +175,7 @@ impl Pen {
             && self.prepared < self.reach(&shared.options, shared.options.runway_bytes / 2)
         {
             self.asked = true;
-            shared.runway.is_short();
+            shared.runway.ask();
         }
         Ok(())
     }

@@ -98,17 +98,11 @@ pub struct Ports {
 
 impl Ports {
     /// Finds them.
-    pub fn hold() -> Result<Self, ServiceError> {
-        let port = || {
-            Port::hold().map_err(|source| ServiceError::Io {
-                what: "no free port".to_owned(),
-                source,
-            })
-        };
+    pub fn hold() -> io::Result<Self> {
         Ok(Self {
-            public: port()?,
-            operator: port()?,
-            engine: port()?,
+            public: Port::hold()?,
+            operator: Port::hold()?,
+            engine: Port::hold()?,
         })
     }
 }

@@ -149,7 +149,7 @@ impl Stage {
             catalog,
             vars,
             admin_key,
-            ports: Ports::hold()?,
+            ports: Ports::hold().context("no free ports")?,
             shared,
             roles: &[],
         };
