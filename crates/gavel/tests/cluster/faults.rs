@@ -64,11 +64,10 @@ async fn redis_killed_under_load_is_made_again_and_nothing_is_sold_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kafka_away_under_load_is_waited_for_in_the_journal() {
-    let Some(mut town) = Town::found("") else {
+    let Some((town, mut kafka)) = Town::found_with_kafka() else {
         return;
     };
     let nodes = two(&town).await;
-    let kafka = &mut town.kafka;
     let fault = async {
         kafka.kill().unwrap();
         let mut redirected = 0;

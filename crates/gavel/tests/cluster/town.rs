@@ -6,7 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{Clock, Mono, SaleId, Timestamp};
@@ -84,12 +85,27 @@ impl Drop for Process {
     }
 }
 
-/// One town at a time: each is a broker, a Redis, an engine and some nodes, and tests run side by side.
+/// One town at a time: each is a Redis, an engine and some nodes, and tests run side by side.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// How many there were: each has topics and keys of its own.
+static TOWNS: AtomicU64 = AtomicU64::new(0);
+
+/// The broker of all towns that leave it alone. It lives as long as the process, so nobody is there to clear up
+/// behind it: the next one does.
+fn broker(jars: &Path) -> &'static Kafka {
+    static BROKER: OnceLock<Kafka> = OnceLock::new();
+    BROKER.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-of-towns");
+        if dir.exists() {
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        Kafka::start(jars, &dir).unwrap()
+    })
+}
 
 /// What nodes share.
 pub(crate) struct Town {
-    pub(crate) kafka: Kafka,
+    brokers: SocketAddr,
     pub(crate) redis: Redis,
     shared: Shared,
     clickhouse: Port,
@@ -134,12 +150,28 @@ impl Town {
     /// Starts what nodes share; nothing where a program is missing, which is said aloud. `more` goes behind
     /// the shipped catalog.
     pub(crate) fn found(more: &str) -> Option<Self> {
-        let (jars, redis) = (KAFKA.find()?, REDIS.find()?);
+        let jars = KAFKA.find()?;
+        Self::found_by(more, |_| broker(&jars).addr())
+    }
+
+    /// The same with a Kafka of its own, for who does something to it.
+    pub(crate) fn found_with_kafka() -> Option<(Self, Kafka)> {
+        let jars = KAFKA.find()?;
+        let mut own = None;
+        let town = Self::found_by("", |home| {
+            let kafka = Kafka::start(&jars, &home.join("kafka")).unwrap();
+            own.insert(kafka).addr()
+        });
+        town.zip(own)
+    }
+
+    fn found_by(more: &str, brokers: impl FnOnce(&Path) -> SocketAddr) -> Option<Self> {
+        let redis = REDIS.find()?;
         let library = library::library()?;
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let home = tempfile::tempdir().unwrap();
         let folder = |name: &str| home.path().join(name);
-        let kafka = Kafka::start(&jars, &folder("kafka")).unwrap();
+        let brokers = brokers(home.path());
         let redis = Redis::start(&redis, &folder("redis")).unwrap();
         let port = Port::hold().unwrap();
         let clickhouse = port.addr();
@@ -169,9 +201,8 @@ impl Town {
             .replace("tmax_ceiling = \"30s\"", "tmax_ceiling = \"5s\"")
             .replace(TARGETED, &format!("{TARGETED}{QUICK}"));
         fs::write(folder("catalog.toml"), format!("{quick}\n{more}")).unwrap();
-        let dice = &mut Dice::new(u64::from(redis.addr().port()));
-        let (brokers, url) = (kafka.addr().to_string(), redis.url());
-        let shared = Shared::new(brokers, url, dice)
+        let dice = &mut Dice::new(TOWNS.fetch_add(1, Ordering::Relaxed));
+        let shared = Shared::new(brokers.to_string(), redis.url(), dice)
             .with_clickhouse(clickhouse)
             .with_session(SESSION)
             .with_lease(LEASE);
@@ -180,7 +211,7 @@ impl Town {
             shared,
             clickhouse: port,
             clock: Arc::new(Now(Instant::now())),
-            kafka,
+            brokers,
             redis,
             _engine: engine,
             _buyers: buyers,
@@ -313,7 +344,7 @@ impl Town {
     fn kafka_client<T: FromClientConfig>(&self, group: &str) -> T {
         let mut config = ClientConfig::new();
         config.set("group.id", group);
-        config.set("bootstrap.servers", self.kafka.addr().to_string());
+        config.set("bootstrap.servers", self.brokers.to_string());
         config.create().unwrap()
     }
 
