@@ -47,7 +47,7 @@ fn fill(url: &mut String, name: &Macro, values: &Values<'_>) {
     match name {
         Macro::ClickId => {
             if let Some(click) = values.click {
-                push(url, &click.to_string());
+                push(url, &click.text());
             }
         }
         Macro::Publisher => push(url, values.link.publisher.as_str()),

@@ -82,7 +82,7 @@ fn keys<'a>(rows: impl Iterator<Item = &'a Rows>, sought: Sought) -> Vec<Key<'a>
     keys
 }
 
-/// The first look, of a key that has all its rows near the time of its record.
+/// The first look: whether each key has all its rows near the time of its record.
 async fn all_there(
     sink: &impl Sink,
     sought: Sought,
@@ -90,21 +90,27 @@ async fn all_there(
 ) -> Result<bool, WarehouseError> {
     keys.sort_by_key(|key| key.at);
     for some in keys.chunks(MOST_KEYS) {
-        let (Some(first), Some(last)) = (some.first(), some.last()) else {
-            continue;
-        };
-        let keys: Vec<&str> = some.iter().map(|key| key.key).collect();
-        let expected: u64 = some.iter().map(|key| key.count).sum();
-        let mut there = false;
-        for slack in SLACKS {
-            let within = first.at.minus(slack)..=last.at.plus(slack);
-            there = there || sink.held(sought, &keys, Some(within)).await? >= expected;
-        }
-        if !there {
+        if !near(sink, sought, some).await? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// The same of some keys, in order of time: what is not nearest may be a little farther away.
+async fn near(sink: &impl Sink, sought: Sought, keys: &[Key<'_>]) -> Result<bool, WarehouseError> {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+        return Ok(true);
+    };
+    let expected: u64 = keys.iter().map(|key| key.count).sum();
+    let keys: Vec<&str> = keys.iter().map(|key| key.key).collect();
+    for slack in SLACKS {
+        let within = first.at.minus(slack)..=last.at.plus(slack);
+        if sink.held(sought, &keys, Some(within)).await? >= expected {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The second look, at one range.
