@@ -118,3 +118,61 @@ impl Body for Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::early::Early;
+
+    /// An answer that ends with an error, and what it goes out by.
+    fn failed(patience: Duration) -> (Answer, Early<tokio::io::Sink>) {
+        let (say, replies) = mpsc::channel(2);
+        for reply in [Reply::Chunk("an error".into()), Reply::Cut] {
+            assert!(say.try_send(reply).is_ok());
+        }
+        let way_out = Ahead::default();
+        let early = Early::new(tokio::io::sink(), way_out.clone());
+        let stream = Stream {
+            replies,
+            state: State::Running,
+            way_out,
+            patience,
+            _interest: Interest::over(),
+        };
+        (Answer::Stream(stream), early)
+    }
+
+    async fn next(answer: &mut Answer) -> Option<Option<Bytes>> {
+        let frame = answer.frame().await?;
+        Some(frame.ok().and_then(|frame| frame.into_data().ok()))
+    }
+
+    fn waits(answer: &mut Answer) -> bool {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        Pin::new(answer).poll_frame(&mut context).is_pending()
+    }
+
+    #[tokio::test]
+    async fn an_error_is_out_before_its_connection_is_cut() {
+        let (mut answer, mut way_out) = failed(Duration::from_secs(3600));
+        way_out.flush().await.unwrap();
+        let error = next(&mut answer).await.flatten().unwrap();
+        assert!(waits(&mut answer), "it is written by nobody");
+        way_out.write_all(&error).await.unwrap();
+        assert!(waits(&mut answer), "it is not out");
+        way_out.flush().await.unwrap();
+        assert_eq!(next(&mut answer).await, Some(None), "cut");
+        assert_eq!(next(&mut answer).await, None);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_an_error_is_not_waited_for_for_ever() {
+        let (mut answer, _) = failed(Duration::ZERO);
+        assert!(next(&mut answer).await.flatten().is_some());
+        assert_eq!(next(&mut answer).await, Some(None), "cut");
+    }
+}

@@ -123,6 +123,17 @@ impl Drop for Interest {
     }
 }
 
+#[cfg(test)]
+impl Interest {
+    /// In a query that has ended.
+    pub(crate) fn over() -> Self {
+        let ticket = Arc::new(Ticket::new(FIRST_MARK));
+        ticket.set_done();
+        let (kills, _) = sync_channel(1);
+        Self { ticket, kills }
+    }
+}
+
 fn stop(ticket: &Arc<Ticket>, kills: &SyncSender<Arc<Ticket>>) {
     ticket.gone.store(true, Ordering::Release);
     // Full: more queries than may run have been left; the job still sees `gone`.
