@@ -19,9 +19,7 @@ use traffic::{Endpoint, Plan, Pool, Ports, Postbacks, Service, Shared, Warehouse
 use super::cast::{self, OPERATOR_KEY};
 use crate::cmd::Failure;
 
-/// How long buyers may take to listen.
-const BUYERS_LIMIT: Duration = Duration::from_secs(10);
-/// How long the service may take to be ready, its ClickHouse included.
+/// How long buyers may take to listen, and the service to be ready, its ClickHouse included.
 const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a child may take to end in order.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -242,7 +240,7 @@ async fn start_buyers(gavel: &Path, journals: &Path) -> Result<Sandbox> {
         .take()
         .context("the buyers' output is not ours")?;
     let mut line = String::new();
-    tokio::time::timeout(BUYERS_LIMIT, BufReader::new(stdout).read_line(&mut line))
+    tokio::time::timeout(READY_LIMIT, BufReader::new(stdout).read_line(&mut line))
         .await
         .context("the buyers did not start in time")?
         .context("the buyers' output")?;
