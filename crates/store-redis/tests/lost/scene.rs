@@ -49,12 +49,14 @@ impl Scene {
         }
     }
 
-    /// The store, made for the first time.
+    /// The store, made for the first time and looked at: a first look that is under way while a test goes on brings
+    /// scripts that are not there.
     pub(crate) async fn made(&self) -> Redis {
         let redis = Redis::open(self.options("first")).await.unwrap();
         assert_eq!(redis.health(), Health::Lost);
         let made = redis.make_again(self.log(), Duration::ZERO).await;
         assert!(made.unwrap().is_some());
+        self.until(&redis, |stands| *stands == Health::Up).await;
         redis
     }
 
