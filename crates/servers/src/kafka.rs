@@ -38,6 +38,18 @@ impl Kafka {
         Self::start_with(jars, dir, "")
     }
 
+    /// As [`Kafka::start`], in a folder without what was there before. For a broker that lives as long as its process:
+    /// nobody is there to clear up behind it, so the next one does.
+    ///
+    /// # Errors
+    /// The folder cannot be cleared; there is no Java, or it cannot be started, or does not answer.
+    pub fn start_afresh(jars: &Path, dir: &Path) -> io::Result<Self> {
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+        Self::start(jars, dir)
+    }
+
     /// As [`Kafka::start`], compiled as brokers are that stay: it begins slower, and a record then costs half as
     /// much. For who measures something beside it.
     ///

@@ -90,17 +90,11 @@ static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 /// How many there were: each has topics and keys of its own.
 static TOWNS: AtomicU64 = AtomicU64::new(0);
 
-/// The broker of all towns that leave it alone. It lives as long as the process, so nobody is there to clear up
-/// behind it: the next one does.
+/// The broker of all towns that leave it alone.
 fn broker(jars: &Path) -> &'static Kafka {
     static BROKER: OnceLock<Kafka> = OnceLock::new();
-    BROKER.get_or_init(|| {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-of-towns");
-        if dir.exists() {
-            fs::remove_dir_all(&dir).unwrap();
-        }
-        Kafka::start(jars, &dir).unwrap()
-    })
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-of-towns");
+    BROKER.get_or_init(|| Kafka::start_afresh(jars, &dir).unwrap())
 }
 
 /// What nodes share.

@@ -18,12 +18,8 @@ pub(crate) fn topics() -> Option<KafkaOptions> {
     static TOPICS: AtomicU32 = AtomicU32::new(0);
     let broker = BROKER.get_or_init(|| {
         let jars = KAFKA.find()?;
-        // It lives as long as the process, so nobody is there to clear up behind it: the next one does.
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka");
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).unwrap();
-        }
-        Some(Kafka::start(&jars, &dir).unwrap())
+        Some(Kafka::start_afresh(&jars, &dir).unwrap())
     });
     let number = TOPICS.fetch_add(1, Ordering::Relaxed);
     let broker = broker.as_ref()?.addr().to_string();
