@@ -1,10 +1,12 @@
 //! Rows outlive the process, end in time, and are found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use domain::Clock;
 use testkit::FakeClock;
+
+const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
 fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
     let clock = StoreClock::new(clock.port());
@@ -30,7 +32,7 @@ fn rows_outlive_the_process_and_end_at_their_deadline() {
     let mut batch = cold.batch();
     let until = Timestamp::from_micros(2_000);
     batch.put(Table::Clicks, b"one", until, b"first");
-    batch.put(Table::Clicks, b"two", Timestamp::from_micros(i64::MAX), b"");
+    batch.put(Table::Clicks, b"two", NEVER, b"");
     batch.write().unwrap();
     assert_eq!(get(&cold, b"one"), Some(b"first".to_vec()));
     assert_eq!(cold.get(Table::Journeys, b"one").unwrap(), None);
@@ -51,6 +53,45 @@ fn rows_outlive_the_process_and_end_at_their_deadline() {
 }
 
 #[test]
+fn of_rows_that_go_past_the_buffer_and_through_it_the_last_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let entropy = testkit::SeededEntropy::new(5);
+    let clock = FakeClock::default();
+    let mut there = BTreeMap::new();
+    for round in 0..8_u8 {
+        let cold = open(&dir, &clock).unwrap();
+        let mut keys = BTreeSet::new();
+        for _ in 0..MANY + MANY / 2 {
+            keys.insert(entropy.below(4 * MANY as u64).to_be_bytes());
+        }
+        if entropy.one_in(2) {
+            keys.retain(|_| entropy.one_in(100));
+        }
+        let rows = || {
+            let make = |row: &mut Vec<u8>| row.push(round);
+            keys.iter().map(move |key| (key, NEVER, make))
+        };
+        let backwards = cold.put_past(Table::Clicks, rows().rev());
+        assert_eq!(backwards.is_err(), keys.len() > 1);
+        cold.put_sorted(Table::Clicks, rows()).unwrap();
+        there.extend(keys.into_iter().map(|key| (key, round)));
+        let cold = match entropy.one_in(2) {
+            true => cold,
+            false => {
+                drop(cold);
+                open(&dir, &clock).unwrap()
+            }
+        };
+        for key in (0..4 * MANY as u64).step_by(41).map(u64::to_be_bytes) {
+            let found = cold.get(Table::Clicks, &key).unwrap();
+            let found = found.map(|row| row.to_vec());
+            assert_eq!(found, there.get(&key).map(|round| vec![*round]));
+        }
+    }
+}
+
+#[test]
 fn what_lies_in_a_gap_is_not_there_whatever_the_clock_says() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("cold");
@@ -62,7 +103,7 @@ fn what_lies_in_a_gap_is_not_there_whatever_the_clock_says() {
         let cold = open(&dir, &clock).unwrap();
         for _ in 0..20 {
             clock.advance(Duration::from_secs(entropy.below(3 * 24 * 3600)));
-            let mut batch = cold.batch();
+            let mut keys = BTreeSet::new();
             for _ in 0..entropy.below(5) {
                 // Minted now, by a clock that is wrong, or derived from a hash.
                 let millis = match entropy.below(3) {
@@ -74,12 +115,15 @@ fn what_lies_in_a_gap_is_not_there_whatever_the_clock_says() {
                 key.extend(entropy.next_u64().to_be_bytes());
                 asked.push(key.clone());
                 if entropy.one_in(2) {
-                    let never = Timestamp::from_micros(i64::MAX);
-                    batch.put(Table::Clicks, &key, never, b"");
-                    there.insert(key);
+                    keys.insert(key);
                 }
             }
-            batch.write().unwrap();
+            let rows = keys.iter().map(|key| (key, NEVER, |_: &mut Vec<u8>| ()));
+            match entropy.one_in(2) {
+                true => cold.put_past(Table::Clicks, rows).unwrap(),
+                false => cold.put_sorted(Table::Clicks, rows).unwrap(),
+            }
+            there.extend(keys);
             for key in &asked {
                 let found = cold.get(Table::Clicks, key).unwrap();
                 assert_eq!(found.is_some(), there.contains(key));
@@ -115,12 +159,7 @@ fn a_damaged_directory_is_an_error_that_names_it() {
     let clock = FakeClock::default();
     let cold = open(&dir, &clock).unwrap();
     let mut batch = cold.batch();
-    batch.put(
-        Table::Clicks,
-        b"one",
-        Timestamp::from_micros(i64::MAX),
-        b"first",
-    );
+    batch.put(Table::Clicks, b"one", NEVER, b"first");
     batch.write().unwrap();
     let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
     rows.rotate_memtable_and_wait().unwrap();

@@ -1,5 +1,6 @@
 //! Journeys on disk: rows of the cold tables, and items of a snapshot file, which hold the same.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use domain::{ClickId, Timestamp, VisitorId};
@@ -9,17 +10,47 @@ use store::{Identity, Node, StoreError};
 use super::table::Generation;
 use crate::cold::{self, Cold, Table};
 
-/// Bytes that are handed to the disk at a time.
-const BATCH: usize = 256 << 10;
 /// What follows from a conversion may come so much later than all else of its journey.
 const FOLLOWED: Duration = Duration::from_secs(90 * 86_400);
-/// Bytes of the longest key: a kind, and what is of that kind.
-const KEY: usize = 1 + 24;
 
 /// A row's key, as the order of identities has it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl Key {
+    /// A kind, and what is of that kind.
+    const LONGEST: usize = 1 + 24;
+
+    fn of(identity: Identity) -> Self {
+        let (kind, id) = match &identity {
+            Identity::Visitor(visitor) => (cold::VISITOR, &visitor.as_bytes()[..]),
+            Identity::Click(click) => (cold::CLICK, &click.as_bytes()[..]),
+            Identity::Person(person) => (cold::PERSON, &person[..]),
+            Identity::Key(key) => (cold::KEY, &key[..]),
+        };
+        let mut bytes = [kind; Self::LONGEST];
+        for (to, from) in bytes.iter_mut().skip(1).zip(id) {
+            *to = *from;
+        }
+        Self {
+            bytes,
+            length: 1 + id.len(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or(&self.bytes)
+    }
+}
+
+/// Where an identity is in a walk: its row's key.
 pub(super) fn place(identity: Identity) -> Vec<u8> {
-    let (key, length) = key(identity);
-    key.get(..length).unwrap_or(&key).to_vec()
+    Key::of(identity).as_ref().to_vec()
 }
 
 /// Whose a row is.
@@ -47,25 +78,9 @@ pub(super) fn converted(
     cold.keys(Table::Converted, behind, most)
 }
 
-/// A row's key, and its length.
-fn key(identity: Identity) -> ([u8; KEY], usize) {
-    let (kind, id) = match &identity {
-        Identity::Visitor(visitor) => (cold::VISITOR, &visitor.as_bytes()[..]),
-        Identity::Click(click) => (cold::CLICK, &click.as_bytes()[..]),
-        Identity::Person(person) => (cold::PERSON, &person[..]),
-        Identity::Key(key) => (cold::KEY, &key[..]),
-    };
-    let mut key = [kind; KEY];
-    for (to, from) in key.iter_mut().skip(1).zip(id) {
-        *to = *from;
-    }
-    (key, 1 + id.len())
-}
-
 /// What is known of an identity.
 pub(super) fn node(cold: &Cold, identity: Identity) -> Result<Option<Node>, StoreError> {
-    let (key, length) = key(identity);
-    let Some(row) = cold.get(Table::Journeys, key.get(..length).unwrap_or(&key))? else {
+    let Some(row) = cold.get(Table::Journeys, Key::of(identity).as_ref())? else {
         return Ok(None);
     };
     let (_, node) = read(&row)?;
@@ -89,50 +104,47 @@ pub(super) fn write(
     now: Timestamp,
     kept: Duration,
 ) -> Result<(), StoreError> {
-    let mut batch = cold.batch();
-    // In the order of their keys: a row is then put in beside the one before, which is still in the cache.
-    let mut clicks: Vec<_> = generation.clicks.iter().collect();
-    clicks.sort_unstable();
-    for (click, visitor) in clicks {
-        batch.put(
-            Table::Clicks,
-            click.as_bytes(),
-            now.plus(kept),
-            visitor.as_bytes(),
-        );
-        if batch.bytes() >= BATCH {
-            batch.write()?;
-        }
-    }
-    let mut nodes: Vec<_> = generation.nodes.iter().collect();
-    nodes.sort_by_cached_key(|(identity, _)| key(**identity));
-    for (identity, node) in nodes {
+    let nodes = generation.nodes.iter().filter_map(|(identity, node)| {
         let mut until = Timestamp::from_micros(node.newest_us()).plus(kept);
         if node.has_converted() {
             until = until.plus(FOLLOWED);
         }
-        if until < now {
-            continue;
-        }
-        if let Identity::Visitor(visitor) = identity {
-            for click in node.converted_clicks() {
-                let visitor = visitor.as_bytes();
-                batch.put(Table::Clicks, click.as_bytes(), until, visitor);
-            }
-        }
-        let (key, length) = key(*identity);
-        let key = key.get(..length).unwrap_or(&key);
-        batch.put_made(Table::Journeys, key, until, |row| {
-            node.encode(*identity, row)
+        (until >= now).then_some((*identity, node, until))
+    });
+    let mut nodes: Vec<_> = nodes.collect();
+    nodes.sort_by_cached_key(|(identity, ..)| Key::of(*identity));
+    let used = generation.clicks.iter();
+    let used = used.map(|(click, visitor)| (*click, Reverse(now.plus(kept)), *visitor));
+    let converted = nodes.iter().flat_map(|(identity, node, until)| {
+        let visitor = match identity {
+            Identity::Visitor(visitor) => Some(*visitor),
+            Identity::Click(_) | Identity::Person(_) | Identity::Key(_) => None,
+        };
+        let clicks = visitor.map(|visitor| {
+            let clicks = node.converted_clicks();
+            clicks.map(move |click| (click, Reverse(*until), visitor))
         });
-        if node.has_converted() {
-            batch.put(Table::Converted, key, until, &[]);
-        }
-        if batch.bytes() >= BATCH {
-            batch.write()?;
-        }
-    }
-    batch.write()?;
+        clicks.into_iter().flatten()
+    });
+    let mut clicks: Vec<_> = used.chain(converted).collect();
+    clicks.sort_unstable();
+    // The one that is kept longest.
+    clicks.dedup_by_key(|(click, ..)| *click);
+
+    let clicks = clicks.iter().map(|(click, Reverse(until), visitor)| {
+        let make = |row: &mut Vec<u8>| row.extend_from_slice(visitor.as_bytes());
+        (click.as_bytes(), *until, make)
+    });
+    cold.put_sorted(Table::Clicks, clicks)?;
+    let rows = nodes.iter().map(|(identity, node, until)| {
+        let make = |row: &mut Vec<u8>| node.encode(*identity, row);
+        (Key::of(*identity), *until, make)
+    });
+    cold.put_sorted(Table::Journeys, rows)?;
+    nodes.retain(|(_, node, _)| node.has_converted());
+    let rows = nodes.iter();
+    let rows = rows.map(|(identity, _, until)| (Key::of(*identity), *until, |_: &mut Vec<u8>| ()));
+    cold.put_sorted(Table::Converted, rows)?;
     cold.persist()
 }
 
