@@ -298,7 +298,7 @@ mod tests {
     use super::*;
     use crate::claims::Claimed;
     use crate::clock::StoreClock;
-    use crate::cold::Memory;
+    use crate::cold::Sizes;
     use crate::remembered::Remembered;
 
     const KEY: KeyHash = KeyHash([1; 16]);
@@ -335,12 +335,13 @@ mod tests {
 
     fn open(dir: &std::path::Path, now: Timestamp) -> Archive {
         let clock = StoreClock::new(FakeClock::new(now).port());
-        let memory = Memory {
+        let sizes = Sizes {
             buffer: 1 << 20,
             cache: 1 << 20,
+            many: 1,
         };
         clock.now();
-        Archive::new(Some(Cold::open(&dir.join("cold"), &clock, memory).unwrap()))
+        Archive::new(Some(Cold::open(&dir.join("cold"), &clock, sizes).unwrap()))
     }
 
     #[test]

@@ -38,8 +38,6 @@ const MOST_SEALED: usize = 2;
 const MOST_UNMERGED: usize = 16;
 /// Bytes of a batch that is one of several.
 const BATCH: usize = 256 << 10;
-/// So many rows are worth a file of their own: of small ones each is soon merged with all that there is.
-const MANY: usize = 10_000;
 /// Files of tables that are open at a time.
 const OPEN_FILES: usize = 128;
 /// How often, and how many times, the disk is looked after when it is behind: one that takes a write
@@ -67,13 +65,15 @@ pub(crate) enum Table {
     Consumers,
 }
 
-/// How much memory is taken whatever the tables hold.
+/// How much memory is taken whatever the tables hold, and what is much.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Memory {
+pub(crate) struct Sizes {
     /// Bytes of a table's write buffer.
     pub(crate) buffer: u64,
     /// Bytes of blocks of all tables.
     pub(crate) cache: u64,
+    /// So many rows are worth a file of their own.
+    pub(crate) many: usize,
 }
 
 /// How the key of an identity begins.
@@ -126,7 +126,7 @@ struct Inner {
     /// Held by who makes them.
     making: Mutex<()>,
     latest: Latest,
-    memory: Memory,
+    sizes: Sizes,
 }
 
 impl fmt::Debug for Cold {
@@ -163,18 +163,18 @@ impl Deref for Row {
 
 impl Cold {
     /// Opens the tables, if there are any. Their time is the latest that the store's clock has seen.
-    pub(crate) fn open(dir: &Path, clock: &StoreClock, memory: Memory) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, clock: &StoreClock, sizes: Sizes) -> Result<Self, OpenError> {
         let latest = clock.latest();
         let opened = OnceLock::new();
         if dir.try_exists().map_err(at(dir))? {
-            let _ = opened.set(Opened::open(dir, &latest, memory)?);
+            let _ = opened.set(Opened::open(dir, &latest, sizes)?);
         }
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
             opened,
             making: Mutex::new(()),
             latest,
-            memory,
+            sizes,
         })))
     }
 
@@ -188,8 +188,8 @@ impl Cold {
         if let Some(opened) = inner.opened.get() {
             return Ok(opened);
         }
-        make(&inner.dir, &inner.latest, inner.memory)?;
-        let opened = Opened::open(&inner.dir, &inner.latest, inner.memory)?;
+        make(&inner.dir, &inner.latest, inner.sizes)?;
+        let opened = Opened::open(&inner.dir, &inner.latest, inner.sizes)?;
         Ok(inner.opened.get_or_init(|| opened))
     }
 
@@ -241,7 +241,7 @@ impl Cold {
         table: Table,
         rows: impl ExactSizeIterator<Item = (K, Timestamp, impl FnOnce(&mut Vec<u8>))>,
     ) -> Result<(), StoreError> {
-        if rows.len() >= MANY {
+        if rows.len() >= self.0.sizes.many {
             return self.put_past(table, rows);
         }
         let mut batch = self.batch();
@@ -292,20 +292,20 @@ impl Cold {
 }
 
 impl Opened {
-    fn open(dir: &Path, latest: &Latest, memory: Memory) -> Result<Self, OpenError> {
+    fn open(dir: &Path, latest: &Latest, sizes: Sizes) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Cold {
             dir: dir.to_owned(),
             reason,
         };
         // A directory with a file too few makes it panic.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::try_open(dir, latest, memory)));
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::try_open(dir, latest, sizes)));
         let opened = opened.map_err(|_| failed("a file is missing or damaged".to_owned()))?;
         opened.map_err(|error| failed(error.to_string()))
     }
 
-    fn try_open(dir: &Path, latest: &Latest, memory: Memory) -> fjall::Result<Self> {
+    fn try_open(dir: &Path, latest: &Latest, sizes: Sizes) -> fjall::Result<Self> {
         let database = Database::builder(dir)
-            .cache_size(memory.cache)
+            .cache_size(sizes.cache)
             .max_cached_files(Some(OPEN_FILES))
             .max_journaling_size(64 << 20)
             .worker_threads(1)
@@ -315,7 +315,7 @@ impl Opened {
             }))
             .open()?;
         let table = |table: Table| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(memory.buffer);
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer);
             let rows = database.keyspace(table.name(), options)?;
             let empty = AtomicBool::new(rows.is_empty()?);
             let gaps = Gaps::default();
@@ -387,12 +387,12 @@ impl Rows {
 }
 
 /// Makes the directory beside, whole, and puts it into its place: one that is half made opens no more.
-fn make(dir: &Path, latest: &Latest, memory: Memory) -> Result<(), OpenError> {
+fn make(dir: &Path, latest: &Latest, sizes: Sizes) -> Result<(), OpenError> {
     let new: PathBuf = dir.with_extension("new");
     if new.try_exists().map_err(at(&new))? {
         fs::remove_dir_all(&new).map_err(at(&new))?;
     }
-    drop(Opened::open(&new, latest, memory)?);
+    drop(Opened::open(&new, latest, sizes)?);
     fs::rename(&new, dir).map_err(at(&new))?;
     if let Some(parent) = dir.parent() {
         let synced = File::open(parent).and_then(|parent| parent.sync_all());

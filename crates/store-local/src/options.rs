@@ -6,7 +6,7 @@ use std::time::Duration;
 pub use journal::OnFailure;
 use store::{Limits, Span};
 
-use crate::cold::Memory;
+use crate::cold::Sizes;
 
 /// Options of a store. The defaults fit a busy machine.
 #[derive(Debug, Clone)]
@@ -31,6 +31,9 @@ pub struct LocalOptions {
     pub cold_buffer_bytes: u64,
     /// Bytes of it that are kept in memory because they were read.
     pub cold_cache_bytes: u64,
+    /// Rows that are worth a file of their own, past the write buffer, when they come in the order of their keys: of
+    /// small files each is soon merged with all that there is.
+    pub cold_many_rows: usize,
     /// Most requests that wait for news of a lead at a time.
     pub waiters: usize,
     /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
@@ -65,6 +68,7 @@ impl Default for LocalOptions {
             leads_hot: Duration::from_secs(300),
             cold_buffer_bytes: 8 << 20,
             cold_cache_bytes: 32 << 20,
+            cold_many_rows: 10_000,
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 50_000,
@@ -91,10 +95,11 @@ impl LocalOptions {
     }
 
     /// Of what is on disk alone.
-    pub(crate) fn cold(&self) -> Memory {
-        Memory {
+    pub(crate) fn cold(&self) -> Sizes {
+        Sizes {
             buffer: self.cold_buffer_bytes,
             cache: self.cold_cache_bytes,
+            many: self.cold_many_rows,
         }
     }
 

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
+use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -184,17 +185,39 @@ fn folder() -> TempDir {
     }
 }
 
-/// Everything of a directory as it is now.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).unwrap()),
+/// So often at most it is looked whether a directory rests.
+const LOOKS: usize = 1_000;
+
+/// Everything of a directory at one instant: the tree merges its files beside.
+fn copy(from: &Path) -> TempDir {
+    let copied = || {
+        let (before, to) = (files(from)?, folder());
+        for path in before.keys() {
+            let to = to.path().join(path);
+            fs::create_dir_all(to.parent().unwrap())?;
+            fs::copy(from.join(path), to)?;
+        }
+        io::Result::Ok((files(from)? == before).then_some(to))
+    };
+    let image = (0..LOOKS).find_map(|_| copied().ok().flatten());
+    image.unwrap()
+}
+
+/// The files of a directory and of those in it, with their lengths.
+fn files(dir: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let (name, meta) = (PathBuf::from(entry.file_name()), entry.metadata()?);
+        match meta.is_dir() {
+            true => {
+                let within = self::files(&entry.path())?.into_iter();
+                files.extend(within.map(|(path, length)| (name.join(path), length)));
+            }
+            false => drop(files.insert(name, meta.len())),
         }
     }
+    Ok(files)
 }
 
 impl Disk {
@@ -205,6 +228,8 @@ impl Disk {
             reserve_bytes: 1 << 20,
             // It turns by itself too, and lags.
             snapshot_updates: 25,
+            // Of some generations.
+            cold_many_rows: 12,
             ..LocalOptions::in_dir(self.dir.path())
         };
         let store = Local::open(options, self.clock.port()).unwrap();
@@ -272,8 +297,7 @@ impl Disk {
             position.map_or(0, |it| u64::from_le_bytes(it.try_into().unwrap()))
         };
         let synced = position(0).max(position(512));
-        let image = folder();
-        copy(self.dir.path(), image.path());
+        let image = copy(self.dir.path());
         let events = image.path().join("events");
         fs::write(events.join("synced"), &mark).unwrap();
         let files = fs::read_dir(&events).unwrap().map(|it| it.unwrap().path());

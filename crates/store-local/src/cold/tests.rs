@@ -6,16 +6,19 @@ use super::*;
 use domain::Clock;
 use testkit::FakeClock;
 
+/// Rows that go past the buffer.
+const MANY: usize = 500;
 const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
 fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
     let clock = StoreClock::new(clock.port());
     clock.now();
-    let memory = Memory {
+    let sizes = Sizes {
         buffer: 1 << 20,
         cache: 1 << 20,
+        many: MANY,
     };
-    Cold::open(dir, &clock, memory)
+    Cold::open(dir, &clock, sizes)
 }
 
 #[test]
@@ -59,7 +62,7 @@ fn of_rows_that_go_past_the_buffer_and_through_it_the_last_counts() {
     let entropy = testkit::SeededEntropy::new(5);
     let clock = FakeClock::default();
     let mut there = BTreeMap::new();
-    for round in 0..8_u8 {
+    for round in 0..20_u8 {
         let cold = open(&dir, &clock).unwrap();
         let mut keys = BTreeSet::new();
         for _ in 0..MANY + MANY / 2 {
@@ -83,7 +86,7 @@ fn of_rows_that_go_past_the_buffer_and_through_it_the_last_counts() {
                 open(&dir, &clock).unwrap()
             }
         };
-        for key in (0..4 * MANY as u64).step_by(41).map(u64::to_be_bytes) {
+        for key in (0..4 * MANY as u64).map(u64::to_be_bytes) {
             let found = cold.get(Table::Clicks, &key).unwrap();
             let found = found.map(|row| row.to_vec());
             assert_eq!(found, there.get(&key).map(|round| vec![*round]));

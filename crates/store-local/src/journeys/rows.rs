@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::clock::StoreClock;
-    use crate::cold::Memory;
+    use crate::cold::Sizes;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -178,11 +178,12 @@ mod tests {
         let clock = FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000));
         let store_clock = StoreClock::new(clock.port());
         let now = store_clock.now();
-        let memory = Memory {
+        let sizes = Sizes {
             buffer: 1 << 20,
             cache: 1 << 20,
+            many: 1,
         };
-        let cold = Cold::open(&dir.path().join("cold"), &store_clock, memory).unwrap();
+        let cold = Cold::open(&dir.path().join("cold"), &store_clock, sizes).unwrap();
         let limits = Limits {
             entries: 10,
             visitors: 2,
