@@ -339,6 +339,7 @@ mod tests {
             buffer: 1 << 20,
             cache: 1 << 20,
             many: 1,
+            part: Duration::from_secs(7 * 24 * 3600),
         };
         clock.now();
         Archive::new(Some(Cold::open(&dir.join("cold"), &clock, sizes).unwrap()))

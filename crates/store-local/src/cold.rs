@@ -1,24 +1,25 @@
 //! What is too much for memory: tables of rows on the disk of this machine, in an LSM tree (fjall).
 //!
 //! The directory is made with the first row. A look-up of what is not there, the usual one, ends at key
-//! ranges and bloom filters; in a table that never had a row it costs one load of a flag. Memory is bounded whatever the tables hold: a write buffer
+//! ranges and bloom filters. Memory is bounded whatever the tables hold: a write buffer
 //! per table, one cache, one thread. A batch is handed to the kernel and not synced; [`Cold::persist`]
 //! syncs everything written so far, so whoever drops a row from elsewhere calls that first.
 //!
 //! Rows that come in the order of their keys go past log and write buffer if they are many ([`Cold::put_sorted`]): they
 //! are a file of their own at once, which costs less than a third of the processor time.
 //!
-//! Each row begins with the time until which it is kept. One that is over is not given any more, and
-//! compaction drops it: so the deadline of a key never moves back, or an older row would show again.
+//! Each row begins with the time until which it is kept. One that is over is not given any more; it goes with its part of
+//! the table ([`parts`]), or when the tree merges files. So the deadline of a key never moves back, or an older row would
+//! show again.
 
 mod gaps;
+mod parts;
 
 use std::fmt;
 use std::fs::{self, File};
-use std::ops::{Bound, Deref};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use store::StoreError;
 
 use crate::clock::{Latest, StoreClock};
 use crate::error::{OpenError, at};
-use gaps::Gaps;
+use parts::{Part, Parts};
 
 /// Write buffers of a table that may wait for the disk beside the one that is written to.
 const MOST_SEALED: usize = 2;
@@ -74,6 +75,8 @@ pub(crate) struct Sizes {
     pub(crate) cache: u64,
     /// So many rows are worth a file of their own.
     pub(crate) many: usize,
+    /// How long a part of a table is written to.
+    pub(crate) part: Duration,
 }
 
 /// How the key of an identity begins.
@@ -138,15 +141,11 @@ impl fmt::Debug for Cold {
 struct Opened {
     /// Held by who writes.
     writing: Mutex<()>,
-    tables: [Rows; Table::ALL.len()],
+    tables: [Parts; Table::ALL.len()],
+    /// When the last row of each part is over.
+    ends: Keyspace,
     database: Database,
-}
-
-struct Rows {
-    rows: Keyspace,
-    /// It never had a row.
-    empty: AtomicBool,
-    gaps: Gaps,
+    sizes: Sizes,
 }
 
 /// What a row holds.
@@ -198,11 +197,7 @@ impl Cold {
         let Some(opened) = self.0.opened.get() else {
             return Ok(None);
         };
-        let table = opened.table(table);
-        if table.empty.load(Ordering::Acquire) || table.gaps.have(key) {
-            return Ok(None);
-        }
-        let row = table.rows.get(key).map_err(unavailable)?;
+        let row = opened.table(table).get(key).map_err(unavailable)?;
         Ok(row.filter(|row| !self.0.latest.is_over(row)).map(Row))
     }
 
@@ -217,11 +212,7 @@ impl Cold {
         let Some(opened) = self.0.opened.get() else {
             return Ok(Vec::new());
         };
-        let rows = &opened.table(table).rows;
-        let range = (Bound::Excluded(behind.to_vec()), Bound::Unbounded);
-        let keys = rows.range::<Vec<u8>, _>(range).take(most);
-        keys.map(|row| row.key().map(|key| key.to_vec()).map_err(unavailable))
-            .collect()
+        opened.table(table).keys(behind, most).map_err(unavailable)
     }
 
     /// Changes that are made together.
@@ -262,9 +253,10 @@ impl Cold {
     ) -> Result<(), StoreError> {
         let opened = self.opened().map_err(unavailable)?;
         opened.make_room()?;
-        let place = opened.table(table);
-        let mut file = place.rows.start_ingestion().map_err(unavailable)?;
-        let (mut scratch, mut last) = (Vec::new(), Vec::new());
+        let now = self.0.latest.get();
+        let part = opened.current(table, now)?;
+        let mut file = part.rows.start_ingestion().map_err(unavailable)?;
+        let (mut scratch, mut last, mut end) = (Vec::new(), Vec::new(), now);
         for (key, until, make) in rows {
             let key = key.as_ref();
             // The tree panics.
@@ -273,21 +265,26 @@ impl Cold {
             }
             last.clear();
             last.extend_from_slice(key);
+            end = end.max(until);
             let row = row(&mut scratch, until, make);
             file.write(key, row).map_err(unavailable)?;
         }
         let _alone = opened.writing.lock();
-        place.expect_rows();
+        if let Some(end) = part.reaches(end) {
+            opened.ends.insert(part.name(), end).map_err(unavailable)?;
+        }
+        part.gaps.forget();
         file.finish().map_err(unavailable)?;
-        place.find_gaps(table, self.0.latest.get())
+        part.find_gaps(table, now).map_err(unavailable)
     }
 
-    /// Syncs all that was written before. Waits for the disk.
+    /// Syncs all that was written before, and lets go of parts that are over. Waits for the disk.
     pub(crate) fn persist(&self) -> Result<(), StoreError> {
-        match self.0.opened.get() {
-            Some(opened) => opened.persist(PersistMode::SyncAll),
-            None => Ok(()),
-        }
+        let Some(opened) = self.0.opened.get() else {
+            return Ok(());
+        };
+        opened.persist(PersistMode::SyncAll)?;
+        opened.drop_over(self.0.latest.get())
     }
 }
 
@@ -314,14 +311,8 @@ impl Opened {
                 move |_| Some(Arc::new(Expiry(latest.clone())))
             }))
             .open()?;
-        let table = |table: Table| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.buffer);
-            let rows = database.keyspace(table.name(), options)?;
-            let empty = AtomicBool::new(rows.is_empty()?);
-            let gaps = Gaps::default();
-            gaps.find(&rows, table.minted(), latest.get())?;
-            fjall::Result::Ok(Rows { rows, empty, gaps })
-        };
+        let ends = database.keyspace("ends", KeyspaceCreateOptions::default)?;
+        let table = |table| Parts::open(table, &database, &ends, sizes, latest.get());
         Ok(Self {
             writing: Mutex::new(()),
             tables: [
@@ -333,11 +324,13 @@ impl Opened {
                 table(Table::Quotes)?,
                 table(Table::Consumers)?,
             ],
+            ends,
             database,
+            sizes,
         })
     }
 
-    fn table(&self, table: Table) -> &Rows {
+    fn table(&self, table: Table) -> &Parts {
         let [journeys, clicks, converted, leads, keys, quotes, consumers] = &self.tables;
         match table {
             Table::Journeys => journeys,
@@ -350,6 +343,24 @@ impl Opened {
         }
     }
 
+    /// The part of a table that is written to now.
+    fn current(&self, table: Table, now: Timestamp) -> Result<Arc<Part>, StoreError> {
+        let part = self.table(table).current(&self.database, self.sizes, now);
+        part.map_err(unavailable)
+    }
+
+    /// Drops parts of which all rows are over.
+    fn drop_over(&self, now: Timestamp) -> Result<(), StoreError> {
+        let _alone = self.writing.lock();
+        for part in self.tables.iter().flat_map(|table| table.take_over(now)) {
+            let rows = part.rows.clone();
+            let dropped = self.database.delete_keyspace(rows);
+            dropped.map_err(unavailable)?;
+            self.ends.remove(part.name()).map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
     fn persist(&self, mode: PersistMode) -> Result<(), StoreError> {
         self.database.persist(mode).map_err(unavailable)
     }
@@ -357,11 +368,11 @@ impl Opened {
     /// Waits until the disk is not far behind. The tree would make a writer wait too, but for ever if
     /// the disk has failed.
     fn make_room(&self) -> Result<(), StoreError> {
-        let behind = |Rows { rows, .. }: &Rows| {
+        let behind = |rows: &Keyspace| {
             rows.sealed_memtable_count() > MOST_SEALED || rows.l0_table_count() > MOST_UNMERGED
         };
         for _ in 0..LOOKS {
-            if !self.tables.iter().any(behind) {
+            if !self.tables.iter().any(|table| table.any(behind)) {
                 return Ok(());
             }
             // Says so if a write has failed.
@@ -369,20 +380,6 @@ impl Opened {
             std::thread::sleep(LOOK);
         }
         Err(unavailable("the disk does not keep up"))
-    }
-}
-
-impl Rows {
-    /// Before rows come.
-    fn expect_rows(&self) {
-        self.empty.store(false, Ordering::Release);
-        self.gaps.forget();
-    }
-
-    /// Once they have.
-    fn find_gaps(&self, table: Table, now: Timestamp) -> Result<(), StoreError> {
-        let found = self.gaps.find(&self.rows, table.minted(), now);
-        found.map_err(unavailable)
     }
 }
 
@@ -439,23 +436,29 @@ impl Batch<'_> {
         opened.make_room()?;
         let _alone = opened.writing.lock();
         let mut batch = OwnedWriteBatch::with_capacity(opened.database.clone(), self.changes.len());
-        let mut written = [false; Table::ALL.len()];
+        let now = self.cold.0.latest.get();
+        let mut written: [Option<Arc<Part>>; Table::ALL.len()] = Default::default();
         self.bytes = 0;
         for (table, key, row) in self.changes.drain(..) {
-            let rows = opened.table(table);
-            if !std::mem::replace(&mut written[table as usize], true) {
-                rows.expect_rows();
+            let part = match &mut written[table as usize] {
+                Some(part) => part,
+                none => {
+                    let part = opened.current(table, now)?;
+                    part.gaps.forget();
+                    none.insert(part)
+                }
+            };
+            let until = deadline(&row).unwrap_or(now);
+            if let Some(end) = part.reaches(until) {
+                batch.insert(&opened.ends, part.name(), end);
             }
-            batch.insert(&rows.rows, key, row);
+            batch.insert(&part.rows, key, row);
         }
         batch.commit().map_err(unavailable)?;
-        let now = self.cold.0.latest.get();
-        for (table, _) in Table::ALL
-            .into_iter()
-            .zip(written)
-            .filter(|(_, written)| *written)
-        {
-            opened.table(table).find_gaps(table, now)?;
+        for (table, part) in Table::ALL.into_iter().zip(written) {
+            if let Some(part) = part {
+                part.find_gaps(table, now).map_err(unavailable)?;
+            }
         }
         Ok(())
     }
@@ -476,9 +479,14 @@ fn unavailable(error: impl ToString) -> StoreError {
 impl Latest {
     /// Whether the deadline at the beginning of a row has passed. What has none is no row of ours.
     fn is_over(&self, row: &[u8]) -> bool {
-        let deadline = row.first_chunk().map(|it| i64::from_be_bytes(*it));
-        deadline.is_none_or(|deadline| deadline < self.get().as_micros())
+        deadline(row).is_none_or(|deadline| deadline < self.get())
     }
+}
+
+/// The time at the beginning of a row.
+fn deadline(row: &[u8]) -> Option<Timestamp> {
+    let deadline = row.first_chunk().map(|it| i64::from_be_bytes(*it));
+    deadline.map(Timestamp::from_micros)
 }
 
 /// Drops rows that are over when their table is compacted.

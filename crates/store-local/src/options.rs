@@ -34,6 +34,8 @@ pub struct LocalOptions {
     /// Rows that are worth a file of their own, past the write buffer, when they come in the order of their keys: of
     /// small files each is soon merged with all that there is.
     pub cold_many_rows: usize,
+    /// How long a part of what is on disk alone is written to: it goes as a whole when all of it is over.
+    pub cold_part: Duration,
     /// Most requests that wait for news of a lead at a time.
     pub waiters: usize,
     /// Bytes of records after which the leads are snapshotted, unless the last snapshot is more than
@@ -69,6 +71,7 @@ impl Default for LocalOptions {
             cold_buffer_bytes: 8 << 20,
             cold_cache_bytes: 32 << 20,
             cold_many_rows: 10_000,
+            cold_part: 28 * DAY,
             waiters: 65_536,
             snapshot_bytes: 64 << 20,
             snapshot_updates: 50_000,
@@ -100,6 +103,7 @@ impl LocalOptions {
             buffer: self.cold_buffer_bytes,
             cache: self.cold_cache_bytes,
             many: self.cold_many_rows,
+            part: self.cold_part,
         }
     }
 

@@ -230,6 +230,7 @@ impl Disk {
             snapshot_updates: 25,
             // Of some generations.
             cold_many_rows: 12,
+            cold_part: Duration::from_secs(1000),
             ..LocalOptions::in_dir(self.dir.path())
         };
         let store = Local::open(options, self.clock.port()).unwrap();

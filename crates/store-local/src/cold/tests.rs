@@ -8,17 +8,29 @@ use testkit::FakeClock;
 
 /// Rows that go past the buffer.
 const MANY: usize = 500;
+/// How long a part is written to.
+const PART: Duration = Duration::from_secs(7 * 24 * 3600);
 const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
 fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
-    let clock = StoreClock::new(clock.port());
+    open_at(dir, &StoreClock::new(clock.port()))
+}
+
+fn open_at(dir: &Path, clock: &StoreClock) -> Result<Cold, OpenError> {
     clock.now();
     let sizes = Sizes {
         buffer: 1 << 20,
         cache: 1 << 20,
         many: MANY,
+        part: PART,
     };
-    Cold::open(dir, &clock, sizes)
+    Cold::open(dir, clock, sizes)
+}
+
+/// The part that is written to.
+fn part(cold: &Cold, table: Table) -> Arc<Part> {
+    let opened = cold.opened().unwrap();
+    opened.current(table, cold.0.latest.get()).unwrap()
 }
 
 #[test]
@@ -49,10 +61,10 @@ fn rows_outlive_the_process_and_end_at_their_deadline() {
     let cold = open(&dir, &clock).unwrap();
     assert_eq!(get(&cold, b"one"), None);
     assert_eq!(get(&cold, b"two"), Some(Vec::new()));
-    let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
-    rows.rotate_memtable_and_wait().unwrap();
-    rows.major_compact().unwrap();
-    assert_eq!(rows.len().unwrap(), 1, "compaction drops what is over");
+    let part = part(&cold, Table::Clicks);
+    part.rows.rotate_memtable_and_wait().unwrap();
+    part.rows.major_compact().unwrap();
+    assert_eq!(part.rows.len().unwrap(), 1, "compaction drops what is over");
 }
 
 #[test]
@@ -92,6 +104,81 @@ fn of_rows_that_go_past_the_buffer_and_through_it_the_last_counts() {
             assert_eq!(found, there.get(&key).map(|round| vec![*round]));
         }
     }
+}
+
+#[test]
+fn parts_go_once_all_of_them_is_over_and_the_latest_row_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let entropy = testkit::SeededEntropy::new(9);
+    let clock = FakeClock::default();
+    let mut there: BTreeMap<Vec<u8>, (u32, Timestamp)> = BTreeMap::new();
+    let most = 5 * PART;
+    let mut most_parts = 0;
+    let store_clock = StoreClock::new(clock.port());
+    let mut opened = None;
+    for round in 0..200_u32 {
+        clock.advance(PART / 10);
+        let now = clock.wall();
+        if entropy.one_in(8) {
+            opened = None;
+        }
+        let cold: &mut Cold = opened.get_or_insert_with(|| open_at(&dir, &store_clock).unwrap());
+        store_clock.now();
+        let mut rows = BTreeMap::new();
+        for _ in 0..entropy.below(30) {
+            let key = entropy.below(2_000).to_be_bytes().to_vec();
+            let before = there.get(&key).map_or(now, |(_, until)| *until);
+            let until = now.plus(most * entropy.below(100) as u32 / 100);
+            // It never moves back.
+            rows.insert(key, (round, until.max(before)));
+        }
+        let put = rows.iter().map(|(key, (round, until))| {
+            let make = |row: &mut Vec<u8>| row.extend(round.to_be_bytes());
+            (key, *until, make)
+        });
+        match entropy.one_in(2) {
+            true => cold.put_past(Table::Clicks, put).unwrap(),
+            false => cold.put_sorted(Table::Clicks, put).unwrap(),
+        }
+        there.extend(rows);
+        cold.persist().unwrap();
+        for key in (0..2_000_u64).step_by(7) {
+            let key = key.to_be_bytes();
+            let row = cold.get(Table::Clicks, &key).unwrap();
+            let known = there.get(&key[..]).filter(|(_, until)| *until >= now);
+            let known = known.map(|(round, _)| round.to_be_bytes().to_vec());
+            assert_eq!(row.map(|row| row.to_vec()), known, "{round}");
+        }
+        let keys = cold.keys(Table::Clicks, &[], usize::MAX).unwrap();
+        let live = there.iter().filter(|(_, (_, until))| *until >= now);
+        assert!(live.into_iter().all(|(key, _)| keys.contains(key)));
+        let names = cold.opened().unwrap().database.list_keyspace_names();
+        let parts = names.iter().filter(|name| name.starts_with("clicks"));
+        most_parts = most_parts.max(parts.count());
+    }
+    // Those of the longest deadline, that which is written to, and a day's step.
+    assert!((6..=8).contains(&most_parts), "{most_parts}");
+}
+
+#[test]
+fn a_table_from_before_there_were_parts_is_the_earliest_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("cold");
+    let clock = FakeClock::new(Timestamp::from_micros(1_700_000_000_000_000));
+    let database = Database::builder(&dir).open().unwrap();
+    let table = database.keyspace("clicks", KeyspaceCreateOptions::default);
+    let row = [&clock.wall().as_micros().to_be_bytes()[..], b"before"].concat();
+    table.unwrap().insert(b"one", row).unwrap();
+    database.persist(PersistMode::SyncAll).unwrap();
+    drop(database);
+    let cold = open(&dir, &clock).unwrap();
+    let get = || cold.get(Table::Clicks, b"one").unwrap().unwrap().to_vec();
+    assert_eq!(get(), b"before");
+    let mut batch = cold.batch();
+    batch.put(Table::Clicks, b"one", NEVER, b"now");
+    batch.write().unwrap();
+    assert_eq!(get(), b"now");
 }
 
 #[test]
@@ -148,11 +235,11 @@ fn a_new_id_lies_in_a_gap() {
     let mut batch = cold.batch();
     batch.put(Table::Journeys, &before, clock.wall(), b"");
     batch.write().unwrap();
-    let gaps = &cold.opened().unwrap().table(Table::Journeys).gaps;
-    assert!(!gaps.have(&before));
+    let part = part(&cold, Table::Journeys);
+    assert!(!part.gaps.have(&before));
     clock.advance(Duration::from_millis(1));
-    assert!(gaps.have(&minted(0)));
-    assert!(gaps.have(&[&[CLICK], &minted(0)[1..]].concat()));
+    assert!(part.gaps.have(&minted(0)));
+    assert!(part.gaps.have(&[&[CLICK], &minted(0)[1..]].concat()));
 }
 
 #[test]
@@ -164,8 +251,10 @@ fn a_damaged_directory_is_an_error_that_names_it() {
     let mut batch = cold.batch();
     batch.put(Table::Clicks, b"one", NEVER, b"first");
     batch.write().unwrap();
-    let rows = &cold.opened().unwrap().table(Table::Clicks).rows;
-    rows.rotate_memtable_and_wait().unwrap();
+    part(&cold, Table::Clicks)
+        .rows
+        .rotate_memtable_and_wait()
+        .unwrap();
     drop(cold);
     for entry in fs::read_dir(dir.join("keyspaces")).unwrap() {
         for file in fs::read_dir(entry.unwrap().path()).unwrap() {

@@ -182,6 +182,7 @@ mod tests {
             buffer: 1 << 20,
             cache: 1 << 20,
             many: 1,
+            part: Duration::from_secs(7 * 24 * 3600),
         };
         let cold = Cold::open(&dir.path().join("cold"), &store_clock, sizes).unwrap();
         let limits = Limits {
