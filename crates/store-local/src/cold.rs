@@ -1,9 +1,9 @@
 //! What is too much for memory: tables of rows on the disk of this machine, in an LSM tree (fjall).
 //!
-//! The directory is made with the first row. A look-up of what is not there, the usual one, ends at key
-//! ranges and bloom filters. Memory is bounded whatever the tables hold: a write buffer
-//! per table, one cache, one thread. A batch is handed to the kernel and not synced; [`Cold::persist`]
-//! syncs everything written so far, so whoever drops a row from elsewhere calls that first.
+//! The directory is made with the first row. A look-up of what is not there, the usual one, ends at key ranges and bloom
+//! filters. Memory is bounded whatever the tables hold: a write buffer for the part of each that is written to, as much for
+//! earlier ones as the tree's log may hold, one cache, one thread. A batch is handed to the kernel and not synced;
+//! [`Cold::persist`] syncs everything written so far, so whoever drops a row from elsewhere calls that first.
 //!
 //! Rows that come in the order of their keys go past log and write buffer if they are many ([`Cold::put_sorted`]): they
 //! are a file of their own at once, which costs less than a third of the processor time.
@@ -37,6 +37,8 @@ use parts::{Part, Parts};
 const MOST_SEALED: usize = 2;
 /// Files of a table that wait to be merged: the tree makes writers wait from 20 on.
 const MOST_UNMERGED: usize = 16;
+/// Bytes of the tree's log.
+const MOST_LOG: u64 = 64 << 20;
 /// Bytes of a batch that is one of several.
 const BATCH: usize = 256 << 10;
 /// Files of tables that are open at a time.
@@ -304,7 +306,7 @@ impl Opened {
         let database = Database::builder(dir)
             .cache_size(sizes.cache)
             .max_cached_files(Some(OPEN_FILES))
-            .max_journaling_size(64 << 20)
+            .max_journaling_size(MOST_LOG)
             .worker_threads(1)
             .with_compaction_filter_factories(Arc::new({
                 let latest = latest.clone();

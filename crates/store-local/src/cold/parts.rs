@@ -103,9 +103,16 @@ impl Parts {
     ) -> fjall::Result<Arc<Part>> {
         let length = i64::try_from(sizes.part.as_micros()).unwrap_or(i64::MAX);
         let number = now.as_micros().div_euclid(length.max(1));
+        let latest = |parts: &[Arc<Part>]| {
+            let latest = parts.first().filter(|latest| latest.number >= number);
+            latest.map(Arc::clone)
+        };
+        if let Some(latest) = latest(&self.parts.read()) {
+            return Ok(latest);
+        }
         let mut parts = self.parts.write();
-        if let Some(latest) = parts.first().filter(|latest| latest.number >= number) {
-            return Ok(Arc::clone(latest));
+        if let Some(latest) = latest(&parts) {
+            return Ok(latest);
         }
         let name = format!("{}-{number}", self.table.name());
         let nothing = Timestamp::from_micros(i64::MIN);
