@@ -42,7 +42,7 @@ const MOST_LOG: u64 = 64 << 20;
 /// Bytes of a batch that is one of several.
 const BATCH: usize = 256 << 10;
 /// Files of tables that are open at a time.
-const OPEN_FILES: usize = 128;
+const OPEN_FILES: usize = 32;
 /// How often, and how many times, the disk is looked after when it is behind: one that takes a write
 /// buffer no sooner than in a minute is broken.
 const LOOK: Duration = Duration::from_millis(2);
