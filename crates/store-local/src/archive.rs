@@ -298,7 +298,7 @@ mod tests {
     use super::*;
     use crate::claims::Claimed;
     use crate::clock::StoreClock;
-    use crate::cold::Sizes;
+    use crate::options::LocalOptions;
     use crate::remembered::Remembered;
 
     const KEY: KeyHash = KeyHash([1; 16]);
@@ -335,13 +335,7 @@ mod tests {
 
     fn open(dir: &std::path::Path, now: Timestamp) -> Archive {
         let clock = StoreClock::new(FakeClock::new(now).port());
-        let sizes = Sizes {
-            buffer: 1 << 20,
-            cache: 1 << 20,
-            many: 1,
-            part: Duration::from_secs(7 * 24 * 3600),
-        };
-        clock.now();
+        let sizes = LocalOptions::default().cold();
         Archive::new(Some(Cold::open(&dir.join("cold"), &clock, sizes).unwrap()))
     }
 

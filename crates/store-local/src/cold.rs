@@ -163,8 +163,10 @@ impl Deref for Row {
 }
 
 impl Cold {
-    /// Opens the tables, if there are any. Their time is the latest that the store's clock has seen.
+    /// Opens the tables, if there are any. Their time is the latest that the store's clock has seen, which is now at
+    /// least.
     pub(crate) fn open(dir: &Path, clock: &StoreClock, sizes: Sizes) -> Result<Self, OpenError> {
+        clock.now();
         let latest = clock.latest();
         let opened = OnceLock::new();
         if dir.try_exists().map_err(at(dir))? {

@@ -19,8 +19,8 @@ use super::{Sizes, Table, deadline};
 
 /// Ends are told in steps: each row's own would be a change each time.
 const STEP: Duration = Duration::from_secs(24 * 3600);
-/// When a part is over that does not say.
-const UNKNOWN: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long after it was first opened a part is over that does not say.
+pub(super) const UNKNOWN: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The parts of a table, the latest first.
 pub(super) struct Parts {
@@ -52,7 +52,14 @@ impl Parts {
                 continue;
             };
             let end = ends.get(&*name)?.and_then(|end| deadline(&end));
-            let end = end.unwrap_or_else(|| now.plus(UNKNOWN));
+            let end = match end {
+                Some(end) => end,
+                None => {
+                    let end = now.plus(UNKNOWN);
+                    ends.insert(&*name, end.as_micros().to_be_bytes())?;
+                    end
+                }
+            };
             let part = Part::open(name.to_string(), number, database, sizes, end)?;
             part.find_gaps(table, now)?;
             parts.push(Arc::new(part));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::parts::UNKNOWN;
 use super::*;
 use domain::Clock;
 use testkit::FakeClock;
@@ -17,7 +18,6 @@ fn open(dir: &Path, clock: &FakeClock) -> Result<Cold, OpenError> {
 }
 
 fn open_at(dir: &Path, clock: &StoreClock) -> Result<Cold, OpenError> {
-    clock.now();
     let sizes = Sizes {
         buffer: 1 << 20,
         cache: 1 << 20,
@@ -176,9 +176,30 @@ fn a_table_from_before_there_were_parts_is_the_earliest_part() {
     let get = || cold.get(Table::Clicks, b"one").unwrap().unwrap().to_vec();
     assert_eq!(get(), b"before");
     let mut batch = cold.batch();
+    batch.put(Table::Clicks, b"two", NEVER, b"");
+    batch.write().unwrap();
+    cold.persist().unwrap();
+    assert_eq!(get(), b"before", "it is not taken for one that is over");
+    let mut batch = cold.batch();
     batch.put(Table::Clicks, b"one", NEVER, b"now");
     batch.write().unwrap();
     assert_eq!(get(), b"now");
+    drop(cold);
+
+    // Being opened again keeps nothing alive.
+    clock.advance(UNKNOWN - Duration::from_secs(1));
+    let is_there = |cold: &Cold| {
+        let names = cold.opened().unwrap().database.list_keyspace_names();
+        names.iter().any(|name| &**name == "clicks")
+    };
+    let cold = open(&dir, &clock).unwrap();
+    cold.persist().unwrap();
+    assert!(is_there(&cold));
+    drop(cold);
+    clock.advance(Duration::from_secs(2));
+    let cold = open(&dir, &clock).unwrap();
+    cold.persist().unwrap();
+    assert!(!is_there(&cold));
 }
 
 #[test]

@@ -169,6 +169,7 @@ mod tests {
     use super::*;
     use crate::clock::StoreClock;
     use crate::cold::Sizes;
+    use crate::options::LocalOptions;
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -179,10 +180,8 @@ mod tests {
         let store_clock = StoreClock::new(clock.port());
         let now = store_clock.now();
         let sizes = Sizes {
-            buffer: 1 << 20,
-            cache: 1 << 20,
             many: 1,
-            part: Duration::from_secs(7 * 24 * 3600),
+            ..LocalOptions::default().cold()
         };
         let cold = Cold::open(&dir.path().join("cold"), &store_clock, sizes).unwrap();
         let limits = Limits {
