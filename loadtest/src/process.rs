@@ -44,6 +44,15 @@ pub struct Usage {
     pub threads: u64,
     /// Open descriptors.
     pub handles: u64,
+    /// Those of them that are sockets.
+    pub sockets: u64,
+}
+
+impl Usage {
+    /// Handles that are no sockets.
+    pub fn files(&self) -> u64 {
+        self.handles - self.sockets
+    }
 }
 
 /// Memory and handles of a process now.
@@ -53,16 +62,21 @@ pub struct Usage {
 pub fn usage(pid: u32) -> Result<Usage> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let handles = format!("/proc/{pid}/fd");
-    let handles = fs::read_dir(&handles)
-        .with_context(|| handles.clone())?
-        .count() as u64;
+    let dir = format!("/proc/{pid}/fd");
+    let (mut handles, mut sockets) = (0, 0);
+    for handle in fs::read_dir(&dir).with_context(|| dir.clone())?.flatten() {
+        handles += 1;
+        // One that was closed meanwhile leads nowhere.
+        let to = fs::read_link(handle.path()).unwrap_or_default();
+        sockets += u64::from(to.as_os_str().as_encoded_bytes().starts_with(b"socket:"));
+    }
     let field = |name| number(&status, name).with_context(|| format!("{path} has no {name}"));
     Ok(Usage {
         rss_kib: field("VmRSS:")?,
         peak_kib: field("VmHWM:")?,
         threads: field("Threads:")?,
         handles,
+        sockets,
     })
 }
 
@@ -91,7 +105,10 @@ mod tests {
     #[test]
     fn the_own_process_is_there() {
         let own = std::process::id();
-        assert!(usage(own).unwrap().handles >= 3);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let usage_now = usage(own).unwrap();
+        assert!(usage_now.sockets >= 1 && usage_now.files() >= 3);
+        drop(listener);
         cpu(own).unwrap();
         assert!(usage(u32::MAX).is_err());
     }

@@ -2,7 +2,10 @@
 //!
 //! Visitors, publishers and an advertiser call the service as in the demo, sandbox buyers behind it.
 //! Every ten seconds one line is written of what the processes hold and how fast they are; at the end
-//! a line is laid through the second half of memory and handles, and its slope is held to a bar.
+//! a line is laid through the second half of memory and open files, and its slope is held to a bar.
+//!
+//! How many sockets there are is decided by the others: their number follows each stall of the machine up and
+//! down, so that no slope means anything. What counts is that none is left once the others are gone.
 
 mod cast;
 mod chart;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use domain::Clock;
 use loadtest::clock::OsClock;
+use loadtest::process;
 use loadtest::ratio::Bar;
 use sandbox::{Listen, Options, Sandbox};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +45,9 @@ const SLACK_KIB: f64 = 32.0 * 1024.0;
 /// And by so much for each visitor and lead: the service has to know them for days, but on disk; memory
 /// has the filters by which it finds them there (`store-local/tests/memory.rs`).
 const KNOWN_BYTES: f64 = 64.0;
+/// How often it is looked whether all sockets are closed, and how many times: longer than an idle one is kept.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOKS: u32 = 90;
 
 /// An hour of traffic at half load: memory, handles, lag, freshness, overhead, as CSV and a chart
 #[derive(Debug, clap::Args)]
@@ -72,6 +79,7 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
         ..Order::default()
     };
     let mut stage = Stage::set(&setting.gavel, setting.cores, order).await?;
+    let before = process::usage(stage.id()?)?.sockets;
     let public = stage.address();
     let pool = || Pool::new(public, CONNECTIONS, CLIENT_LIMIT, Arc::clone(&clock));
     let driver = Arc::new(Driver {
@@ -109,17 +117,32 @@ pub(crate) async fn run(args: Args, setting: &Setting) -> Result<Verdict> {
         }
     };
     stage.caught_up().await?;
-    stage.clear().await?;
+    let counts = driver.live.counts();
+    drop((driver, sampler, probe));
     sandbox.stop().await;
+    let left = left_open(&stage, before).await?;
+    stage.clear().await?;
     chart::draw(&samples, &out.svg)?;
     println!("{} and {}", out.csv.display(), out.svg.display());
-    let counts = driver.live.counts();
     ensure!(
         counts.leads > 0 && counts.clicks > 0,
         "nothing was answered: {counts:?}"
     );
-    let figures = figures(&samples, counts, length)?;
+    let figures = figures(&samples, counts, left, length)?;
     conclude(&figures, &samples, setting.out.as_deref())
+}
+
+/// Sockets that are open beyond those before, once no more of them close.
+async fn left_open(stage: &Stage, before: u64) -> Result<u64> {
+    let mut left = 0;
+    for _ in 0..LOOKS {
+        left = process::usage(stage.id()?)?.sockets.saturating_sub(before);
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(left)
 }
 
 async fn buyers(home: &Path, seed: u64, clock: Arc<dyn Clock>) -> Result<Sandbox> {
@@ -150,7 +173,12 @@ impl Files {
     }
 }
 
-fn figures(samples: &[Sample], counts: traffic::Counts, length: Duration) -> Result<Vec<Figure>> {
+fn figures(
+    samples: &[Sample],
+    counts: traffic::Counts,
+    left: u64,
+    length: Duration,
+) -> Result<Vec<Figure>> {
     let (_, second) = samples.split_at(samples.len() / 2);
     ensure!(second.len() >= 3, "too few samples for a slope");
     let slope = |of: fn(&Sample) -> f64| per_hour(second.iter().map(|s| (s.seconds, of(s))));
@@ -183,8 +211,14 @@ fn figures(samples: &[Sample], counts: traffic::Counts, length: Duration) -> Res
         ),
         Figure::held_to(
             Bar::AtMost(30.0),
-            "open handles of the second half, more each hour",
-            slope(|s| s.service.handles as f64),
+            "open files of the second half, more each hour",
+            slope(|s| s.service.files() as f64),
+        ),
+        Figure::told("sockets, most", worst(|s| Some(s.service.sockets as f64))),
+        Figure::held_to(
+            Bar::AtMost(10.0),
+            "sockets left once all others are gone",
+            Some(left as f64),
         ),
         Figure::held_to(
             Bar::AtMost(5.0),

@@ -19,8 +19,8 @@ use super::probe::Probe;
 use crate::stage::{Ids, Stage};
 
 const COLUMNS: &str = "seconds,visitors,clicks,leads,rss_kib,peak_kib,threads,handles,\
-    engine_rss_kib,engine_peak_kib,engine_threads,engine_handles,disk_mib,lag,freshness_p99_ms,\
-    overhead_p99_ms,steal";
+    sockets,engine_rss_kib,engine_peak_kib,engine_threads,engine_handles,engine_sockets,disk_mib,\
+    lag,freshness_p99_ms,overhead_p99_ms,steal";
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Sample {
@@ -97,12 +97,13 @@ impl Sampler {
             writeln!(file, "{}", sample.line())?;
             file.flush()?;
             eprintln!(
-                "{:>6.0} s  {} clicks, {} leads; {} MiB, {} handles; lag {:.0}",
+                "{:>6.0} s  {} clicks, {} leads; {} MiB, {} handles ({} sockets); lag {:.0}",
                 sample.seconds,
                 sample.clicks,
                 sample.leads,
                 sample.service.rss_kib / 1024,
                 sample.service.handles,
+                sample.service.sockets,
                 sample.lag.unwrap_or(f64::NAN),
             );
             samples.push(sample);
@@ -114,8 +115,8 @@ impl Sample {
     fn line(&self) -> String {
         let usage = |usage: &Usage| {
             format!(
-                "{},{},{},{}",
-                usage.rss_kib, usage.peak_kib, usage.threads, usage.handles
+                "{},{},{},{},{}",
+                usage.rss_kib, usage.peak_kib, usage.threads, usage.handles, usage.sockets
             )
         };
         let maybe = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
