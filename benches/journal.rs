@@ -2,7 +2,7 @@
 //! flight, at 2,000/s from an open loop, and how long a reopen takes with a million records. Each
 //! run starts with the floor of the disk: one thread that writes and syncs.
 //!
-//! `cargo bench -p journal` (an argument names the directory to work in).
+//! `cargo bench -p benches --bench journal` (an argument names the directory to work in).
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on stops")]
 

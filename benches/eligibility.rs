@@ -1,17 +1,17 @@
 //! What it costs to screen a lead: instructions per lead over a book of 1,000 mixed contracts.
 //!
-//! `cargo bench -p auction --bench eligibility` runs itself under callgrind, for few leads and for
-//! many, and takes the difference: a count that no other load on the machine changes. It took 485,358
-//! while every contract asked for itself, and 194,193 since what many ask is answered once.
+//! `cargo bench -p benches --bench eligibility` counts them under callgrind. It took 485,358 while every
+//! contract asked for itself, and 194,193 since what many ask is answered once.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a bench that cannot run stops"
 )]
 
+mod callgrind;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hint::black_box;
-use std::process::Command;
 use std::sync::Arc;
 
 use auction::{
@@ -179,39 +179,15 @@ fn run(contracts: usize, leads: u64) {
     println!("{passed} of {contracts} contracts pass");
 }
 
-/// Instructions that this program takes for so many contracts and leads.
-fn counted(contracts: usize, leads: u64) -> u64 {
-    let own = std::env::current_exe().unwrap();
-    let run = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(own)
-        .arg(format!("--contracts={contracts}"))
-        .arg(format!("--leads={leads}"))
-        .output()
-        .unwrap_or_else(|error| panic!("valgrind does not run: {error}"));
-    let said = String::from_utf8_lossy(&run.stderr);
-    let figure = said.lines().find_map(|line| line.split_once("Collected :"));
-    figure
-        .unwrap_or_else(|| panic!("{said}"))
-        .1
-        .trim()
-        .parse()
-        .unwrap()
-}
-
 fn per_lead(contracts: usize) -> u64 {
-    let per_lead = (counted(contracts, MANY) - counted(contracts, FEW)) / (MANY - FEW);
+    let per_lead = callgrind::per_turn(&[format!("--contracts={contracts}")], FEW, MANY);
     println!("{per_lead} instructions per lead, {contracts} contracts");
     per_lead
 }
 
 fn main() {
-    let told = |name: &str| {
-        let given = std::env::args().find_map(|arg| Some(arg.strip_prefix(name)?.to_owned()));
-        given.map(|number| number.parse().unwrap())
-    };
-    if let Some(leads) = told("--leads=") {
-        let contracts = told("--contracts=").unwrap_or(CONTRACTS as u64);
+    if let Some(leads) = callgrind::told("--turns") {
+        let contracts = callgrind::told("--contracts").unwrap();
         return run(contracts as usize, leads);
     }
     let few = per_lead(CONTRACTS);

@@ -1,4 +1,5 @@
-//! What the steps of a lead and a click cost on the live state, per core: `cargo bench -p store-local`.
+//! What the steps of a lead and a click cost on the live state, per core:
+//! `cargo bench -p benches --bench state`.
 
 #![expect(
     clippy::disallowed_methods,
