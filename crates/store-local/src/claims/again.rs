@@ -50,3 +50,85 @@ impl Again {
         Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Entropy, LeadStatus, Timestamp};
+    use proto::LeadBody;
+    use store::ClaimKey;
+    use testkit::{SeededEntropy, records};
+
+    /// Folds one record after the other.
+    #[derive(Default)]
+    struct Reader {
+        again: Again,
+        offset: u64,
+    }
+
+    impl Reader {
+        fn read(&mut self, lead: LeadId, body: LeadBody) -> Arc<LeadState> {
+            let record = records::record(lead, 0, Timestamp::from_micros(1), body);
+            self.offset += 1;
+            self.again.fold(lead, self.offset, &record).unwrap()
+        }
+
+        fn begin(&mut self, lead: LeadId) {
+            let body = records::received(&ClaimKey("a key".to_owned()), &[1; 32]);
+            assert!(self.read(lead, body).received.is_some());
+        }
+
+        fn end(&mut self, lead: LeadId) {
+            let body = records::outcome(LeadStatus::Unsold, None, Vec::new(), b"");
+            assert!(has_ended(&self.read(lead, body)));
+        }
+
+        /// Whether a record that comes now finds the beginning of its lead.
+        fn knows(&mut self, lead: LeadId) -> bool {
+            self.read(lead, records::interrupted()).received.is_some()
+        }
+    }
+
+    fn leads(count: usize) -> Vec<LeadId> {
+        let (at, entropy) = (Timestamp::from_micros(1), SeededEntropy::new(3));
+        let entropy: &dyn Entropy = &entropy;
+        (0..count).map(|_| LeadId::mint(at, entropy)).collect()
+    }
+
+    #[test]
+    fn a_lead_is_known_until_enough_have_ended_behind_it() {
+        let mut reader = Reader::default();
+        let leads = leads(LATE + 1);
+        let (first, others) = leads.split_first().unwrap();
+        for lead in &leads[..LATE] {
+            reader.begin(*lead);
+            reader.end(*lead);
+        }
+        assert!(reader.knows(*first));
+        let last = others.last().unwrap();
+        reader.begin(*last);
+        assert!(
+            reader.knows(*first),
+            "one that is open takes nobody's place"
+        );
+        reader.end(*last);
+        assert!(!reader.knows(*first));
+        assert!(reader.knows(others[0]));
+        assert_eq!(reader.again.leads.len(), LATE);
+        assert_eq!(reader.again.ended.len(), LATE);
+    }
+
+    #[test]
+    fn a_lead_beyond_the_most_has_no_beginning_and_takes_nobodys_place() {
+        let mut reader = Reader::default();
+        let leads = leads(MOST + 1);
+        for lead in &leads {
+            reader.begin(*lead);
+        }
+        assert_eq!(reader.again.leads.len(), MOST);
+        assert!(!reader.knows(leads[MOST]));
+        assert!(reader.knows(leads[0]));
+        assert!(reader.knows(leads[MOST - 1]));
+        assert_eq!(reader.again.leads.len(), MOST);
+    }
+}
