@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::{AuctionId, FieldName, Micros, Timestamp};
 use intake::{Body, ConsentRule, PingRequest};
 use proto::{Claim, LeadBody, LeadRecord, Message, Quote, Quoted};
-use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, Topic};
+use store::{Ack, Backend, ClaimKey, Claims, Digest, EventLog, Lookup, PING_KEPT, Topic};
 
 use crate::answer::{self, AboutPing, Offer};
 use crate::attempt::Attempt;
@@ -21,6 +21,7 @@ use crate::{Router, records};
 
 /// A quote lives at most this long, whatever the campaign says.
 const LONGEST_QUOTE: Duration = Duration::from_secs(300);
+const _: () = assert!(LONGEST_QUOTE.as_secs() < PING_KEPT.as_secs());
 /// Told to the publisher as gone this much earlier than it is.
 const EXPIRY_MARGIN: Duration = Duration::from_millis(500);
 

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use proto::{LeadRecord, LeadState};
 use store::{
     Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
-    Lookup, PostingClaim, StoreError, Verdict,
+    Lookup, PING_KEPT, PostingClaim, StoreError, Verdict,
 };
 
 pub(crate) use entry::has_ended;
@@ -189,11 +189,11 @@ impl Inner {
     fn lookup(&self, key: KeyHash, digest: &Digest) -> Result<Keys, StoreError> {
         if let Some(known) = self.keys.shard(&key).get(&key) {
             return Ok(match &known.target {
-                _ if known.digest != *digest => Keys::Said(Lookup::Conflict),
-                Target::Quote { answer, until } if *until > self.clock.now() => {
-                    Keys::Said(Lookup::Quote(Arc::clone(answer)))
+                Target::Quote { until, .. } if *until <= self.clock.now() => {
+                    Keys::Said(Lookup::Free)
                 }
-                Target::Quote { .. } => Keys::Said(Lookup::Free),
+                _ if known.digest != *digest => Keys::Said(Lookup::Conflict),
+                Target::Quote { answer, .. } => Keys::Said(Lookup::Quote(Arc::clone(answer))),
                 Target::Lead(lead) => Keys::Lead(*lead),
             });
         }
@@ -344,7 +344,7 @@ impl Inner {
     }
 
     fn quoted(&self, key: KeyHash, digest: Digest, answer: Arc<[u8]>, at: Timestamp) {
-        let (now, until) = (self.clock.now(), at.plus(KEPT));
+        let (now, until) = (self.clock.now(), at.plus(PING_KEPT));
         let bytes = answer.len();
         {
             let mut keys = self.keys.shard(&key);

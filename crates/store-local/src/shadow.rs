@@ -20,7 +20,7 @@ use domain::{CounterKey, LeadId, Timestamp};
 use prost::Message;
 use proto::{LeadBody, LeadRecord, LeadState, Quoted, RecordError};
 use store::fold::{self, Change};
-use store::{ClaimKey, Digest, StoreError, counter_kept, key};
+use store::{ClaimKey, Digest, PING_KEPT, StoreError, counter_kept, key};
 
 use crate::archive::Archive;
 use crate::caps::LocalCaps;
@@ -319,7 +319,7 @@ impl Shadow {
         self.saw(quote.at);
         self.quote_bytes += quote.answer.len();
         self.quotes.push_back(quote);
-        let before = self.clock.minus(KEPT);
+        let before = self.clock.minus(PING_KEPT);
         while self
             .quotes
             .front()

@@ -18,11 +18,12 @@ use domain::{
     Timestamp, TrackKey, VisitorId,
 };
 use proto::{
-    CapFact, Conversion, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, TouchEntry,
+    CapFact, Claim, Conversion, Facts, HistoryFact, JourneyBody, JourneyEntry, LeadBody, Quoted,
+    TouchEntry,
 };
 use store::{
     Ack, Admission, AdmitRequest, Backend, Caps, ClaimKey, Claims, ConsumerClaim, EventLog,
-    Identity, JourneyUpdate, Journeys, News, Topic, Vault, WrappedKey, key,
+    Identity, JourneyUpdate, Journeys, News, PING_KEPT, Topic, Vault, WrappedKey, key,
 };
 use store_local::{Local, LocalOptions};
 use testkit::{FakeClock, SeededEntropy, records};
@@ -252,6 +253,69 @@ async fn a_key_in_the_vault_takes_no_memory() {
     let each = LIVE.load(Ordering::Relaxed).saturating_sub(before) / (8 * SOME);
     println!("{each} bytes for each key");
     assert!(each <= MOST_OF_A_KEY, "{each} bytes for each key");
+}
+
+/// Pings a minute, and the bytes of such an answer.
+const PINGS: usize = 500;
+const ANSWER: usize = 450;
+/// Bytes of one that is kept: the answer twice, for whoever asks and for the next snapshot, and its key.
+const MOST_OF_A_PING: usize = 2 * ANSWER + 500;
+const MOST_OF_A_PAST_PING: usize = 1;
+
+#[tokio::test]
+async fn a_ping_is_forgotten_after_its_quote() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
+    let store = Local::open(LocalOptions::in_dir(dir.path()), clock.port()).unwrap();
+    let entropy = SeededEntropy::new(5);
+    let ask = async |minutes: u64| {
+        for _ in 0..minutes * PINGS as u64 {
+            clock.advance(Duration::from_secs(60) / PINGS as u32);
+            let now = clock.wall();
+            let auction = AuctionId::mint(now, &entropy);
+            let key = ClaimKey(format!("a-publisher/a-campaign/ping/{auction}"));
+            let quoted = Quoted {
+                claim: Some(Claim {
+                    key: key.0.clone(),
+                    digest: vec![1; 32],
+                }),
+                answer: vec![9; ANSWER],
+                ..Quoted::default()
+            };
+            let mut record = records::record(
+                LeadId::mint(now, &entropy),
+                0,
+                now,
+                LeadBody::Quoted(quoted),
+            );
+            record.subject = auction.as_bytes().to_vec();
+            let (log, bytes) = (store.log(), records::bytes(&record));
+            let appended = log.append(Topic::Leads, key::auction(auction), bytes, Ack::Kernel);
+            appended.await.unwrap();
+            let quoted = store
+                .claims()
+                .quoted(key, [1; 32], vec![9; ANSWER].into(), now);
+            quoted.await.unwrap();
+        }
+        store.snapshot().await.unwrap();
+        LIVE.load(Ordering::Relaxed)
+    };
+    let kept = PING_KEPT.as_secs() / 60;
+    let none = ask(0).await;
+    let full = ask(kept).await;
+    let each = full.saturating_sub(none) / (kept as usize * PINGS);
+    println!("{each} bytes for each ping");
+    assert!(each <= MOST_OF_A_PING, "{each} bytes for each ping");
+    // Tables grow in steps.
+    let full = ask(6 * kept).await;
+    let more = ask(5 * kept).await.saturating_sub(full);
+    let each = more / (5 * kept as usize * PINGS);
+    println!("{each} bytes for each ping before");
+    assert!(
+        each <= MOST_OF_A_PAST_PING,
+        "{each} bytes for each ping before"
+    );
 }
 
 /// So that little of what is on disk is in memory beside.

@@ -20,7 +20,7 @@ use redis::{Cmd, FromRedisValue};
 use sha2::{Digest as _, Sha256};
 use store::{
     Admission, AdmitRequest, ClaimKey, Claims, ConsumerHash, Digest, Earlier, Folded, LeadView,
-    Lookup, PostingClaim, StoreError,
+    Lookup, PING_KEPT, PostingClaim, StoreError,
 };
 
 use crate::caps;
@@ -32,8 +32,6 @@ use folding::has_ended;
 pub(crate) use folding::{Forgotten, fold};
 use read::Reply;
 
-/// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Open leads that are read at a time.
 const PAGE: usize = 256;
 /// How often a step is tried again because somebody else was faster; each time somebody was.
@@ -314,7 +312,7 @@ pub(crate) fn quoting(
     bytes: u64,
 ) -> impl Fn(&mut Cmd) + Send + Sync {
     let (key, digest) = (key_name(key), HEXLOWER.encode(digest));
-    let till = at.plus(KEPT).as_micros();
+    let till = at.plus(PING_KEPT).as_micros();
     move |command: &mut Cmd| {
         command.arg(&key).arg(&digest).arg(answer).arg(till);
         command.arg(bytes);

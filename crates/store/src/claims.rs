@@ -19,6 +19,10 @@ pub struct ClaimKey(pub String);
 /// SHA-256 of the canonical request: the same key with another body is a conflict.
 pub type Digest = [u8; 32];
 
+/// How long the answer to a ping is kept, which is longer than its quote lives: who asks again later gets a quote that
+/// can be used. A lead's answer is kept for a day.
+pub const PING_KEPT: Duration = Duration::from_secs(600);
+
 /// What is known of a key.
 #[derive(Debug, Clone)]
 pub enum Lookup {
@@ -176,7 +180,7 @@ pub trait Claims: Send + Sync + 'static {
         answer: Arc<[u8]>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Remembers the answer to a ping with a key.
+    /// Remembers the answer to a ping with a key, for [`PING_KEPT`] from `now` on.
     fn quoted(
         &self,
         key: ClaimKey,

@@ -21,7 +21,8 @@ mod vault;
 
 pub use caps::{Caps, Held, Pinned, counter_kept};
 pub use claims::{
-    Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PostingClaim,
+    Admission, AdmitRequest, ClaimKey, Claims, Digest, Folded, LeadView, Lookup, PING_KEPT,
+    PostingClaim,
 };
 pub use consumer::{
     Against, ConsumerClaim, ConsumerHash, DuplicateRule, Earlier, KeySet, Standing, Verdict,

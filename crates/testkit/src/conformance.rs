@@ -74,6 +74,7 @@ macro_rules! conformance {
             an_answer_is_replayed_byte_for_byte,
             an_answer_after_a_settlement_is_not_kept,
             a_ping_is_replayed_byte_for_byte,
+            the_answer_to_a_ping_goes_after_its_quote,
             folding_twice_changes_once,
             open_leads_are_listed_oldest_first,
             pending_and_abandoned_legs_survive,

@@ -1,5 +1,5 @@
-//! What is forgotten after a day, in the order in which it falls due. Every call that adds something
-//! takes a few things away, so memory follows the traffic of a day without a timer or a full scan. What
+//! What is forgotten after its time, in the order in which it falls due. Every call that adds something
+//! takes a few things away, so memory follows the traffic of that time without a timer or a full scan. What
 //! the archive takes from memory before that leaves nothing here.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::key::KeyHash;
 
-/// How long an answer is kept.
+/// How long a lead's answer is kept.
 pub(crate) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How long the whole state of a lead that has ended is at hand: publishers who ask do so soon.
 pub(super) const WARM: Duration = Duration::from_secs(60);
