@@ -16,6 +16,7 @@ macro_rules! fresh {
 }
 
 testkit::conformance!(claims: fresh!());
+testkit::conformance!(pings: fresh!());
 testkit::conformance!(consumers: fresh!());
 testkit::conformance!(caps: fresh!());
 testkit::conformance!(journeys: fresh!());

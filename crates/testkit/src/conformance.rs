@@ -9,6 +9,7 @@ pub mod consumers;
 pub mod journeys;
 pub mod lately;
 pub mod log;
+pub mod pings;
 pub mod vault;
 
 use std::future::Future;
@@ -73,8 +74,6 @@ macro_rules! conformance {
             a_withdrawn_admission_leaves_nothing,
             an_answer_is_replayed_byte_for_byte,
             an_answer_after_a_settlement_is_not_kept,
-            a_ping_is_replayed_byte_for_byte,
-            the_answer_to_a_ping_goes_after_its_quote,
             folding_twice_changes_once,
             open_leads_are_listed_oldest_first,
             pending_and_abandoned_legs_survive,
@@ -82,6 +81,12 @@ macro_rules! conformance {
             a_wait_for_nothing_ends,
             claims_survive,
             a_killed_router_loses_its_lease,
+        );
+    };
+    (pings: $harness:expr) => {
+        $crate::conformance!(@cases pings, $harness;
+            a_ping_is_replayed_byte_for_byte,
+            the_answer_to_a_ping_goes_after_its_quote,
         );
     };
     (consumers: $harness:expr) => {
@@ -143,6 +148,7 @@ macro_rules! conformance {
     ($harness:expr) => {
         $crate::conformance!(log: $harness);
         $crate::conformance!(claims: $harness);
+        $crate::conformance!(pings: $harness);
         $crate::conformance!(consumers: $harness);
         $crate::conformance!(caps: $harness);
         $crate::conformance!(journeys: $harness);

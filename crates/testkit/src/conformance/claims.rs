@@ -10,7 +10,7 @@ use domain::{
 use proto::{Claim, LeadBody, LeadRecord, LegReply, Posting, Quoted};
 use store::{
     Ack, Admission, AdmitRequest, Backend, ClaimKey, Claims, ConsumerClaim, Digest, EventLog,
-    LeadView, Lookup, PING_KEPT, PostingClaim, Topic, fold, fold::Change, fold::Due, key,
+    LeadView, Lookup, PostingClaim, Topic, fold, fold::Change, fold::Due, key,
 };
 use tokio::task::JoinSet;
 
@@ -307,54 +307,6 @@ pub async fn an_answer_after_a_settlement_is_not_kept<H: Harness>(harness: &mut 
     assert!(view.answer.is_none());
     let status = view.state.unwrap().lead_status();
     assert_eq!(status, Ok(LeadStatus::Unsold));
-}
-
-/// A ping with a key gets the bytes of its first answer.
-pub async fn a_ping_is_replayed_byte_for_byte<H: Harness>(harness: &mut H) {
-    let claims = harness.store().claims();
-    for answer in [b"first".as_slice(), b"second"] {
-        let now = harness.now();
-        claims
-            .quoted(name("p"), DIGEST, answer.into(), now)
-            .await
-            .unwrap();
-    }
-    let found = lookup(harness, "p", &DIGEST).await;
-    assert!(
-        matches!(&found, Lookup::Quote(answer) if **answer == *b"first"),
-        "{found:?}"
-    );
-    assert!(matches!(
-        lookup(harness, "p", &OTHER).await,
-        Lookup::Conflict
-    ));
-}
-
-/// Its answer goes once its quote cannot be used any more: who asks then is asking anew, whatever the body.
-pub async fn the_answer_to_a_ping_goes_after_its_quote<H: Harness>(harness: &mut H) {
-    let claims = harness.store().claims();
-    let now = harness.now();
-    let minute = Duration::from_secs(60);
-    let answer: Arc<[u8]> = b"a quote".as_slice().into();
-    let over = now.minus(PING_KEPT + minute);
-    for (key, at) in [("late", now.minus(PING_KEPT - minute)), ("over", over)] {
-        claims
-            .quoted(name(key), DIGEST, Arc::clone(&answer), at)
-            .await
-            .unwrap();
-    }
-    let late = lookup(harness, "late", &DIGEST).await;
-    assert!(matches!(late, Lookup::Quote(_)), "{late:?}");
-    for body in [DIGEST, OTHER] {
-        let over = lookup(harness, "over", &body).await;
-        assert!(matches!(over, Lookup::Free), "{over:?}");
-    }
-    claims
-        .quoted(name("over"), OTHER, answer, now)
-        .await
-        .unwrap();
-    let again = lookup(harness, "over", &OTHER).await;
-    assert!(matches!(again, Lookup::Quote(_)), "{again:?}");
 }
 
 /// A record that is delivered again gives the same state and no changes.
