@@ -209,6 +209,10 @@ fn figures(
             "memory of the second half, MiB/h",
             slope(|s| s.service.rss_kib as f64 / 1024.0),
         ),
+        Figure::told(
+            "open handles of the second half, more each hour",
+            slope(|s| s.service.handles as f64),
+        ),
         Figure::held_to(
             Bar::AtMost(30.0),
             "open files of the second half, more each hour",
