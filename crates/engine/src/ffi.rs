@@ -506,11 +506,11 @@ pub fn exit_at_once(code: i32) -> ! {
 /// a policy waits for seconds while others use it.
 ///
 /// # Errors
-/// The system does not allow it.
+/// The system does not allow it, or new threads are found at every look.
 pub fn run_when_idle() -> io::Result<()> {
     let mut told = HashSet::new();
     // Threads that one of the last look started meanwhile are found by the next.
-    loop {
+    for _ in 0..LOOKS {
         let before = told.len();
         for thread in std::fs::read_dir("/proc/self/task")? {
             let name = thread?.file_name();
@@ -523,7 +523,13 @@ pub fn run_when_idle() -> io::Result<()> {
             return Ok(());
         }
     }
+    Err(io::Error::other(format!(
+        "new threads were found at each of {LOOKS} looks"
+    )))
 }
+
+/// Two looks are enough if no thread starts meanwhile.
+const LOOKS: u32 = 100;
 
 fn thread_runs_when_idle(thread: libc::pid_t) -> io::Result<()> {
     let priority = libc::sched_param { sched_priority: 0 };

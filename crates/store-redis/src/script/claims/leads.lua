@@ -35,7 +35,7 @@ end
 
 -- Who holds a key, as an answer, or nothing if it is free: `lead`, and whether the caller may have it.
 local function holder(key, digest, own, at)
-  local known = redis.call('HMGET', base .. 'k:' .. key, 'digest', 'lead', 'till')
+  local known = redis.call('HMGET', base .. 'k:' .. key, 'digest', 'lead')
   if not known[1] then
     return nil
   end
