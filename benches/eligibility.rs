@@ -1,7 +1,8 @@
 //! What it costs to screen a lead: instructions per lead over a book of 1,000 mixed contracts.
 //!
 //! `cargo bench -p benches --bench eligibility` counts them under callgrind. It took 485,358 while every
-//! contract asked for itself, and 194,193 since what many ask is answered once.
+//! contract asked for itself, 198,618 while what many ask was answered once but put together by each, and
+//! 104,695 since contracts that ask the same share the steps.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -24,8 +25,9 @@ use filter::{FieldType, FieldTypes};
 /// Instructions per lead, at most.
 const MOST: u64 = 200_000;
 const CONTRACTS: usize = 1_000;
-/// Told beside it: what ten times as many cost.
+/// Ten times as many cost at most four times the bar; how many times the figure it is, is told.
 const TEN_TIMES: usize = 10_000;
+const TIMES: u64 = 4;
 const FEW: u64 = 10;
 const MANY: u64 = 210;
 
@@ -197,4 +199,6 @@ fn main() {
         many as f64 / few as f64
     );
     assert!(few <= MOST, "more than {MOST} at {CONTRACTS}");
+    let most = TIMES * MOST;
+    assert!(many <= most, "more than {most} at {TEN_TIMES}");
 }

@@ -1,5 +1,6 @@
 //! A campaign's book: the standing orders of its contracts, compiled from a catalog generation.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use filter::Filter;
 
 use crate::questions::Questions;
 use crate::{
-    Account, Cap, Policy, Price, PublisherLimits, RankBy, Schedule, Sources, States, Zips,
+    Account, Cap, Context, Policy, Price, PublisherLimits, RankBy, Schedule, Sources, States, Zips,
 };
 
 /// All contracts of one campaign. A contract is known inside an auction by its [`Slot`].
@@ -16,6 +17,8 @@ use crate::{
 pub struct Book {
     terms: Vec<Terms>,
     questions: Questions,
+    contracts: BTreeMap<ContractName, Slot>,
+    buyers: BTreeMap<BuyerName, Vec<Slot>>,
 }
 
 /// The place of a contract in its book.
@@ -25,8 +28,20 @@ pub struct Slot(pub usize);
 impl Book {
     /// A book of these contracts, in the catalog's order.
     pub fn new(terms: Vec<Terms>) -> Self {
-        let questions = Questions::new(&terms);
-        Self { terms, questions }
+        let (mut contracts, mut buyers) = (BTreeMap::new(), BTreeMap::<_, Vec<Slot>>::new());
+        for (at, terms) in terms.iter().enumerate() {
+            contracts.insert(terms.contract.clone(), Slot(at));
+            buyers
+                .entry(terms.buyer.clone())
+                .or_default()
+                .push(Slot(at));
+        }
+        Self {
+            questions: Questions::new(&terms),
+            terms,
+            contracts,
+            buyers,
+        }
     }
 
     /// The contracts, in the catalog's order.
@@ -45,10 +60,17 @@ impl Book {
 
     /// The slot of a contract, by name.
     pub fn find(&self, contract: &ContractName) -> Option<Slot> {
-        self.terms
-            .iter()
-            .position(|terms| terms.contract == *contract)
-            .map(Slot)
+        self.contracts.get(contract).copied()
+    }
+
+    /// The contracts that a lead names by itself: of the buyers that its publisher excludes, and those that
+    /// its consumer is barred from.
+    pub(crate) fn named_by(&self, context: &Context) -> BTreeSet<Slot> {
+        let of = |buyer| self.buyers.get(buyer).into_iter().flatten();
+        let excluded = context.exclude.iter().flat_map(of).copied();
+        let barred = context.consumer.barred.keys();
+        let barred = barred.filter_map(|contract| self.find(contract));
+        excluded.chain(barred).collect()
     }
 
     /// All contracts with their slots.

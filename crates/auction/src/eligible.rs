@@ -1,14 +1,15 @@
-//! The static checks of one contract, cheap ones before costly ones: the first that fails gives the
+//! What a contract asks of a lead, cheap questions before costly ones: the first that fails gives the
 //! reason, and has a name by which an operator can be told of it.
 //!
-//! To add one: a variant of [`Check`] with its word, its place in [`judge`], a clause in the scenarios'
-//! language, and its line in the naive reader of `tests/laws`.
+//! To add one: a variant of [`Check`] with its word, a [`Question`] with its place in [`asks`] and its
+//! answer, what tells two of them apart in `questions.rs`, a clause in the scenarios' language, and its line
+//! in the naive reader of `tests/laws`.
 
-use domain::ContractReason;
-use filter::{Cell, Fields, Verdict};
+use domain::{BuyerName, ContractName, ContractReason, Zone};
+use filter::{Fields, Filter, Verdict};
 
-use crate::geo::Holds;
-use crate::{Context, LeadView, Terms};
+use crate::geo::{States, Zips};
+use crate::{Context, LeadView, Schedule, Sources, Terms};
 
 /// What is asked of a contract, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,129 +75,148 @@ pub struct Failed {
     pub reason: ContractReason,
 }
 
-/// Where the consumer is.
-#[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
-    state: Cell<'a>,
-    zip: Cell<'a>,
+/// A question of a contract.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'t> {
+    /// It, or its buyer, is switched off.
+    Off,
+    /// Whether this is a test lead, or not.
+    Test(bool),
+    /// Whether the publisher excluded the buyer.
+    Exclude(&'t BuyerName),
+    /// Whether it was sold elsewhere at most this often.
+    AlreadySold(u8),
+    /// Whether it is such a time there.
+    Schedule(&'t Zone, &'t Schedule),
+    /// Whether it comes from there.
+    Sources(&'t Sources),
+    /// Whether it is like this.
+    Filter(&'t Filter),
+    /// Whether it is of such a state.
+    States(&'t States),
+    /// Whether it is of such a ZIP.
+    Zips(&'t Zips),
+    /// Whether the consumer's consent came with it.
+    Consent,
+    /// Whether something is known of the consumer that bars it from the contract.
+    Barred(&'t ContractName),
 }
 
-impl<'a> Place<'a> {
-    pub(crate) fn of(lead: &'a LeadView<'_>) -> Self {
-        Self {
-            state: lead.cell("state"),
-            zip: lead.cell("zip"),
+/// All that a contract asks, in this order; not what every lead passes.
+pub(crate) fn asks(terms: &Terms) -> impl Iterator<Item = Question<'_>> {
+    let Terms {
+        schedule, sources, ..
+    } = terms;
+    [
+        (!terms.on).then_some(Question::Off),
+        Some(Question::Test(terms.testing)),
+        Some(Question::Exclude(&terms.buyer)),
+        Some(Question::AlreadySold(terms.max_already_sold)),
+        (!schedule.is_always()).then_some(Question::Schedule(&terms.zone, schedule)),
+        (!sources.are_all()).then_some(Question::Sources(sources)),
+        Some(Question::Filter(&terms.filter)),
+        terms.states.as_ref().map(Question::States),
+        terms.zips.as_ref().map(Question::Zips),
+        terms.needs_consent.then_some(Question::Consent),
+        Some(Question::Barred(&terms.contract)),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// What a lead answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No(ContractReason),
+    /// It hangs on what is not known before the post.
+    Unknown,
+}
+
+impl Answer {
+    pub(crate) fn of(holds: bool, reason: ContractReason) -> Self {
+        match holds {
+            true => Self::Yes,
+            false => Self::No(reason),
         }
     }
 }
 
-/// Answers to what costs something to ask, where many contracts may have asked the same before.
-pub(crate) trait Answers {
-    /// Whether the contract's schedule is open.
-    fn schedule(&mut self) -> bool;
-    /// Whether it takes leads of this source.
-    fn sources(&mut self) -> bool;
-    /// What its filter says.
-    fn filter(&mut self) -> Verdict;
+impl From<Verdict> for Answer {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Yes,
+            Verdict::Fail(field) => Self::No(ContractReason::Filtered(field)),
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl Question<'_> {
+    fn check(&self) -> Check {
+        match self {
+            Self::Off => Check::On,
+            Self::Test(_) => Check::Test,
+            Self::Exclude(_) => Check::Exclude,
+            Self::AlreadySold(_) => Check::AlreadySold,
+            Self::Schedule(..) => Check::Schedule,
+            Self::Sources(_) => Check::Sources,
+            Self::Filter(_) => Check::Filter,
+            Self::States(_) => Check::States,
+            Self::Zips(_) => Check::Zips,
+            Self::Consent | Self::Barred(_) => Check::Consumer,
+        }
+    }
+
+    pub(crate) fn answer(&self, context: &Context, lead: &LeadView<'_>) -> Answer {
+        match self {
+            Self::Off => Answer::No(ContractReason::Paused),
+            Self::Test(testing) => {
+                Answer::of(*testing == context.test, ContractReason::TestMismatch)
+            }
+            Self::Exclude(buyer) => {
+                let welcome = !context.exclude.contains(*buyer);
+                Answer::of(welcome, ContractReason::ExcludedByPublisher)
+            }
+            Self::AlreadySold(most) => {
+                Answer::of(context.already_sold <= *most, ContractReason::Incompatible)
+            }
+            Self::Schedule(zone, schedule) => {
+                let open = schedule.is_open(&zone.local(context.wall));
+                Answer::of(open, ContractReason::Schedule)
+            }
+            Self::Sources(sources) => {
+                let allowed = sources.allow(&context.publisher, &context.sub);
+                Answer::of(allowed, ContractReason::SourceBlocked)
+            }
+            Self::Filter(filter) => filter.eval(lead).into(),
+            Self::States(states) => states.check(lead.cell("state")),
+            Self::Zips(zips) => zips.check(lead.cell("zip")),
+            Self::Consent => Answer::of(context.consumer.consented, ContractReason::NotConsented),
+            Self::Barred(contract) => match context.consumer.barred.get(*contract) {
+                Some(bar) => Answer::No(bar.reason()),
+                None => Answer::Yes,
+            },
+        }
+    }
 }
 
 /// Whether a contract takes a lead; the first check that waits for a field is left in `waits`.
 pub(crate) fn judge(
     terms: &Terms,
     context: &Context,
-    place: Place<'_>,
-    mut answers: impl Answers,
-    waits: &mut Option<Check>,
-) -> Result<(), Failed> {
-    let ensure = |holds: bool, check, reason| match holds {
-        true => Ok(()),
-        false => Err(Failed { check, reason }),
-    };
-    ensure(terms.on, Check::On, ContractReason::Paused)?;
-    let same = terms.testing == context.test;
-    ensure(same, Check::Test, ContractReason::TestMismatch)?;
-    let welcome = context.exclude.is_empty() || !context.exclude.contains(&terms.buyer);
-    ensure(welcome, Check::Exclude, ContractReason::ExcludedByPublisher)?;
-    let fresh = context.already_sold <= terms.max_already_sold;
-    ensure(fresh, Check::AlreadySold, ContractReason::Incompatible)?;
-    ensure(
-        answers.schedule(),
-        Check::Schedule,
-        ContractReason::Schedule,
-    )?;
-    ensure(
-        answers.sources(),
-        Check::Sources,
-        ContractReason::SourceBlocked,
-    )?;
-    match answers.filter() {
-        Verdict::Pass => {}
-        Verdict::Unknown => *waits = Some(Check::Filter),
-        Verdict::Fail(field) => {
-            return Err(Failed {
-                check: Check::Filter,
-                reason: ContractReason::Filtered(field),
-            });
-        }
-    }
-    let mut lies = |check, holds| match holds {
-        Some(Holds::No) => Err(Failed {
-            check,
-            reason: ContractReason::Geo,
-        }),
-        Some(Holds::Unknown) => {
-            waits.get_or_insert(check);
-            Ok(())
-        }
-        Some(Holds::Yes) | None => Ok(()),
-    };
-    let states = terms.states.as_ref();
-    lies(
-        Check::States,
-        states.map(|states| states.check(place.state)),
-    )?;
-    let zips = terms.zips.as_ref();
-    lies(Check::Zips, zips.map(|zips| zips.check(place.zip)))?;
-    context.consumer.check(terms).map_err(|reason| Failed {
-        check: Check::Consumer,
-        reason,
-    })
-}
-
-/// A contract that is asked for itself alone.
-struct Alone<'a> {
-    terms: &'a Terms,
-    context: &'a Context,
-    lead: &'a LeadView<'a>,
-}
-
-impl Answers for Alone<'_> {
-    fn schedule(&mut self) -> bool {
-        let Terms { schedule, zone, .. } = self.terms;
-        schedule.is_always() || schedule.is_open(&zone.local(self.context.wall))
-    }
-
-    fn sources(&mut self) -> bool {
-        let Context { publisher, sub, .. } = self.context;
-        self.terms.sources.allow(publisher, sub)
-    }
-
-    fn filter(&mut self) -> Verdict {
-        self.terms.filter.eval(self.lead)
-    }
-}
-
-/// [`judge`] for one contract alone.
-pub(crate) fn judge_one(
-    terms: &Terms,
-    context: &Context,
     lead: &LeadView<'_>,
     waits: &mut Option<Check>,
 ) -> Result<(), Failed> {
-    let alone = Alone {
-        terms,
-        context,
-        lead,
-    };
-    judge(terms, context, Place::of(lead), alone, waits)
+    for question in asks(terms) {
+        let check = question.check();
+        match question.answer(context, lead) {
+            Answer::Yes => {}
+            Answer::No(reason) => return Err(Failed { check, reason }),
+            Answer::Unknown => {
+                waits.get_or_insert(check);
+            }
+        }
+    }
+    Ok(())
 }

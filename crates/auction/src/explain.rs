@@ -5,7 +5,7 @@
 
 use domain::Micros;
 
-use crate::eligible::judge_one;
+use crate::eligible::judge;
 use crate::{Book, Check, Context, Facts, Failed, LeadView, Rules, Slot, round};
 
 /// What becomes of a contract before anybody is pinged.
@@ -40,7 +40,7 @@ pub fn explain(
 ) -> Option<Explained> {
     let terms = book.get(contract)?;
     let mut waits = None;
-    let failed = judge_one(terms, context, &lead, &mut waits).and_then(|()| {
+    let failed = judge(terms, context, &lead, &mut waits).and_then(|()| {
         let Some(facts) = facts else {
             waits.get_or_insert(Check::Breaker);
             return Ok(());

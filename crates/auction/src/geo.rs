@@ -1,29 +1,21 @@
 //! Where a contract takes leads: states, and ZIPs as sorted ranges.
 
-use domain::FieldValue;
+use domain::{ContractReason, FieldValue};
 use filter::Cell;
 
-/// True, false, or not known before the post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holds {
-    Yes,
-    No,
-    Unknown,
-}
+use crate::eligible::Answer;
 
-impl Holds {
-    /// Whether the text of a cell is among some: a lead without the field is nowhere.
-    fn of(cell: Cell<'_>, among: impl FnOnce(&str) -> bool) -> Self {
-        match cell {
-            Cell::Value(FieldValue::Text(text)) if among(text) => Self::Yes,
-            Cell::Value(_) | Cell::Absent => Self::No,
-            Cell::Later => Self::Unknown,
-        }
+/// Whether the text of a cell is among some: a lead without the field is nowhere.
+fn lies(cell: Cell<'_>, among: impl FnOnce(&str) -> bool) -> Answer {
+    match cell {
+        Cell::Value(FieldValue::Text(text)) => Answer::of(among(text), ContractReason::Geo),
+        Cell::Value(_) | Cell::Absent => Answer::No(ContractReason::Geo),
+        Cell::Later => Answer::Unknown,
     }
 }
 
 /// States, by their two letters: one bit for each pair of letters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct States([u64; 11]);
 
 impl States {
@@ -42,8 +34,8 @@ impl States {
         word.is_some_and(|(word, bit)| word & bit != 0)
     }
 
-    pub(crate) fn check(&self, state: Cell<'_>) -> Holds {
-        Holds::of(state, |code| self.contains(code))
+    pub(crate) fn check(&self, state: Cell<'_>) -> Answer {
+        lies(state, |code| self.contains(code))
     }
 }
 
@@ -57,7 +49,7 @@ fn place(code: &str) -> Option<(usize, u64)> {
 }
 
 /// ZIPs: ranges from a first to a last one, in order and apart.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Zips(Vec<(u32, u32)>);
 
 /// A text that names no ZIPs.
@@ -117,8 +109,8 @@ impl Zips {
         })
     }
 
-    pub(crate) fn check(&self, zip: Cell<'_>) -> Holds {
-        Holds::of(zip, |zip| self.contains(zip))
+    pub(crate) fn check(&self, zip: Cell<'_>) -> Answer {
+        lies(zip, |zip| self.contains(zip))
     }
 }
 
@@ -204,9 +196,10 @@ mod tests {
     fn a_place_that_is_not_known_yet_is_unknown() {
         let zips = Zips::new(vec![(78_701, 78_701)]);
         let text = |text: &str| FieldValue::Text(text.to_owned());
-        assert_eq!(zips.check(Cell::Value(&text("78701"))), Holds::Yes);
-        assert_eq!(zips.check(Cell::Value(&text("78702"))), Holds::No);
-        assert_eq!(zips.check(Cell::Absent), Holds::No);
-        assert_eq!(zips.check(Cell::Later), Holds::Unknown);
+        let elsewhere = Answer::No(ContractReason::Geo);
+        assert_eq!(zips.check(Cell::Value(&text("78701"))), Answer::Yes);
+        assert_eq!(zips.check(Cell::Value(&text("78702"))), elsewhere);
+        assert_eq!(zips.check(Cell::Absent), elsewhere);
+        assert_eq!(zips.check(Cell::Later), Answer::Unknown);
     }
 }

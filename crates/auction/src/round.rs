@@ -215,17 +215,19 @@ impl PingRound {
         let kept = opening.rules.answer_reserve + for_posts;
         let window = opening.rules.ping_timeout.min(whole.saturating_sub(kept));
         let window_end = opening.now.plus(window);
+        let passed = opening.screened.passed.len();
         let mut round = Self {
             window_end,
-            entries: Vec::with_capacity(opening.screened.passed.len()),
+            entries: Vec::with_capacity(passed),
             outstanding: 0,
             ready: false,
             over: false,
-            effects: VecDeque::new(),
+            // A ping each, and the end of the window.
+            effects: VecDeque::with_capacity(passed + 1),
             opening,
         };
         let book = Arc::clone(&round.opening.book);
-        for at in 0..round.opening.screened.passed.len() {
+        for at in 0..passed {
             let Some(&passed) = round.opening.screened.passed.get(at) else {
                 break;
             };

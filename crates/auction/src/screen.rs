@@ -12,9 +12,9 @@ use domain::{
 };
 use filter::{Cell, Fields, Filter};
 
-use crate::eligible::{Place, judge, judge_one};
+use crate::eligible::judge;
 use crate::price::Named;
-use crate::questions::{Known, Together};
+use crate::questions::Known;
 use crate::{Acceptance, Book, Rules, Shut, Slot, Terms, limits};
 
 /// The lead as far as it is known: a ping has less of it than a post.
@@ -93,18 +93,6 @@ impl Bar {
         match self {
             Self::Suppressed => ContractReason::Suppressed,
             Self::Duplicate => ContractReason::BuyerDuplicate,
-        }
-    }
-}
-
-impl Consumer {
-    pub(crate) fn check(&self, terms: &Terms) -> Result<(), ContractReason> {
-        if terms.needs_consent && !self.consented {
-            return Err(ContractReason::NotConsented);
-        }
-        match self.barred.get(&terms.contract) {
-            Some(bar) => Err(bar.reason()),
-            None => Ok(()),
         }
     }
 }
@@ -198,48 +186,32 @@ const FEW: usize = 64;
 
 /// Applies the static part of every contract's order to a lead.
 pub fn screen(book: &Book, context: &Context, lead: LeadView<'_>) -> Screened {
-    let questions = book.questions();
-    let mut known = Known::nothing(questions, context, &lead);
-    let place = Place::of(&lead);
+    let mut known = Known::of(book, context, &lead);
+    let named_by_it = book.named_by(context);
     let mut passed = Vec::with_capacity(book.terms().len().min(FEW));
-    let mut excluded = Count::default();
-    for ((slot, terms), asked) in book.iter().zip(&questions.of) {
-        let together = Together {
-            known: &mut known,
-            asked: *asked,
-            terms,
+    let mut excluded = BTreeMap::new();
+    for ((slot, terms), asked) in book.iter().zip(book.questions().of()) {
+        if named_by_it.contains(&slot)
+            && let Err(failed) = judge(terms, context, &lead, &mut None)
+        {
+            *excluded.entry(failed.reason).or_default() += 1;
+            continue;
+        }
+        let Some(waits) = known.passes(*asked) else {
+            continue;
         };
-        let mut waits = None;
-        match judge(terms, context, place, together, &mut waits) {
-            Ok(()) => {
-                let named = |rule, _: &Filter| known.filter(asked.filter + 1 + rule);
-                let named = terms.price.named_by(named);
-                passed.push(Passed {
-                    slot,
-                    deferred: waits.is_some() || named.is_some_and(|named| named.deferred),
-                    named,
-                });
-            }
-            Err(failed) => excluded.add(failed.reason),
-        }
+        let says = |rule, _: &Filter| known.filter(asked.filter + 1 + rule);
+        let named = terms.price.named_by(says);
+        passed.push(Passed {
+            slot,
+            deferred: waits || named.is_some_and(|named| named.deferred),
+            named,
+        });
     }
-    Screened {
-        passed,
-        excluded: excluded.0.into_iter().collect(),
+    for (reason, failed) in known.failed() {
+        *excluded.entry(reason).or_default() += failed;
     }
-}
-
-/// Few reasons for many contracts: those that came up, looked through one by one.
-#[derive(Default)]
-struct Count(Vec<(ContractReason, u32)>);
-
-impl Count {
-    fn add(&mut self, reason: ContractReason) {
-        match self.0.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((reason, 1)),
-        }
-    }
+    Screened { passed, excluded }
 }
 
 /// The static checks of one contract. `Ok(true)` if one of them waits for the whole lead.
@@ -249,7 +221,7 @@ pub(crate) fn check(
     lead: LeadView<'_>,
 ) -> Result<bool, ContractReason> {
     let mut waits = None;
-    let judged = judge_one(terms, context, &lead, &mut waits);
+    let judged = judge(terms, context, &lead, &mut waits);
     judged.map_err(|failed| failed.reason)?;
     Ok(waits.is_some())
 }

@@ -52,6 +52,12 @@ impl Shared {
         }
         builder.shared
     }
+
+    /// What the filter of this number has in common with all that say the same; none if it passes
+    /// everything.
+    pub fn like(&self, filter: usize) -> Option<usize> {
+        self.roots.get(filter).copied().flatten()
+    }
 }
 
 #[derive(Default)]
@@ -127,7 +133,7 @@ impl<'s, 'f> Answers<'s, 'f> {
 
     /// What the filter of this number says; one that there is not passes everything.
     pub fn of(&mut self, filter: usize) -> Verdict {
-        let Some(root) = self.shared.roots.get(filter).copied().flatten() else {
+        let Some(root) = self.shared.like(filter) else {
             return Verdict::Pass;
         };
         let truth = self.truth(root);

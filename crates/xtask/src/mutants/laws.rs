@@ -35,6 +35,7 @@ const CONSERVED: &[(&str, &[&str])] = &[
             "-p auction --test laws book::a_contract_is_checked_again_before_its_post",
             "-p auction --test laws book::an_explanation_agrees_with_the_auction",
             "-p auction --test laws book::a_sealed_field_makes_no_explanation_wrong",
+            "-p auction --lib questions::tests::the_same_hours_in_another_zone_are_another_question",
         ],
     ),
     (
