@@ -9,7 +9,7 @@ use crate::tools::{self, Presence};
 use crate::workspace::Workspace;
 use crate::{engine, kafka, process};
 
-/// Measure the service: `click`, `auction`, `kafka`, `worker` and `engine` as ratios to bare programs, `soak` over an hour
+/// Measure the service: `click`, `ping`, `auction`, `kafka`, `worker` and `engine` as ratios to bare programs, `soak` over an hour
 ///
 /// Builds the service and the drivers (`loadtest/`) with the release profile and runs one of them; needs
 /// two cores and a machine that does nothing else. Raw figures go to `loadtest/results/`, named after
@@ -31,6 +31,8 @@ pub(crate) struct Args {
 enum Test {
     /// Clicks beside a bare hyper that answers a fixed 302
     Click,
+    /// Pings that none of a hundred contracts takes beside a bare hyper that parses them
+    Ping,
     /// Auctions of ten buyers beside a bare program that only fans out
     Auction,
     /// An hour at half load: memory, handles, lag, freshness, overhead
@@ -53,6 +55,7 @@ impl Test {
     fn name(self) -> &'static str {
         match self {
             Self::Click => "click",
+            Self::Ping => "ping",
             Self::Auction => "auction",
             Self::Soak => "soak",
             Self::Kafka => "kafka",

@@ -8,6 +8,7 @@ mod auction;
 mod click;
 mod embedded;
 mod kafka;
+mod ping;
 mod report;
 mod sender;
 mod sides;
@@ -44,6 +45,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Test {
     Click(click::Args),
+    Ping(ping::Args),
     Auction(auction::Args),
     Soak(soak::Args),
     Kafka(kafka::Args),
@@ -95,6 +97,7 @@ fn run(args: Args) -> Result<report::Verdict> {
             done = async {
                 match args.test {
                     Test::Click(args) => click::run(args, &setting).await,
+                    Test::Ping(args) => ping::run(args, &setting).await,
                     Test::Auction(args) => auction::run(args, &setting).await,
                     Test::Soak(args) => soak::run(args, &setting).await,
                     Test::Kafka(args) => kafka::run(args, &setting).await,

@@ -58,6 +58,8 @@ pub(crate) struct Order<'a> {
     pub(crate) buyers: &'a [SocketAddr],
     /// What it shares with other nodes.
     pub(crate) shared: Option<Shared>,
+    /// What its catalog has beside that of all load tests.
+    pub(crate) more: String,
     /// What it does; nothing named is everything.
     pub(crate) roles: &'static [&'static str],
 }
@@ -80,7 +82,8 @@ impl Stage {
         let clock = Arc::new(OsClock::start());
         let home = tempfile::Builder::new().prefix("gavel-load-").tempdir()?;
         let catalog = home.path().join("load.toml");
-        std::fs::write(&catalog, CATALOG).with_context(|| catalog.display().to_string())?;
+        let text = format!("{CATALOG}{}", order.more);
+        std::fs::write(&catalog, text).with_context(|| catalog.display().to_string())?;
         let vars: BTreeMap<String, String> = (1..)
             .zip(order.buyers)
             .map(|(number, addr)| (format!("buyer_{number:02}"), format!("http://{addr}")))
