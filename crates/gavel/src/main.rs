@@ -53,6 +53,9 @@ fn main() -> ExitCode {
         eprintln!("gavel: {error}");
         return ExitCode::from(2);
     }
+    if let Err(error) = memory::small_pages() {
+        tracing::warn!(%error, "cannot do without huge pages: memory may grow");
+    }
     let outcome = match cli.command {
         Command::Check(args) => cmd::check::run(args),
         Command::Demo(args) => cmd::demo::run(args),
