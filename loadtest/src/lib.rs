@@ -9,6 +9,7 @@ pub mod closed;
 pub mod core;
 pub mod engine;
 pub mod feed;
+pub mod floor;
 pub mod gigabyte;
 pub mod metrics;
 pub mod open;

@@ -3,8 +3,6 @@
 //! acknowledged by all in-sync replicas.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +11,12 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use loadtest::floor;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
 
 const TOPIC: &str = "bare-events";
 /// As the service's topics have in these tests.
@@ -94,24 +88,11 @@ async fn serve(brokers: &str) -> Result<()> {
     let producer: FutureProducer = config.create()?;
     producer.client().fetch_metadata(Some(TOPIC), PATIENCE)?;
     let producer = Arc::new(producer);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    loadtest::announce::say(listener.local_addr()?)?;
-    let connections = TaskTracker::new();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
+    floor::serve(move |request| {
         let producer = Arc::clone(&producer);
-        connections.spawn(async move {
-            let answer = service_fn(move |request| {
-                let producer = Arc::clone(&producer);
-                async move { Ok::<_, Infallible>(answer(request, &producer).await) }
-            });
-            // How a connection ends is its client's affair.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-        });
-    }
+        async move { answer(request, &producer).await }
+    })
+    .await
 }
 
 async fn answer(request: Request<Incoming>, producer: &FutureProducer) -> Response<Full<Bytes>> {

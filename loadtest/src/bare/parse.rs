@@ -2,20 +2,14 @@
 //! short answer.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use loadtest::floor;
 use serde::Deserialize;
-use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
 
 /// A ping of the load.
 #[derive(Debug, Deserialize)]
@@ -64,24 +58,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve())
-}
-
-async fn serve() -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    loadtest::announce::say(listener.local_addr()?)?;
-    let connections = TaskTracker::new();
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        connections.spawn(async move {
-            let answer = service_fn(|request| async { Ok::<_, Infallible>(answer(request).await) });
-            // How a connection ends is its client's affair.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-        });
-    }
+    runtime.block_on(floor::serve(answer))
 }
 
 async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
