@@ -69,7 +69,7 @@ impl Default for LocalOptions {
             quote_bytes: 64 << 20,
             leads_hot: Duration::from_secs(300),
             cold_buffer_bytes: 2 << 20,
-            cold_cache_bytes: 32 << 20,
+            cold_cache_bytes: 8 << 20,
             cold_many_rows: 10_000,
             cold_part: 28 * DAY,
             waiters: 65_536,
