@@ -45,7 +45,7 @@ impl Default for Options {
         Self {
             backoff: Backoff::default(),
             most: 1000,
-            write_every: Duration::from_millis(200),
+            write_every: Duration::from_secs(1),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
         }

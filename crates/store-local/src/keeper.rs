@@ -26,6 +26,9 @@ use crate::snapshot::Snapshots;
 const NICE: i32 = 10;
 /// Bytes of records folded at a time.
 const BATCH: usize = 1 << 20;
+/// How long after it was told of records it folds them. The sync that wakes it lets an answer go, and that is
+/// not to find the keeper on its core.
+const AFTER: Duration = Duration::from_millis(20);
 /// How often it is looked whether leads may go from memory.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -163,10 +166,14 @@ impl Keeper {
                 }
                 runs = self.leads.next(BATCH) => match runs {
                     Ok(runs) if runs.is_empty() => break,
-                    Ok(runs) => if let Err(error) = self.fold(runs) {
-                        stopped(error);
-                        return;
-                    },
+                    Ok(runs) => {
+                        // The thread has nobody else to serve.
+                        std::thread::sleep(AFTER);
+                        if let Err(error) = self.fold(runs) {
+                            stopped(error);
+                            return;
+                        }
+                    }
                     Err(error) => {
                         stopped(unavailable(error));
                         return;

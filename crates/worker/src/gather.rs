@@ -26,6 +26,8 @@ pub(crate) struct Pace {
     /// A batch that is not full waits for more until then: batches that follow each other are not
     /// needlessly small, one after a silence goes at once.
     pub(crate) not_before: Mono,
+    /// So long it waits for more in any case.
+    pub(crate) linger: Duration,
 }
 
 /// Records by topic and partition, in order.
@@ -74,7 +76,7 @@ pub(crate) async fn gather<C: Consumer>(
         };
         match delivery {
             None => {
-                let rest = pace.not_before.since(clock.mono());
+                let rest = pace.not_before.since(clock.mono()).max(pace.linger);
                 if gathered.records.is_empty() || waited || rest.is_zero() {
                     return Ok(gathered);
                 }

@@ -17,8 +17,12 @@ pub struct Options {
     pub max_records: usize,
     /// How many bytes of records do.
     pub max_bytes: usize,
-    /// How far apart batches of rows begin, unless they are full. Leads are advanced at once.
+    /// How far apart batches of rows begin, unless they are full. An insert of one row costs the engine what one
+    /// of hundreds does.
     pub batch_every: Duration,
+    /// How long after its record a lead is advanced. The sync that wakes the worker lets the lead's answer go, and
+    /// that is not to find the worker on its core.
+    pub leads_after: Duration,
     /// How far apart rows are settled and their records committed. Longer costs less, and a restart
     /// writes as much again.
     pub settle_every: Duration,
@@ -56,7 +60,8 @@ impl Options {
             instance,
             max_records: 20_000,
             max_bytes: 32 << 20,
-            batch_every: Duration::from_secs(1),
+            batch_every: Duration::from_millis(1500),
+            leads_after: Duration::from_millis(20),
             settle_every: Duration::ZERO,
             audit_every: Duration::from_secs(5),
             audit_patience: Duration::from_secs(600),

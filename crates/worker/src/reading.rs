@@ -103,6 +103,8 @@ pub(crate) struct Reading<'a, C> {
     period: Duration,
     /// When the next may.
     not_before: Mono,
+    /// How long one waits for more records.
+    linger: Duration,
     /// What is done and not committed yet.
     uncommitted: BTreeMap<(Topic, u16), u64>,
 }
@@ -146,6 +148,10 @@ impl<'a, C: Consumer> Reading<'a, C> {
                 Reader::Audit => options.audit_every,
             },
             not_before: clock.mono(),
+            linger: match reader {
+                Reader::Leads => options.leads_after,
+                Reader::Tables | Reader::Audit => Duration::ZERO,
+            },
             uncommitted: BTreeMap::new(),
         })
     }
@@ -157,6 +163,7 @@ impl<'a, C: Consumer> Reading<'a, C> {
             let pace = Pace {
                 idle: self.idle,
                 not_before: self.not_before,
+                linger: self.linger,
             };
             let Self {
                 consumer,

@@ -174,6 +174,7 @@ impl House {
         let tables = Tables::default();
         let options = Options {
             batch_every: Duration::ZERO,
+            leads_after: Duration::ZERO,
             idle: LOOK,
             overdue_every: LOOK,
             ..Options::new(1)

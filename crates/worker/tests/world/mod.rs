@@ -453,6 +453,7 @@ impl World {
         let options = Options {
             max_records: self.max_records,
             batch_every: Duration::from_millis(1),
+            leads_after: Duration::ZERO,
             audit_every: Duration::ZERO,
             idle: Duration::from_millis(1),
             walk: self.max_records,
