@@ -26,7 +26,7 @@ pub(crate) struct Pace {
     /// A batch that is not full waits for more until then: batches that follow each other are not
     /// needlessly small, one after a silence goes at once.
     pub(crate) not_before: Mono,
-    /// So long it waits for more in any case.
+    /// So long a batch that is not full waits for more, after a silence too.
     pub(crate) linger: Duration,
 }
 
