@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,7 +56,7 @@ async fn post(nodes: Nodes, campaign: &'static str, person: u32) -> (String, Val
 pub(crate) async fn all(
     nodes: &Nodes,
     campaign: &'static str,
-    persons: Range<u32>,
+    persons: impl IntoIterator<Item = u32>,
     mut heard: impl FnMut(usize),
 ) -> Told {
     let mut told = Told::new();
