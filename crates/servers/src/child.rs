@@ -16,6 +16,15 @@ const KEEPER: &str =
 
 /// How long between two looks at something that is about to happen.
 const LOOK: Duration = Duration::from_millis(10);
+/// A thread stops once what it asked of the disk is done.
+const STANDS: Duration = Duration::from_secs(30);
+
+/// The state of a process or a thread, whose folder of `/proc` this is; none if it is gone.
+fn state(folder: &Path) -> Option<char> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    // The first word behind the name, which is in brackets and may hold any other.
+    stat.rsplit(") ").next()?.chars().next()
+}
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
@@ -63,12 +72,37 @@ impl Child {
         self.end()
     }
 
-    /// Stops it where it is: its connections stay open, and nobody answers.
+    /// Stops it where it is, and waits until the last of its threads stands: its connections stay open, and
+    /// nobody answers.
     ///
     /// # Errors
-    /// It is gone.
+    /// It is gone, or a thread goes on.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "waits for a foreign process, by the machine's own clock"
+    )]
     pub fn stop(&self) -> io::Result<()> {
-        Ok(kill_process(self.server, Signal::STOP)?)
+        kill_process(self.server, Signal::STOP)?;
+        let started = Instant::now();
+        while !self.stands()? {
+            if started.elapsed() > STANDS {
+                return Err(io::Error::other("a thread of the server goes on"));
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Whether each of its threads is stopped, or gone.
+    fn stands(&self) -> io::Result<bool> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.server.as_raw_pid()))?;
+        for thread in threads {
+            let runs = state(&thread?.path());
+            if runs.is_some_and(|state| !matches!(state, 'T' | 'Z' | 'X')) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Lets it go on.
@@ -81,13 +115,8 @@ impl Child {
 
     /// Whether it has ended by itself.
     pub fn has_ended(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.server.as_raw_pid()));
-        // The state is the first word behind the name, which is in brackets and may hold any other.
-        stat.is_ok_and(|stat| {
-            stat.rsplit(") ")
-                .next()
-                .is_some_and(|it| it.starts_with('Z'))
-        })
+        let process = format!("/proc/{}", self.server.as_raw_pid());
+        state(Path::new(&process)) == Some('Z')
     }
 
     /// Waits until `is_up` says so, or `patience` is over, or the server has ended.
