@@ -18,6 +18,7 @@ use store::{Ack, Consumer as _, Delivery, EventLog as _, LogError, Position, Rep
 use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions, OpenError};
 
 use crate::broker;
+use crate::group::{Member, shared};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -225,103 +226,61 @@ async fn without_a_broker_nobody_waits_in_vain_and_the_log_closes() {
     tokio::time::timeout(SOON * 2, closing).await.unwrap();
 }
 
-/// Reads until every partition of the topic belongs to one of the consumers and each has some.
-async fn shared(consumers: &mut [(KafkaConsumer, Vec<u16>)]) {
-    loop {
-        for (consumer, has) in consumers.iter_mut() {
-            follow(consumer.next(Duration::from_millis(50)).await.unwrap(), has);
-        }
-        let counts: Vec<_> = consumers.iter().map(|(_, has)| has.len()).collect();
-        if counts.iter().sum::<usize>() == 4 && !counts.contains(&0) {
-            return;
-        }
-    }
-}
-
-fn follow(delivery: Option<Delivery>, has: &mut Vec<u16>) {
-    match delivery {
-        Some(Delivery::Assigned { partition, .. }) => {
-            assert!(!has.contains(&partition));
-            has.push(partition);
-        }
-        Some(Delivery::Revoked { partition, .. }) => {
-            assert!(has.contains(&partition));
-            has.retain(|it| *it != partition);
-        }
-        Some(Delivery::Records { partition, .. }) => {
-            assert!(has.contains(&partition), "records of one that is not ours");
-        }
-        None => {}
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     let Some(options) = broker::topics() else {
         return;
     };
     let log = broker::open(&options).await;
-    let begin = async || {
-        let consumer = log.subscribe("shared", &[Topic::Leads]).await.unwrap();
-        (consumer, Vec::new())
-    };
-    let mut consumers = [begin().await, begin().await];
-    tokio::time::timeout(SOON, shared(&mut consumers))
-        .await
-        .unwrap();
+    let join = async || Member::join(log.clone(), "shared").await;
+    let mut members = [join().await, join().await];
+    shared(&mut members).await;
     for n in 0..40 {
         append(&log, n % 4, &format!("{n:02}")).await.unwrap();
     }
-    let [(mut stays, mut of_it), (mut leaves, of_other)] = consumers;
+    let [mut stays, mut leaves] = members;
     // The one that leaves has read all of its own and committed half.
-    let mut half = 0;
-    let mut seen = 0;
+    let of_other = leaves.has.clone();
+    let (mut half, mut seen) = (0, 0);
     while seen < 10 * of_other.len() {
         if let Some(Delivery::Records {
             partition, records, ..
-        }) = leaves.next(SOON).await.unwrap()
+        }) = leaves.look(SOON).await
         {
             seen += records.len();
             let last = records.last().unwrap().offset;
             if last >= 4 {
-                leaves
-                    .commit(&[(Topic::Leads, partition, 5)])
-                    .await
-                    .unwrap();
+                let next = [(Topic::Leads, partition, 5)];
+                leaves.consumer.commit(&next).await.unwrap();
                 half += 1;
             }
         }
     }
     assert!(half >= of_other.len());
-    let mut last = leaves;
-    drop({
-        // What it says of partitions that are not its own is not heard.
-        last.commit(&[(Topic::Leads, of_it[0], 9)]).await.unwrap();
-        last
-    });
+    // What it says of partitions that are not its own is not heard.
+    let next = [(Topic::Leads, *stays.has.first().unwrap(), 9)];
+    leaves.consumer.commit(&next).await.unwrap();
+    drop(leaves);
     let mut read: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
     let expected = |partition: &u16| if of_other.contains(partition) { 5 } else { 0 };
     while read.values().map(Vec::len).sum::<usize>()
         < 10 * (4 - of_other.len()) + 5 * of_other.len()
     {
-        let delivery = stays.next(SOON).await.unwrap();
-        let delivery = delivery.expect("records are missing");
-        if let Delivery::Records {
-            partition, records, ..
-        } = &delivery
-        {
-            let offsets = records.iter().map(|record| record.offset);
-            read.entry(*partition).or_default().extend(offsets);
+        let delivery = stays.look(SOON).await.expect("records are missing");
+        match delivery {
+            Delivery::Records {
+                partition, records, ..
+            } => {
+                let offsets = records.iter().map(|record| record.offset);
+                read.entry(partition).or_default().extend(offsets);
+            }
+            Delivery::Assigned {
+                partition,
+                next_offset,
+                ..
+            } => assert_eq!(next_offset, expected(&partition)),
+            Delivery::Revoked { partition, .. } => panic!("{partition} was taken from it"),
         }
-        if let Delivery::Assigned {
-            partition,
-            next_offset,
-            ..
-        } = &delivery
-        {
-            assert_eq!(*next_offset, expected(partition));
-        }
-        follow(Some(delivery), &mut of_it);
     }
     for (partition, offsets) in read {
         let all: Vec<u64> = (expected(&partition)..10).collect();
@@ -329,9 +288,9 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     }
     // The group is where its members said of their own partitions, and nowhere else.
     drop(stays);
-    let (mut next, mut starts) = (begin().await.0, 0);
+    let (mut next, mut starts) = (join().await, 0);
     while starts < 4 {
-        let delivery = next.next(SOON).await.unwrap();
+        let delivery = next.look(SOON).await;
         if let Delivery::Assigned {
             partition,
             next_offset,

@@ -11,5 +11,6 @@ mod compaction;
 mod conformance;
 mod erasure;
 mod faults;
+mod group;
 mod members;
 mod shipped;

@@ -5,19 +5,15 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use store::{Consumer as _, Delivery, EventLog as _, Topic};
-use store_kafka::{KafkaConsumer, KafkaLog, KafkaOptions};
-use tokio::task::spawn_blocking;
+use store_kafka::KafkaOptions;
 
 use crate::broker;
+use crate::group::{LOOK, Member, PARTITIONS, shared};
 
 /// No wait in these tests is longer.
 const SOON: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
 /// What a member that is not waited for does not cost: far more than all else that happens here takes.
 const SESSION: Duration = Duration::from_secs(30);
-const GROUP: &str = "members";
-const PARTITIONS: usize = 4;
 
 /// What the child is told.
 const PREFIX: &str = "GAVEL_TEST_MEMBER_PREFIX";
@@ -25,69 +21,13 @@ const BROKER: &str = "GAVEL_TEST_MEMBER_BROKER";
 const NODE: &str = "GAVEL_TEST_MEMBER_NODE";
 const LIVES: &str = "GAVEL_TEST_MEMBER_SESSION";
 
-struct Member {
-    log: KafkaLog,
-    consumer: KafkaConsumer,
-    has: BTreeSet<u16>,
-    /// Partitions that came and went so far.
-    changes: usize,
-}
-
-impl Member {
-    /// As a node of this name, or one without.
-    async fn join(options: &KafkaOptions, node: Option<&str>) -> Self {
-        let log = broker::open(&KafkaOptions {
-            node: node.map(str::to_owned),
-            ..options.clone()
-        })
-        .await;
-        Self {
-            consumer: log.subscribe(GROUP, &[Topic::Leads]).await.unwrap(),
-            log,
-            has: BTreeSet::new(),
-            changes: 0,
-        }
-    }
-
-    /// Takes what comes within this time.
-    async fn look(&mut self, wait: Duration) {
-        // What failed begins anew by itself.
-        match self.consumer.next(wait).await.unwrap_or(None) {
-            Some(Delivery::Assigned { partition, .. }) => {
-                assert!(self.has.insert(partition), "{partition} twice");
-                self.changes += 1;
-            }
-            Some(Delivery::Revoked { partition, .. }) => {
-                assert!(self.has.remove(&partition), "{partition} was not ours");
-                self.changes += 1;
-            }
-            Some(Delivery::Records { .. }) | None => {}
-        }
-    }
-
-    /// Leaves in order.
-    async fn leave(self) {
-        let Self { log, consumer, .. } = self;
-        spawn_blocking(move || log.close()).await.unwrap();
-        drop(consumer);
-    }
-}
-
-/// Waits until they have all partitions among them, each one's own, and everybody has some; how long that took.
-async fn shared(members: &mut [Member]) -> Duration {
-    let began = Instant::now();
-    loop {
-        for member in &mut *members {
-            member.look(LOOK).await;
-        }
-        let all: BTreeSet<u16> = members.iter().flat_map(|it| &it.has).copied().collect();
-        let sum: usize = members.iter().map(|it| it.has.len()).sum();
-        let some = members.iter().all(|it| !it.has.is_empty());
-        if (all.len(), sum, some) == (PARTITIONS, PARTITIONS, true) {
-            return began.elapsed();
-        }
-        assert!(began.elapsed() < SOON, "{all:?}, {sum}");
-    }
+/// As a node of this name, or one without.
+async fn join(options: &KafkaOptions, node: Option<&str>) -> Member {
+    let options = KafkaOptions {
+        node: node.map(str::to_owned),
+        ..options.clone()
+    };
+    Member::join(broker::open(&options).await, "members").await
 }
 
 /// The other process of these tests; it does nothing unless it is told where. It ends in order with its input.
@@ -101,7 +41,7 @@ async fn child() {
         session: Duration::from_millis(told(LIVES).parse().unwrap()),
         ..broker::options(&broker, &told(PREFIX))
     };
-    let mut member = Member::join(&options, Some(&told(NODE))).await;
+    let mut member = join(&options, Some(&told(NODE))).await;
     loop {
         member.look(SOON).await;
         let has: Vec<String> = member.has.iter().map(u16::to_string).collect();
@@ -164,7 +104,7 @@ async fn who_is_killed_has_its_partitions_again_if_it_comes_back_and_loses_them_
         session: Duration::from_secs(12),
         ..options
     };
-    let mut stays = Member::join(&options, Some("stays")).await;
+    let mut stays = join(&options, Some("stays")).await;
     while stays.has.len() < PARTITIONS {
         stays.look(SOON).await;
     }
@@ -203,17 +143,17 @@ async fn who_leaves_is_not_waited_for_whenever_it_does() {
         session: SESSION,
         ..options
     };
-    let mut stays = [Member::join(&options, Some("stays")).await];
+    let mut stays = [join(&options, Some("stays")).await];
     shared(&mut stays).await;
     // With its partitions, before it has any, and while another comes.
     for (round, waits) in [2000, 0, 300].into_iter().enumerate() {
         for node in [Some(format!("guest-{round}")), None] {
-            let guest = Member::join(&options, node.as_deref()).await;
+            let guest = join(&options, node.as_deref()).await;
             let began = Instant::now();
             while began.elapsed() < Duration::from_millis(waits) {
                 stays[0].look(LOOK).await;
             }
-            let other = Member::join(&options, Some("other")).await;
+            let other = join(&options, Some("other")).await;
             let left = Instant::now();
             tokio::join!(guest.leave(), other.leave());
             let left = left.elapsed();
@@ -238,11 +178,11 @@ async fn two_processes_of_one_name_do_not_take_the_partitions_from_each_other_fo
         session: SESSION,
         ..options
     };
-    let one = Member::join(&options, Some("twin")).await;
+    let one = join(&options, Some("twin")).await;
     let mut both = [one];
     shared(&mut both).await;
     let [one] = both;
-    let mut both = [one, Member::join(&options, Some("twin")).await];
+    let mut both = [one, join(&options, Some("twin")).await];
     shared(&mut both).await;
     let before: usize = both.iter().map(|it| it.changes).sum();
     for member in &mut both {
