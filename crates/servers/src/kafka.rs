@@ -18,6 +18,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 const CLUSTER: &str = "Z2F2ZWwtdGVzdC1icm9rZQ";
 /// Compiled once and quickly: most brokers here are gone before more than that would pay.
 const SHORT: &str = "-XX:TieredStopAtLevel=1";
+/// Its controller takes it for dead after this, and not because the machine stood still.
+const NEVER_KILLED: &str = "broker.session.timeout.ms=30000";
 /// "Which versions do you speak?", with the number 7 to know its answer by, from a client without a name.
 const VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
 
@@ -38,8 +40,8 @@ impl Kafka {
         Self::start_with(jars, dir, "")
     }
 
-    /// As [`Kafka::start`], in a folder without what was there before. For a broker that lives as long as its process:
-    /// nobody is there to clear up behind it, so the next one does.
+    /// As [`Kafka::start`], in a folder without what was there before. For a broker that lives as long as its process
+    /// and is not killed in between: nobody is there to clear up behind it, so the next one does.
     ///
     /// # Errors
     /// The folder cannot be cleared; there is no Java, or it cannot be started, or does not answer.
@@ -47,7 +49,7 @@ impl Kafka {
         if dir.exists() {
             fs::remove_dir_all(dir)?;
         }
-        Self::start(jars, dir)
+        Self::start_with(jars, dir, NEVER_KILLED)
     }
 
     /// As [`Kafka::start`], compiled as brokers are that stay: it begins slower, and a record then costs half as

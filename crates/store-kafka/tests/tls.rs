@@ -93,7 +93,8 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.secu
     let options = |mechanism, password: &str, authorities: Option<&Path>| KafkaOptions {
         replicas: 1,
         node: Some("secure".to_owned()),
-        patience: Duration::from_secs(5),
+        patience: Duration::from_secs(20),
+        leads_patience: Duration::from_secs(20),
         security: Security {
             tls: Some(Tls {
                 authorities: authorities.map(Path::to_owned),
@@ -158,7 +159,11 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.secu
         }
     }
     // Whom we do not trust may be somebody else by and by.
-    match open(options(Mechanism::Plain, "right", None)).await {
+    let stranger = KafkaOptions {
+        patience: Duration::from_secs(5),
+        ..options(Mechanism::Plain, "right", None)
+    };
+    match open(stranger).await {
         Err(OpenError::Silent(why)) => assert!(why.contains("certificate"), "{why}"),
         other => panic!("{:?}", other.err()),
     }

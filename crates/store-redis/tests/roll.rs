@@ -25,7 +25,7 @@ use testkit::{FakeClock, SeededEntropy, records};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use scene::{FORGETS, REMEMBERS, Scene, counter, wall};
+use scene::{FORGETS, KEEPS, Scene, counter, wall};
 
 const SOON: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
@@ -76,10 +76,9 @@ async fn lose(scene: &mut Scene, redis: &Redis) {
 /// taken out of the roll.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_lead_records_that_the_log_has_not_is_waited_for() {
-    let Some(mut scene) = Scene::start(REMEMBERS).await else {
+    let Some(mut scene) = Scene::start(KEEPS).await else {
         return;
     };
-    scene.ask(&["CONFIG", "SET", "appendfsync", "always"]);
     let redis = scene.made().await;
     let there = Redis::open(scene.options("there")).await.unwrap();
     let (nothing, has) = (Arc::default(), Arc::new(AtomicU64::new(100)));
@@ -120,7 +119,13 @@ async fn a_lead_that_was_claimed_and_never_recorded_may_come_again() {
     let Some(scene) = Scene::start(FORGETS).await else {
         return;
     };
-    let redis = scene.made().await;
+    let clock = FakeClock::new(wall());
+    let wall = || clock.port().wall();
+    let options = RedisOptions {
+        clock: Some(clock.port()),
+        ..scene.options("first")
+    };
+    let redis = scene.made_by(options).await;
     let claims = redis.claims();
     let claim = async |key: &str, seed| {
         let request = AdmitRequest {
@@ -169,7 +174,7 @@ async fn a_lead_that_was_claimed_and_never_recorded_may_come_again() {
     assert_eq!(claims.unrecorded(partition(lost)).await, Ok(vec![]));
     claims.fold(1, &interrupted(lost)).await.unwrap();
     assert_eq!(claim("lost", 3).await, None);
-    sleep(LEASE).await;
+    clock.advance(LEASE);
 
     // A node has lead records in its journal, and this may be of them.
     let has = Arc::new(AtomicU64::new(100));

@@ -65,7 +65,8 @@ async fn state_goes_through_tls_for_who_has_the_password_and_trusts_the_server()
     let options = |who: &str, trusted: bool| RedisOptions {
         url: format!("rediss://{who}@{secure}"),
         authorities: trusted.then(|| dir.path().join("server.pem")),
-        connect_within: Duration::from_secs(5),
+        connect_within: Duration::from_secs(30),
+        answer_within: Duration::from_secs(30),
         ..RedisOptions::default()
     };
     let log = Local::open(LocalOptions::default(), FakeClock::default().port()).unwrap();

@@ -10,9 +10,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use domain::{Clock, Mono, Timestamp};
-use sandbox::{Answer, Delivery, Kind, Listen, Options, Profile, Sandbox, read_journals};
+use sandbox::{
+    Answer, Delivery, Kind, Listen, Options, Profile, Sandbox, Seen, Tap, Verdict, read_journals,
+};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use traffic::{Answered, Call, Pool, Unanswered};
+
+/// No wait is longer, but for one that is to be in vain.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Os(Instant);
 
@@ -30,7 +36,26 @@ fn clock() -> Arc<dyn Clock> {
     Arc::new(Os(Instant::now()))
 }
 
+/// Says when a request was read.
+#[derive(Default)]
+struct Reads(Notify);
+
+impl Tap for Reads {
+    fn seen(&self, _: Seen<'_>) -> Verdict {
+        self.0.notify_one();
+        Verdict::Answer
+    }
+}
+
 async fn start(dir: &Path, profile: impl FnOnce(&mut Profile)) -> (Sandbox, Pool) {
+    start_with(dir, profile, None).await
+}
+
+async fn start_with(
+    dir: &Path,
+    profile: impl FnOnce(&mut Profile),
+    tap: Option<Arc<dyn Tap>>,
+) -> (Sandbox, Pool) {
     let mut profiles = Profile::standard(1);
     profile(&mut profiles[0]);
     let options = Options {
@@ -39,15 +64,10 @@ async fn start(dir: &Path, profile: impl FnOnce(&mut Profile)) -> (Sandbox, Pool
         seed: 1,
         journal: dir.to_owned(),
         marker: "marker".into(),
-        tap: None,
+        tap,
     };
     let sandbox = Sandbox::start(options, clock()).await.unwrap();
-    let pool = Pool::new(
-        sandbox.buyers()[0].addr,
-        8,
-        Duration::from_millis(500),
-        clock(),
-    );
+    let pool = Pool::new(sandbox.buyers()[0].addr, 8, PATIENCE, clock());
     (sandbox, pool)
 }
 
@@ -146,7 +166,8 @@ async fn a_repeated_key_is_answered_as_before_even_by_a_restarted_buyer() {
 async fn a_stalled_post_is_bought_and_never_answered() {
     let dir = tempfile::tempdir().unwrap();
     let (sandbox, pool) = start(dir.path(), |_| {}).await;
-    let told = pool.call(post(1, true, "99995")).await;
+    let hasty = Pool::new(pool.addr(), 1, Duration::from_millis(500), clock());
+    let told = hasty.call(post(1, true, "99995")).await;
     assert!(matches!(told, Err(Unanswered::TimedOut(_))), "{told:?}");
     let repeated = body(&pool.call(post(1, true, "99995")).await.unwrap());
     assert_eq!(repeated["status"], "accepted");
@@ -165,16 +186,20 @@ async fn a_stalled_post_is_bought_and_never_answered() {
 #[tokio::test]
 async fn a_buyer_that_has_read_a_post_keeps_it_although_the_caller_is_gone() {
     let dir = tempfile::tempdir().unwrap();
-    let (sandbox, pool) = start(dir.path(), |profile| {
+    let reads = Arc::new(Reads::default());
+    let slow = |profile: &mut Profile| {
         profile.latency.min = Duration::from_millis(150);
         profile.latency.typical = Duration::from_millis(150);
         profile.latency.tail = Duration::from_millis(150);
-    })
-    .await;
-    let addr = pool.addr();
-    let hasty = Pool::new(addr, 1, Duration::from_millis(50), clock());
-    assert!(hasty.call(post(7, true, "99991")).await.is_err());
-    let deadline = Instant::now() + Duration::from_secs(5);
+    };
+    let tap: Arc<dyn Tap> = Arc::clone(&reads) as _;
+    let (sandbox, pool) = start_with(dir.path(), slow, Some(tap)).await;
+    tokio::select! {
+        biased;
+        () = reads.0.notified() => {}
+        told = pool.call(post(7, true, "99991")) => panic!("{told:?}"),
+    }
+    let deadline = Instant::now() + PATIENCE;
     while read_journals(dir.path()).unwrap().is_empty() {
         assert!(Instant::now() < deadline, "the post was forgotten");
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -22,7 +22,7 @@ const CHAOS_CATALOGS: [&str; 2] = ["chaos", "solar"];
 const FUZZ_SECONDS: u32 = 3;
 
 /// How long a process may take to end after those who started it have.
-const STRAGGLERS: Duration = Duration::from_secs(5);
+const STRAGGLERS: Duration = Duration::from_secs(30);
 
 /// Check everything: tidy, lints, all tests on the real engine, a short chaos run, the docs
 ///

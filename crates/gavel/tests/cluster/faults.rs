@@ -1,9 +1,10 @@
 //! What nodes share goes away under load and comes back, and nodes are exchanged one after the other.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::load::{Nodes, Told, agree, all, settle};
+use crate::load::{Nodes, Told, agree, all, settle, under_load};
 use crate::town::Town;
 
 /// How long Kafka is away: so many seconds if the environment says so, else this.
@@ -11,6 +12,7 @@ const AWAY: Duration = Duration::from_secs(10);
 const LEADS: u32 = 600;
 /// Answers after which the fault begins.
 const BEGINS: usize = 100;
+const LOAD: (&str, Range<u32>) = ("auto-us", 0..LEADS);
 
 fn away() -> Duration {
     let seconds = std::env::var("GAVEL_FAULT_SECONDS").ok();
@@ -22,22 +24,6 @@ async fn two(town: &Town) -> Nodes {
     let one = town.node("one", &[]).await;
     let other = town.node("other", &["edge", "router"]).await;
     Arc::new([one, other])
-}
-
-/// What everybody was told, and what came of a fault that begins in the midst of it.
-async fn under_load<T>(nodes: &Nodes, fault: impl Future<Output = T>) -> (Told, T) {
-    let (begin, begun) = tokio::sync::oneshot::channel();
-    let mut begin = Some(begin);
-    let load = all(nodes, "auto-us", 0..LEADS, |heard| {
-        if heard == BEGINS {
-            begin.take().map(|begin| begin.send(()));
-        }
-    });
-    let fault = async {
-        begun.await.unwrap();
-        fault.await
-    };
-    tokio::join!(load, fault)
 }
 
 /// Everybody was told of one lead for each key, and it is as they were told.
@@ -58,7 +44,7 @@ async fn redis_killed_under_load_is_made_again_and_nothing_is_sold_twice() {
         redis.kill().unwrap();
         redis.start_again().unwrap();
     };
-    let (told, ()) = under_load(&nodes, fault).await;
+    let (told, ()) = under_load(&nodes, LOAD, (BEGINS, |_| {}), fault).await;
     holds(&town, &nodes, &told).await;
 }
 
@@ -81,7 +67,7 @@ async fn kafka_away_under_load_is_waited_for_in_the_journal() {
         kafka.start_again().unwrap();
         redirected
     };
-    let (told, redirected) = under_load(&nodes, fault).await;
+    let (told, redirected) = under_load(&nodes, LOAD, (BEGINS, |_| {}), fault).await;
     holds(&town, &nodes, &told).await;
     let clicks = "SELECT count() FROM v_events WHERE kind = 'click'";
     // Every other lead comes from a click as well.

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use crate::load::{Taken, all, settle};
+use crate::load::{Taken, all, settle, under_load};
 use crate::town::{PATIENCE, Town};
 
 const CAP: u64 = 1000;
@@ -41,17 +39,13 @@ async fn a_cap_is_met_to_the_unit_though_a_router_dies() {
     };
     let stays = town.node("stays", &[]).await;
     let goes = town.node("goes", &["router"]).await;
-    let id = Pid::from_raw(goes.id().await.cast_signed()).unwrap();
     let nodes = Arc::new([stays, goes]);
 
     let mut taken = Taken::default();
-    let mut told = all(&nodes, "capped", 0..LEADS, |heard| {
-        assert!(taken.by_now(&town) <= CAP);
-        if heard == KILLED_AFTER {
-            kill_process(id, Signal::KILL).unwrap();
-        }
-    })
-    .await;
+    let hears = |_| assert!(taken.by_now(&town) <= CAP);
+    let leads = ("capped", 0..LEADS);
+    let killed = nodes[1].kill_when_shipped();
+    let (mut told, ()) = under_load(&nodes, leads, (KILLED_AFTER, hears), killed).await;
     settle(&town, &nodes[0], told.len()).await;
     assert!(taken.by_now(&town) <= CAP);
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use traffic::Buyers;
 
-use crate::town::{LOOK, Node, PATIENCE, Town, lead};
+use crate::node::Node;
+use crate::town::{LOOK, PATIENCE, Town, lead};
 
 const AT_ONCE: usize = 32;
 
@@ -71,6 +73,28 @@ pub(crate) async fn all(
     }
     told.extend(under_way.join_all().await);
     told
+}
+
+/// What everybody was told, and what came of a fault that begins in the midst of it, after so many answers.
+pub(crate) async fn under_load<T>(
+    nodes: &Nodes,
+    (campaign, persons): (&'static str, Range<u32>),
+    (begins, mut hears): (usize, impl FnMut(usize)),
+    fault: impl Future<Output = T>,
+) -> (Told, T) {
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let mut begin = Some(begin);
+    let load = all(nodes, campaign, persons, |heard| {
+        hears(heard);
+        if heard == begins {
+            begin.take().map(|begin| begin.send(()));
+        }
+    });
+    let fault = async {
+        begun.await.unwrap();
+        fault.await
+    };
+    tokio::join!(load, fault)
 }
 
 /// Leads that a router took to post, and of whose post nobody knows.

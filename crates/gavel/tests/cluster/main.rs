@@ -15,6 +15,7 @@ mod gone;
 #[path = "../library/mod.rs"]
 mod library;
 mod load;
+mod node;
 mod nodes;
 mod once;
 mod proxy;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::town::{Node, Town, lead, partial};
+use crate::node::Node;
+use crate::town::{Town, lead, partial};
 
 const PING: &str = "/v1/campaigns/auto-us/ping";
 const POST: &str = "/v1/campaigns/auto-us/post";
@@ -25,7 +26,7 @@ fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_are_one_service() {
-    let Some(town) = Town::found("") else {
+    let Some(town) = Town::found_in_peace("") else {
         return;
     };
     let one = town.node("one", &[]).await;
@@ -42,11 +43,7 @@ async fn two_nodes_are_one_service() {
     // Whoever asks again is told the same, wherever.
     let again = one.ask(POST, "lead-1", &post).await;
     assert_eq!(again, sold);
-    let found = one
-        .get(&format!("/v1/leads/{}", text(&sold, "lead_id")))
-        .await;
-    let found: Value = found.json().unwrap();
-    assert_eq!(found["status"], "sold", "{found}");
+    one.until_sold(text(&sold, "lead_id")).await;
 
     // One key at both at once is one lead.
     let mut leads = BTreeSet::from([text(&sold, "lead_id").to_owned()]);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::{Nodes, Told, agree, all, settle};
+use crate::node::Node;
 use crate::proxy::{Proxy, Way};
-use crate::town::{Node, Town};
+use crate::town::Town;
 
 const FRONT: &[&str] = &["edge", "router"];
 const WORKER: &[&str] = &["worker"];
@@ -98,7 +99,7 @@ async fn rows_are_there_once_though_answers_are_lost_and_workers_die_and_all_is_
         some(&nodes, &mut told).await;
     }
     for node in [&worker, &second] {
-        kill_process(id(node).await, Signal::KILL).unwrap();
+        node.kill().await;
     }
     for way in &ways {
         way.set(Way::Open);

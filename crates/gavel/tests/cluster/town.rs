@@ -5,25 +5,25 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{Clock, Mono, SaleId, Timestamp};
-use http::HeaderName;
+use domain::{Clock, Mono, Timestamp};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, TopicPartitionList};
 use serde_json::{Value, json};
 use servers::{KAFKA, Kafka, Port, REDIS, Redis};
 use tempfile::TempDir;
-use tokio::sync::Mutex;
-use traffic::{Answered, Call, Dice, Plan, Pool, Ports, Service, Shared};
+use traffic::{Call, Dice, Plan, Pool, Ports, Shared};
 
 use crate::library;
+use crate::node::Node;
 
 const GAVEL: &str = env!("CARGO_BIN_EXE_gavel");
 /// No wait in these tests is longer.
@@ -36,8 +36,7 @@ const QUICK: &str = "tmax = \"4s\"\ntmax_ceiling = \"5s\"\n";
 const SESSION: u32 = 3;
 /// And after which they take up its leads, from the deadline on.
 const LEASE: u32 = 10;
-const ADMIN: &str = "key-of-the-operator-in-tests";
-const PUBLISHER: &str = "demo-publisher-alpha-media";
+pub(crate) const ADMIN: &str = "key-of-the-operator-in-tests";
 
 /// The machine's clock.
 #[derive(Debug)]
@@ -112,15 +111,6 @@ pub(crate) struct Town {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// A process of the service.
-pub(crate) struct Node {
-    service: Mutex<Option<Service>>,
-    plan: Plan,
-    public: Pool,
-    operator: Pool,
-    clock: Arc<dyn Clock>,
-}
-
 /// What the nodes had to say is shown with what failed.
 impl Drop for Town {
     fn drop(&mut self) {
@@ -142,13 +132,24 @@ impl Drop for Town {
 
 impl Town {
     /// Starts what nodes share; nothing where a program is missing, which is said aloud. `more` goes behind
-    /// the shipped catalog.
+    /// the shipped catalog. Who is killed here is not waited for long.
     pub(crate) fn found(more: &str) -> Option<Self> {
+        Some(Self::found_in_peace(more)?.hasty())
+    }
+
+    /// The same for nodes that nobody kills: none is taken for dead because the machine stood still.
+    pub(crate) fn found_in_peace(more: &str) -> Option<Self> {
         let jars = KAFKA.find()?;
         Self::found_by(more, |_| broker(&jars).addr())
     }
 
-    /// The same with a Kafka of its own, for who does something to it.
+    fn hasty(mut self) -> Self {
+        let shared = self.shared.clone();
+        self.shared = shared.with_session(SESSION).with_lease(LEASE);
+        self
+    }
+
+    /// As the first, with a Kafka of its own, for who does something to it.
     pub(crate) fn found_with_kafka() -> Option<(Self, Kafka)> {
         let jars = KAFKA.find()?;
         let mut own = None;
@@ -156,7 +157,7 @@ impl Town {
             let kafka = Kafka::start(&jars, &home.join("kafka")).unwrap();
             own.insert(kafka).addr()
         });
-        town.zip(own)
+        town.map(Self::hasty).zip(own)
     }
 
     fn found_by(more: &str, brokers: impl FnOnce(&Path) -> SocketAddr) -> Option<Self> {
@@ -196,13 +197,10 @@ impl Town {
             .replace(TARGETED, &format!("{TARGETED}{QUICK}"));
         fs::write(folder("catalog.toml"), format!("{quick}\n{more}")).unwrap();
         let dice = &mut Dice::new(TOWNS.fetch_add(1, Ordering::Relaxed));
-        let shared = Shared::new(brokers.to_string(), redis.url(), dice)
-            .with_clickhouse(clickhouse)
-            .with_session(SESSION)
-            .with_lease(LEASE);
+        let shared = Shared::new(brokers.to_string(), redis.url(), dice);
         Some(Self {
             vars: vars.collect(),
-            shared,
+            shared: shared.with_clickhouse(clickhouse),
             clickhouse: port,
             clock: Arc::new(Now(Instant::now())),
             brokers,
@@ -247,14 +245,7 @@ impl Town {
             shared: Some(self.shared.clone().with_clickhouse(clickhouse)),
             roles,
         };
-        let clock = Arc::clone(&self.clock);
-        Node {
-            service: Mutex::new(None),
-            public: Pool::new(plan.ports.public.addr(), 64, PATIENCE, Arc::clone(&clock)),
-            operator: plan.operator_pool(Arc::clone(&clock)),
-            plan,
-            clock,
-        }
+        Node::planned(plan, Arc::clone(&self.clock))
     }
 
     /// The file of the catalog that every node starts with.
@@ -281,9 +272,18 @@ impl Town {
             .collect();
         let names: Vec<&str> = groups.iter().map(String::as_str).collect();
         let admin: AdminClient<DefaultClientContext> = self.kafka_client("");
-        let forgotten = admin.delete_groups(&names, &AdminOptions::new()).await;
-        for group in forgotten.unwrap() {
-            group.unwrap();
+        let began = Instant::now();
+        loop {
+            let forgotten = admin.delete_groups(&names, &AdminOptions::new()).await;
+            let unknown = RDKafkaErrorCode::GroupIdNotFound;
+            let refused = forgotten.unwrap().into_iter().filter_map(Result::err);
+            // It may take a while until who has left is no member any more.
+            let kept: Vec<_> = refused.filter(|(_, why)| *why != unknown).collect();
+            if kept.is_empty() {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{kept:?}");
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -300,39 +300,37 @@ impl Town {
     pub(crate) async fn until_read(&self, group: &str) {
         let began = Instant::now();
         loop {
-            let (committed, ends) = tokio::task::block_in_place(|| self.read_by(group));
-            if committed == ends {
+            let read = tokio::task::block_in_place(|| self.read_by(group));
+            if matches!(read, Ok((committed, ends)) if committed == ends) {
                 return;
             }
             assert!(
                 began.elapsed() < PATIENCE,
-                "{group} has read {committed} of {ends}"
+                "{group} has read so much of so much: {read:?}"
             );
             tokio::time::sleep(LOOK).await;
         }
     }
 
     /// How many records a group has committed, and how many there are.
-    fn read_by(&self, group: &str) -> (i64, i64) {
+    fn read_by(&self, group: &str) -> KafkaResult<(i64, i64)> {
         let prefix = self.shared.prefix();
         let consumer: BaseConsumer = self.kafka_client(&format!("{prefix}{group}"));
         let (mut committed, mut ends) = (0, 0);
         for topic in ["events", "leads"].map(|topic| format!("{prefix}{topic}")) {
-            let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE).unwrap();
+            let metadata = consumer.fetch_metadata(Some(&topic), PATIENCE)?;
             let mut partitions = TopicPartitionList::new();
             for partition in metadata.topics()[0].partitions() {
                 partitions.add_partition(&topic, partition.id());
-                ends += consumer
-                    .fetch_watermarks(&topic, partition.id(), PATIENCE)
-                    .unwrap()
-                    .1;
+                let (_, end) = consumer.fetch_watermarks(&topic, partition.id(), PATIENCE)?;
+                ends += end;
             }
-            let of_group = consumer.committed_offsets(partitions, PATIENCE).unwrap();
+            let of_group = consumer.committed_offsets(partitions, PATIENCE)?;
             for partition in of_group.elements() {
                 committed += partition.offset().to_raw().unwrap_or(0).max(0);
             }
         }
-        (committed, ends)
+        Ok((committed, ends))
     }
 
     fn kafka_client<T: FromClientConfig>(&self, group: &str) -> T {
@@ -371,183 +369,6 @@ impl Town {
             assert!(began.elapsed() < PATIENCE, "{sql}: {count}, not {wanted}");
             tokio::time::sleep(LOOK).await;
         }
-    }
-}
-
-impl Node {
-    /// Starts it, as it was when it ended.
-    pub(crate) async fn start(&self) {
-        *self.service.lock().await = Some(self.plan.start().unwrap());
-        self.ready().await;
-    }
-
-    /// Waits until it is ready.
-    pub(crate) async fn ready(&self) {
-        let mut service = self.service.lock().await;
-        let service = service.as_mut().unwrap();
-        let ready = service.ready(&self.operator, PATIENCE, self.clock.as_ref());
-        if let Err(error) = ready.await {
-            panic!("{error}\n{}", self.log());
-        }
-    }
-
-    /// Starts it, and waits until it answers.
-    pub(crate) async fn begin(&self) {
-        *self.service.lock().await = Some(self.plan.start().unwrap());
-        let began = Instant::now();
-        while self.readiness().await.is_none() {
-            assert!(began.elapsed() < PATIENCE, "no answer\n{}", self.log());
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// What it says of itself; nothing if it does not answer.
-    pub(crate) async fn readiness(&self) -> Option<(u16, Value)> {
-        let answered = self.operator.call(Call::get("/readyz")).await.ok()?;
-        Some((answered.status.as_u16(), answered.json()?))
-    }
-
-    /// Kills it.
-    pub(crate) async fn kill(&self) {
-        let mut service = self.service.lock().await.take().unwrap();
-        service.kill().await.unwrap();
-    }
-
-    /// Waits until it has ended by itself.
-    pub(crate) async fn ended(&self) -> ExitStatus {
-        let mut service = self.service.lock().await.take().unwrap();
-        let ended = tokio::time::timeout(PATIENCE, service.ended()).await;
-        ended.unwrap().unwrap()
-    }
-
-    /// Ends it in order, and starts it again with the same addresses and files.
-    pub(crate) async fn exchange(&self) {
-        self.end_in_order().await;
-        self.start().await;
-    }
-
-    /// Ends it in order.
-    pub(crate) async fn end_in_order(&self) {
-        let service = self.service.lock().await.take().unwrap();
-        let ended = service.stop(PATIENCE).await.unwrap();
-        assert!(ended.success(), "{ended}\n{}", self.log());
-    }
-
-    /// A metric's value, named with its labels; none if it is not shown.
-    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
-        let answered = self.operator.call(Call::get("/metrics")).await.ok()?;
-        let metrics = String::from_utf8_lossy(&answered.body).into_owned();
-        let value = metrics.lines().find_map(|line| line.strip_prefix(name));
-        value.and_then(|value| value.trim().parse().ok())
-    }
-
-    /// Its process.
-    pub(crate) async fn id(&self) -> u32 {
-        let service = self.service.lock().await;
-        service.as_ref().unwrap().id().unwrap()
-    }
-
-    /// What it has written.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.plan.dir.join("serve.log")).unwrap_or_default()
-    }
-
-    /// Lines of its log that are worse than news, but for those with one of these in them.
-    pub(crate) fn complaints(&self, expected: &[&str]) -> Vec<String> {
-        let log = self.log();
-        let bad = log
-            .lines()
-            .filter(|line| line.contains("WARN") || line.contains("ERROR"));
-        bad.filter(|line| !expected.iter().any(|one| line.contains(one)))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// A publisher's request, once.
-    pub(crate) async fn try_ask(&self, path: &str, key: &str, body: &Value) -> Option<Answered> {
-        let call = Call::json(path, body).with_key(PUBLISHER);
-        let call = call.with(HeaderName::from_static("idempotency-key"), key);
-        self.public.call(call).await.ok()
-    }
-
-    /// A publisher's request; 503 means "come again".
-    pub(crate) async fn ask(&self, path: &str, key: &str, body: &Value) -> Value {
-        let began = Instant::now();
-        loop {
-            let answered = self.try_ask(path, key, body).await.unwrap();
-            if answered.status != 503 {
-                let text = String::from_utf8_lossy(&answered.body).into_owned();
-                let body = answered.json::<Value>();
-                return body.unwrap_or_else(|| panic!("{}: {text}", answered.status));
-            }
-            assert!(began.elapsed() < PATIENCE, "still 503");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// The operator says what became of a post. It may have been settled meanwhile.
-    pub(crate) async fn settle(&self, sale: &str, status: &str) {
-        let sale: SaleId = sale.parse().unwrap();
-        let (lead, leg) = (sale.lead.to_string(), sale.leg.to_string());
-        let status = self.say(&lead, &leg, status).await;
-        assert!(matches!(status, 200 | 202 | 409), "{sale}: {status}");
-    }
-
-    /// The operator says that the router of a lead is gone; he may have to come again later (409), or the
-    /// worker has ended it meanwhile (404).
-    pub(crate) async fn end(&self, lead: &str) {
-        let status = self.say(lead, "1", "rejected").await;
-        assert!(matches!(status, 200 | 202 | 404 | 409), "{lead}: {status}");
-    }
-
-    async fn say(&self, lead: &str, leg: &str, status: &str) -> u16 {
-        let path = format!("/v1/admin/leads/{lead}/legs/{leg}/settle");
-        let body = json!({ "status": status, "reference": "settled" });
-        let began = Instant::now();
-        loop {
-            let call = Call::json(&path, &body).with_key(ADMIN);
-            match self.public.call(call).await {
-                Ok(answered) if answered.status != 503 => return answered.status.as_u16(),
-                _ => assert!(began.elapsed() < PATIENCE, "{path} has no answer"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Clicks a link at this node, or at none if it is away: the click's id, or an empty one.
-    pub(crate) async fn click(&self) -> String {
-        let Ok(click) = self.public.call(Call::get("/c/alpha-search")).await else {
-            return String::new();
-        };
-        let to = click.header(&http::header::LOCATION).unwrap_or_default();
-        let id = to.split_once("ck_").map_or("", |(_, id)| id);
-        let id = id.split('&').next().unwrap_or_default();
-        format!("ck_{id}")
-    }
-
-    /// What the operator is answered to a text.
-    pub(crate) async fn operate(&self, path: &str, text: &str) -> Answered {
-        let call = Call::text(path, text.to_owned()).with_key(ADMIN);
-        self.public.call(call).await.unwrap()
-    }
-
-    /// What the operator sees of a lead.
-    pub(crate) async fn inspect(&self, lead: &str) -> Value {
-        let call = Call::get(format!("/v1/admin/leads/{lead}")).with_key(ADMIN);
-        self.public.call(call).await.unwrap().json().unwrap()
-    }
-
-    /// The catalog generation that is in force at this node.
-    pub(crate) async fn generation(&self) -> String {
-        let ready = self.operator.call(Call::get("/readyz")).await.unwrap();
-        let ready: Value = ready.json().unwrap();
-        ready["catalog_generation"].as_str().unwrap().to_owned()
-    }
-
-    /// What somebody gets.
-    pub(crate) async fn get(&self, path: &str) -> Answered {
-        let call = Call::get(path).with_key(PUBLISHER);
-        self.public.call(call).await.unwrap()
     }
 }
 

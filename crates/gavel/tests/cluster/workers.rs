@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use crate::load::{agree, all, settle};
+use crate::load::{agree, all, settle, under_load};
 use crate::town::Town;
 
 const LEADS: u32 = 400;
+/// Answers after which one worker is no more.
+const KILLED_AFTER: usize = 150;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_killed_is_followed_by_the_other() {
@@ -16,13 +16,9 @@ async fn a_worker_that_is_killed_is_followed_by_the_other() {
         return;
     };
     let nodes = Arc::new([town.node("one", &[]).await, town.node("other", &[]).await]);
-    let victim = Pid::from_raw(nodes[1].id().await.cast_signed()).unwrap();
-    let told = all(&nodes, "auto-us", 0..LEADS, |heard| {
-        if heard == 150 {
-            kill_process(victim, Signal::KILL).unwrap();
-        }
-    })
-    .await;
+    let leads = ("auto-us", 0..LEADS);
+    let killed = nodes[1].kill_when_shipped();
+    let (told, ()) = under_load(&nodes, leads, (KILLED_AFTER, |_| {}), killed).await;
     settle(&town, &nodes[0], told.len()).await;
     // The last clicks that it had acknowledged are in its journal.
     nodes[1].start().await;

@@ -39,6 +39,7 @@ pub(crate) fn options(broker: &str, prefix: &str) -> KafkaOptions {
         // The machine may be busy with other tests.
         patience: Duration::from_secs(20),
         leads_patience: Duration::from_secs(20),
+        session: Duration::from_secs(30),
         ..KafkaOptions::of(broker)
     }
 }

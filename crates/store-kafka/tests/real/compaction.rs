@@ -86,7 +86,7 @@ async fn catalog(log: &KafkaLog) -> Vec<(u64, Bytes)> {
 async fn compaction_takes_what_was_erased_and_nothing_else() {
     let Some(jars) = KAFKA.find() else { return };
     let dir = broker::dir();
-    let hasty = "log.cleaner.backoff.ms=100\nlog.cleaner.min.cleanable.ratio=0.01\n";
+    let hasty = "log.cleaner.backoff.ms=100\nlog.cleaner.min.cleanable.ratio=0.01\nbroker.session.timeout.ms=30000";
     let kafka = Kafka::start_with(&jars, dir.path(), hasty).unwrap();
     let data = dir.path().join("data");
     let options = broker::options(&kafka.addr().to_string(), "compacted.");

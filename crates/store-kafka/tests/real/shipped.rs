@@ -25,7 +25,7 @@ const KEYS: u64 = 4;
 
 fn hasty(broker: &str, prefix: &str) -> KafkaOptions {
     KafkaOptions {
-        patience: Duration::from_secs(2),
+        patience: Duration::from_secs(10),
         leads_patience: Duration::from_millis(500),
         ..broker::options(broker, prefix)
     }

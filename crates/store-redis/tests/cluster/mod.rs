@@ -95,7 +95,8 @@ impl Cluster {
             clock: Some(clock.port()),
             url: server.redis.url(),
             prefix: format!("case-{case}"),
-            answer_within: Duration::from_secs(10),
+            connect_within: Duration::from_secs(30),
+            answer_within: Duration::from_secs(30),
             ..RedisOptions::default()
         };
         let redis = Redis::open(options.clone()).await.unwrap();

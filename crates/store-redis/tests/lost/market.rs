@@ -94,11 +94,7 @@ impl Market {
                 running.spawn(async move { shared.publish(&redis).await });
             }
         }
-        let options = RedisOptions {
-            answer_within: Duration::from_secs(10),
-            ..scene.options("three")
-        };
-        let redis = Redis::open(options).await.unwrap();
+        let redis = Redis::open(scene.options("three")).await.unwrap();
         let (working, worker) = (Arc::clone(&shared), redis.clone());
         running.spawn(async move { working.work(&worker).await });
         Self {

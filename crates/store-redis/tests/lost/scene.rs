@@ -9,8 +9,8 @@ use store_local::{Local, LocalLog, LocalOptions};
 use store_redis::{Health, Redis, RedisOptions};
 use testkit::FakeClock;
 
-/// What it was told is on disk a second later.
-pub(crate) const REMEMBERS: &[&str] = &["--appendonly", "yes", "--appendfsync", "everysec"];
+/// What it was told is on disk before it answers.
+pub(crate) const KEEPS: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 /// It has no files.
 pub(crate) const FORGETS: &[&str] = &["--save", "", "--appendonly", "no"];
 
@@ -41,10 +41,13 @@ impl Scene {
         self.local.log()
     }
 
+    /// No call of theirs is given up: a server that is slow is not what they are about.
     pub(crate) fn options(&self, instance: &str) -> RedisOptions {
         RedisOptions {
             url: self.server.url(),
             instance: instance.to_owned(),
+            connect_within: SOON,
+            answer_within: SOON,
             ..RedisOptions::default()
         }
     }
@@ -52,7 +55,12 @@ impl Scene {
     /// The store, made for the first time and looked at: a first look that is under way while a test goes on brings
     /// scripts that are not there.
     pub(crate) async fn made(&self) -> Redis {
-        let redis = Redis::open(self.options("first")).await.unwrap();
+        self.made_by(self.options("first")).await
+    }
+
+    /// The same by who has other options.
+    pub(crate) async fn made_by(&self, options: RedisOptions) -> Redis {
+        let redis = Redis::open(options).await.unwrap();
         assert_eq!(redis.health(), Health::Lost);
         let made = redis.make_again(self.log(), Duration::ZERO).await;
         assert!(made.unwrap().is_some());
@@ -65,16 +73,6 @@ impl Scene {
         tokio::time::timeout(SOON, redis.until(stands))
             .await
             .unwrap()
-    }
-
-    /// Tells the server something.
-    pub(crate) fn ask(&self, words: &[&str]) {
-        let client = redis::Client::open(self.server.url()).unwrap();
-        let mut connection = client.get_connection().unwrap();
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        let said: redis::Value = command.query(&mut connection).unwrap();
-        assert_eq!(said, redis::Value::Okay);
     }
 }
 

@@ -14,7 +14,7 @@ use worker::Progress;
 use crate::click;
 use crate::world::{World, runtime, start};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Stores whose journeys answer nobody until two have asked.
 #[derive(Clone)]
