@@ -246,7 +246,7 @@ async fn snapshots_come_by_themselves_when_enough_has_changed() {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), all_there).await;
+    let waited = tokio::time::timeout(Duration::from_secs(60), all_there).await;
     assert!(waited.is_ok());
     drop(store);
     let store = world.open();

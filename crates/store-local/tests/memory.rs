@@ -74,7 +74,7 @@ struct World {
 }
 
 impl World {
-    async fn sell(&self, n: usize) {
+    async fn sell(&self, n: usize, ack: Ack) {
         let now = self.clock.wall();
         let lead = LeadId::mint(now, &self.entropy);
         let quote = AuctionId::mint(now, &self.entropy);
@@ -146,7 +146,7 @@ impl World {
             let record = records::record(lead, 0, now, body);
             let bytes = records::bytes(&record);
             let log = self.store.log();
-            let appended = log.append(Topic::Leads, key::lead(lead), bytes, Ack::Kernel);
+            let appended = log.append(Topic::Leads, key::lead(lead), bytes, ack);
             appended.await.unwrap();
         }
         self.store
@@ -158,8 +158,14 @@ impl World {
 
     /// Sells so many leads, lets them grow cold, and gives the bytes in use.
     async fn after(&self, leads: std::ops::Range<usize>) -> usize {
+        let last = leads.end - 1;
         for n in leads {
-            self.sell(n).await;
+            // Only what is on disk may go from memory: with the last one all before it are.
+            let ack = match n == last {
+                true => Ack::Durable,
+                false => Ack::Kernel,
+            };
+            self.sell(n, ack).await;
         }
         work(&self.store).await;
         self.clock.advance(Duration::from_secs(61));

@@ -136,10 +136,15 @@ impl Server {
 
     /// Asks until the answer is `expected`.
     pub(crate) async fn wait_for(&self, sql: &str, expected: &str) {
+        self.wait_for_at("/", sql, expected).await;
+    }
+
+    /// The same at a target that says who asks.
+    pub(crate) async fn wait_for_at(&self, target: &str, sql: &str, expected: &str) {
         let mut last = String::new();
         let asking = async {
             loop {
-                last = self.run(sql).await;
+                last = self.post(target, sql.to_owned()).await.ok();
                 if last.trim_end() == expected {
                     return;
                 }

@@ -8,6 +8,8 @@ use crate::library;
 use crate::running::{Running, request, until};
 
 const PATH: &str = "/v1/campaigns/auto-us-targeted/post";
+/// How long buyers are waited for.
+const STALLED: &str = "12s";
 
 /// A direct post; the answer's body.
 fn post(running: &Running, person: usize, zip: &str, test: bool) -> Value {
@@ -15,7 +17,7 @@ fn post(running: &Running, person: usize, zip: &str, test: bool) -> Value {
         "zip": zip, "age": 34, "currently_insured": true, "first_name": "Ada", "last_name": "Example",
         "phone": format!("512-555-01{person:02}"), "email": format!("ada-{person}@example.com"),
     });
-    let body = json!({ "tmax_ms": 5000, "test": test, "lead": lead }).to_string();
+    let body = json!({ "tmax_ms": 30_000, "test": test, "lead": lead }).to_string();
     let head = format!(
         "POST {PATH} HTTP/1.1\r\nauthorization: Bearer demo-publisher-alpha-media\r\ncontent-type: application/json"
     );
@@ -50,15 +52,32 @@ fn every_magic_zip_does_what_it_says_and_no_report_shows_it() {
     if library::library().is_none() {
         return;
     }
-    let running = Running::start("", "post_timeout = \"1s\"\n", "", "info");
-    let mut heard = Vec::new();
-    for (person, (zip, magic)) in Magic::ALL.into_iter().enumerate() {
-        let answer = post(&running, person, zip, true);
-        let (status, _) = becomes(magic);
-        assert_eq!(answer["status"], status, "{magic:?}: {answer}");
-        assert_eq!(answer["test"], true, "{magic:?}: {answer}");
-        heard.push((magic, answer["lead_id"].as_str().unwrap().to_owned()));
-    }
+    // A machine that stands still is not taken for a buyer that does.
+    let post_timeout = format!("post_timeout = \"{STALLED}\"\n");
+    let running = Running::start_on("", &post_timeout, "info", |shipped| {
+        let of_campaigns = "\nping_timeout = \"1s\"\n";
+        assert!(shipped.contains(of_campaigns));
+        shipped.replace(of_campaigns, &format!("\nping_timeout = \"{STALLED}\"\n"))
+    });
+    // Beside each other, because who is stalled takes all that time.
+    let heard: Vec<(Magic, String)> = std::thread::scope(|scope| {
+        let running = &running;
+        let posts: Vec<_> = (0..)
+            .zip(Magic::ALL)
+            .map(|(person, (zip, magic))| {
+                let answer = scope.spawn(move || post(running, person, zip, true));
+                (magic, answer)
+            })
+            .collect();
+        let answers = posts.into_iter().map(|(magic, answer)| {
+            let answer = answer.join().unwrap();
+            let (status, _) = becomes(magic);
+            assert_eq!(answer["status"], status, "{magic:?}: {answer}");
+            assert_eq!(answer["test"], true, "{magic:?}: {answer}");
+            (magic, answer["lead_id"].as_str().unwrap().to_owned())
+        });
+        answers.collect()
+    });
     // The same person for real is a new one, and with a magic ZIP nothing special.
     let real = post(&running, 0, "99992", false);
     assert_eq!(real["status"], "sold", "{real}");

@@ -13,7 +13,7 @@ use crate::running::{Running, request, serve_at, until};
 const PATH: &str = "/v1/campaigns/auto-us/post";
 
 fn sell(running: &Running, person: u32) {
-    let lead = json!({ "tmax_ms": 5000, "lead": {
+    let lead = json!({ "tmax_ms": 30_000, "lead": {
         "zip": "78701", "age": 34, "first_name": "Ada", "last_name": "Example",
         "phone": format!("512-555-01{person:02}"), "email": format!("ada-{person}@example.com"),
     } });
@@ -72,7 +72,7 @@ fn a_service_goes_on_from_restored_tables_and_reads_the_rest_from_its_log() {
         return;
     }
     let again = "the log is read again";
-    let mut running = Running::start("", "", "", "info");
+    let mut running = Running::start("", "post_timeout = \"25s\"\n", "", "info");
     running.until_ready();
     // Beside the service anybody on the machine reads, and does nothing else.
     for sql in [

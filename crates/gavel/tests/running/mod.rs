@@ -68,6 +68,16 @@ impl Running {
     /// Starts both; `vars` goes into the catalog's variables, `config` before them, `more` behind the
     /// catalog, `log` is the level of the log.
     pub(crate) fn start(config: &str, vars: &str, more: &str, log: &str) -> Self {
+        Self::start_on(config, vars, log, |shipped| format!("{shipped}\n{more}"))
+    }
+
+    /// The same on what is made of the shipped catalog.
+    pub(crate) fn start_on(
+        config: &str,
+        vars: &str,
+        log: &str,
+        make: impl FnOnce(&str) -> String,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -83,7 +93,7 @@ impl Running {
         let engine = Port::hold().unwrap();
         let catalog = outside.path().join("catalog.toml");
         let shipped = fs::read_to_string(root.join("deploy/catalog/auto-us.toml")).unwrap();
-        fs::write(&catalog, format!("{shipped}\n{more}")).unwrap();
+        fs::write(&catalog, make(&shipped)).unwrap();
         let mut text = format!(
             "data_dir = {:?}\n[listen]\npublic = \"127.0.0.1:0\"\noperator = \"127.0.0.1:0\"\n[engine]\nlisten = \"{}\"\n{config}[catalog]\nfile = {catalog:?}\n[catalog.vars]\n{vars}",
             home.path().join("data"),

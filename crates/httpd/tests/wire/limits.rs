@@ -49,9 +49,9 @@ async fn an_answer_survives_a_body_that_nobody_read() {
     for path in ["/nothing", "/panic", "/ok"] {
         let mut client = Client::to(lab.address).await;
         let head = format!("POST {path} HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n");
-        client
-            .send([head.as_bytes(), &[b'x'; 4_000_000]].concat())
-            .await;
+        let request = [head.as_bytes(), &[b'x'; 4_000_000]].concat();
+        // Who pauses in the middle of it may find the connection reset; the answer is there all the same.
+        let _ = client.stream.write_all(&request).await;
         client.answer().await;
         assert!(client.closed().await, "{path}");
     }
