@@ -227,7 +227,11 @@ fn plant(public: &str) {
     let events = "POST /v1/events HTTP/1.1\r\ncontent-type: application/json\r\nauthorization: Bearer demo-postback-token-auto-us";
     let mut batch = [visit, identify];
     // With ids of their own they stay the same when they are sent again.
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().to_string();
+    let now = std::time::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_secs()
+        .to_string();
     for (event, id) in batch.iter_mut().zip(["e-1", "e-2"]) {
         event["id"] = id.into();
         event["ts"] = now.as_str().into();

@@ -22,9 +22,10 @@ struct Disk {
     dir: TempDir,
     clock: FakeClock,
     options: LocalOptions,
-    /// The log when everything in it was known to be durable: the mark's bytes, the last file and
-    /// its length.
-    synced: Option<(Vec<u8>, PathBuf, u64)>,
+    /// The log's mark when a record was last acknowledged as durable, and so on disk by then.
+    synced: Vec<u8>,
+    /// Power cuts that took something.
+    cuts: u64,
 }
 
 impl Disk {
@@ -48,44 +49,75 @@ impl Disk {
             ..LocalOptions::in_dir(dir.path())
         };
         let store = Local::open(options.clone(), clock.port()).unwrap();
-        Self {
+        let mut disk = Self {
             store: Some(store),
             dir,
             clock: clock.clone(),
             options,
-            synced: None,
-        }
+            synced: Vec::new(),
+            cuts: 0,
+        };
+        disk.synced();
+        disk
     }
 
     fn leads(&self) -> PathBuf {
         self.dir.path().join("leads")
     }
 
-    /// The segment that is written to.
-    fn last_file(&self) -> (PathBuf, u64) {
-        let files = fs::read_dir(self.leads()).unwrap();
-        let files: BTreeMap<PathBuf, u64> = files
-            .map(|entry| entry.unwrap())
-            .filter(|entry| entry.path().extension().is_some_and(|it| it == "seg"))
-            .map(|entry| (entry.path(), entry.metadata().unwrap().len()))
-            .collect();
-        files.into_iter().next_back().unwrap()
+    /// Where the log's segments end, by their number.
+    fn ends(&self) -> BTreeMap<u64, (PathBuf, u64)> {
+        let mut ends = BTreeMap::new();
+        for entry in fs::read_dir(self.leads()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|it| it == "seg") {
+                let number = path.file_stem().unwrap().to_str().unwrap();
+                let length = fs::metadata(&path).unwrap().len();
+                ends.insert(number.parse().unwrap(), (path, length));
+            }
+        }
+        ends
     }
 
-    /// Takes a part of what was not synced.
-    fn cut_power(&self, entropy: &SeededEntropy) {
-        let Some((mark, file, length)) = &self.synced else {
-            return;
-        };
-        let (last, end) = self.last_file();
-        if last != *file || end < *length {
-            return;
-        }
-        let kept = length + entropy.below(end - length + 1);
-        fs::write(self.leads().join("synced"), mark).unwrap();
-        let file = fs::OpenOptions::new().write(true).open(&last).unwrap();
-        file.set_len(kept).unwrap();
+    /// The log's own mark of what is on disk.
+    fn mark(&self) -> Vec<u8> {
+        fs::read(self.leads().join("synced")).unwrap()
     }
+
+    /// Takes a part of what came after the mark, the end of it first. The log is closed, so its files end with their
+    /// last record.
+    fn cut_power(&mut self, entropy: &SeededEntropy) {
+        let (segment, position) = place(&self.synced);
+        let after: Vec<_> = self
+            .ends()
+            .split_off(&segment)
+            .into_iter()
+            .map(|(number, (path, end))| match number == segment {
+                true => (path, position, end.checked_sub(position).unwrap()),
+                false => (path, 0, end),
+            })
+            .collect();
+        let unsynced: u64 = after.iter().map(|(_, _, length)| length).sum();
+        let mut kept = entropy.below(unsynced + 1);
+        self.cuts += u64::from(kept < unsynced);
+        for (path, from, length) in after {
+            let stays = length.min(kept);
+            kept -= stays;
+            let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(from + stays).unwrap();
+        }
+        fs::write(self.leads().join("synced"), &self.synced).unwrap();
+    }
+}
+
+/// The segment and the position that a mark names: the later of its two slots.
+fn place(mark: &[u8]) -> (u64, u64) {
+    let number = |at: usize| {
+        let bytes = mark.get(at..at + 8).map(|bytes| bytes.try_into().unwrap());
+        u64::from_le_bytes(bytes.unwrap_or_default())
+    };
+    let slots = [0, 512].map(|slot| (number(slot), number(slot + 8)));
+    slots[0].max(slots[1])
 }
 
 impl Machine for Disk {
@@ -96,9 +128,7 @@ impl Machine for Disk {
     }
 
     fn synced(&mut self) {
-        let (file, length) = self.last_file();
-        let mark = fs::read(self.leads().join("synced")).unwrap_or_default();
-        self.synced = Some((mark, file, length));
+        self.synced = self.mark();
     }
 
     async fn restart(&mut self, end: End, entropy: &SeededEntropy) {
@@ -110,8 +140,9 @@ impl Machine for Disk {
         if end == End::PowerCut {
             self.cut_power(entropy);
         }
-        self.synced = None;
         self.store = Some(Local::open(self.options.clone(), self.clock.port()).unwrap());
+        // What was found is synced before anybody builds on it.
+        self.synced();
     }
 
     async fn housekeep(&mut self) {
@@ -119,7 +150,7 @@ impl Machine for Disk {
     }
 }
 
-async fn simulate(seed: u64) -> Tally {
+async fn simulate(seed: u64) -> (Tally, u64) {
     // Far ahead of the files' own times, which decide what is old enough to be cut.
     let clock = FakeClock::new(Timestamp::from_micros(4_102_488_000_000_000));
     let mut disk = Disk::new(&clock, seed);
@@ -128,19 +159,21 @@ async fn simulate(seed: u64) -> Tally {
         crash_in: 60 + seed % 3 * 120,
         ..Plan::default()
     };
-    run(&mut disk, &clock, seed, &plan).await
+    let tally = run(&mut disk, &clock, seed, &plan).await;
+    (tally, disk.cuts)
 }
 
 #[test]
 fn leads_end_once_whatever_crashes() {
-    let mut sum = Tally::default();
+    let (mut sum, mut power_cuts) = (Tally::default(), 0);
     for seed in SEEDS {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
         let ran = std::panic::catch_unwind(|| runtime.block_on(simulate(seed)));
-        let tally = ran.unwrap_or_else(|_| panic!("seed {seed}"));
+        let (tally, cuts) = ran.unwrap_or_else(|_| panic!("seed {seed}"));
+        power_cuts += cuts;
         sum.crashes += tally.crashes;
         sum.leads += tally.leads;
         sum.sold += tally.sold;
@@ -154,7 +187,7 @@ fn leads_end_once_whatever_crashes() {
         sum.waits += tally.waits;
         sum.duplicates += tally.duplicates;
     }
-    println!("{sum:?}");
+    println!("{sum:?}, {power_cuts} power cuts took something");
     // A simulation in which something never happens says nothing about it.
     let Tally {
         crashes,
@@ -172,6 +205,7 @@ fn leads_end_once_whatever_crashes() {
     } = sum;
     for (what, count) in [
         ("crashes", crashes),
+        ("power cuts that took something", power_cuts),
         ("leads", leads),
         ("sold", sold),
         ("interrupted", interrupted),

@@ -60,6 +60,8 @@ pub(super) fn consumer(number: u64, persons: u64) -> ConsumerClaim {
 struct Entered {
     claim: ConsumerClaim,
     at: Timestamp,
+    /// Since when it bars others: a lead that is taken over came when it came first.
+    since: Timestamp,
     /// The how manyth to be let in.
     place: usize,
 }
@@ -121,9 +123,11 @@ impl People {
         if verdict == Verdict::Fresh {
             let mut entered = self.entered.borrow_mut();
             let places = entered.values().map(|entered| entered.place + 1);
+            let known = earlier.get(&lead).map(|(known, _)| known.at);
             let entry = Entered {
                 claim: claim.clone(),
                 at: now,
+                since: known.unwrap_or(now),
                 place: places.max().unwrap_or(0),
             };
             entered.insert(lead, entry);
@@ -182,7 +186,7 @@ impl People {
                     let whose = rule.publisher.as_ref();
                     rule.keys.matches(&one.claim.hashes)
                         && whose.is_none_or(|whose| *whose == one.claim.publisher)
-                        && one.at.plus(rule.window) > other.at
+                        && one.since.plus(rule.window) > other.at
                 };
                 let barred = other.claim.rules.iter().find(bars);
                 assert_eq!(barred, None, "{first} and {second} are both sold");
