@@ -244,9 +244,10 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     let of_other = leaves.has.clone();
     let (mut half, mut seen) = (0, 0);
     while seen < 10 * of_other.len() {
-        if let Some(Delivery::Records {
+        let delivery = leaves.next(SOON).await.unwrap();
+        if let Delivery::Records {
             partition, records, ..
-        }) = leaves.look(SOON).await
+        } = delivery.expect("records are missing")
         {
             seen += records.len();
             let last = records.last().unwrap().offset;
@@ -267,8 +268,8 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     while read.values().map(Vec::len).sum::<usize>()
         < 10 * (4 - of_other.len()) + 5 * of_other.len()
     {
-        let delivery = stays.look(SOON).await.expect("records are missing");
-        match delivery {
+        let delivery = stays.next(SOON).await.unwrap();
+        match delivery.expect("records are missing") {
             Delivery::Records {
                 partition, records, ..
             } => {
@@ -291,7 +292,7 @@ async fn who_leaves_in_mid_batch_leaves_what_it_did_not_commit() {
     drop(stays);
     let (mut next, mut starts) = (join().await, 0);
     while starts < 4 {
-        let delivery = next.look(SOON).await;
+        let delivery = next.next(SOON).await.unwrap();
         if let Delivery::Assigned {
             partition,
             next_offset,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use store::{Consumer as _, Delivery, EventLog as _, Topic};
+use store::{Consumer as _, Delivery, EventLog as _, LogError, Topic};
 use store_kafka::{KafkaConsumer, KafkaLog};
 use tokio::task::spawn_blocking;
 
@@ -32,9 +32,8 @@ impl Member {
     }
 
     /// What comes within this time.
-    pub(crate) async fn look(&mut self, wait: Duration) -> Option<Delivery> {
-        // What failed begins anew by itself.
-        let delivery = self.consumer.next(wait).await.unwrap_or(None);
+    pub(crate) async fn next(&mut self, wait: Duration) -> Result<Option<Delivery>, LogError> {
+        let delivery = self.consumer.next(wait).await?;
         match &delivery {
             Some(Delivery::Assigned { partition, .. }) => {
                 assert!(self.has.insert(*partition), "{partition} twice");
@@ -49,7 +48,12 @@ impl Member {
             }
             None => {}
         }
-        delivery
+        Ok(delivery)
+    }
+
+    /// The same where what fails begins anew by itself.
+    pub(crate) async fn look(&mut self, wait: Duration) -> Option<Delivery> {
+        self.next(wait).await.unwrap_or(None)
     }
 
     /// Leaves in order, and closes the log.
