@@ -266,23 +266,24 @@ impl Town {
     /// Consumers of these groups begin at the beginning of the log; nobody may be in them now.
     pub(crate) async fn forget_groups(&self, groups: &[&str]) {
         let prefix = self.shared.prefix();
-        let groups: Vec<String> = groups
-            .iter()
-            .map(|group| format!("{prefix}{group}"))
-            .collect();
-        let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let groups = groups.iter().map(|group| format!("{prefix}{group}"));
+        let mut left: Vec<String> = groups.collect();
         let admin: AdminClient<DefaultClientContext> = self.kafka_client("");
         let began = Instant::now();
         loop {
+            let names: Vec<&str> = left.iter().map(String::as_str).collect();
             let forgotten = admin.delete_groups(&names, &AdminOptions::new()).await;
-            let unknown = RDKafkaErrorCode::GroupIdNotFound;
             let refused = forgotten.unwrap().into_iter().filter_map(Result::err);
             // It may take a while until who has left is no member any more.
-            let kept: Vec<_> = refused.filter(|(_, why)| *why != unknown).collect();
-            if kept.is_empty() {
+            let refused = refused.map(|(group, why)| {
+                assert_eq!(why, RDKafkaErrorCode::NonEmptyGroup, "{group}");
+                group
+            });
+            left = refused.collect();
+            if left.is_empty() {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "{kept:?}");
+            assert!(began.elapsed() < PATIENCE, "{left:?}");
             tokio::time::sleep(LOOK).await;
         }
     }
